@@ -10,7 +10,7 @@ import { count, fieldText, pairingText, shapeText, short } from '../output/netwo
 import { subject } from '../output/render.js';
 import { formatBytes, formatCount, formatNumber } from '../output/ui.js';
 import { type PageOrigin, pageOf } from './frame/frame.js';
-import { type DrawnLayer, networkFigure } from './network-figure.js';
+import { type DrawnLayer, type Folding, networkFigure } from './network-figure.js';
 import { OpenSizes } from './open-sizes.js';
 import {
   barCell,
@@ -161,18 +161,31 @@ function networkFacts(network: DescribedNetworkFile, sizes: OpenSizes): Fact[] {
   ];
 }
 
-/** @param boxesMax  boxes of a graph: above this, neighbours in one module become one. */
-export function networkSection(
-  network: DescribedNetworkFile,
-  i: number,
-  boxesMax?: number,
-): Section {
+export function networkSection(network: DescribedNetworkFile, i: number): Section {
+  const { facts, legend, picture, notes, table } = networkParts(network);
+  const body = html`${facts}${legend}${picture}${notes}
+<h3>Layers</h3>
+${table}`;
+  return { id: `network-${i + 1}`, title: `Network of ${network.path}`, body };
+}
+
+/** What is shown of a network, in parts. */
+export interface NetworkParts {
+  facts: Markup;
+  /** Colours of its boxes. */
+  legend: Markup;
+  picture: Markup;
+  notes: readonly Markup[];
+  table: Markup;
+}
+
+export function networkParts(network: DescribedNetworkFile, folding: Folding = {}): NetworkParts {
   const { layers, path } = network;
   const sizes = new OpenSizes([...network.inputs, ...layers].map(({ shape }) => shape));
   const { picture, hidden } = networkFigure(
     layers.map((layer) => drawnLayer(layer, sizes)),
     `network of ${path}: ${formatCount(layers.length, 'layer')}`,
-    boxesMax,
+    folding,
   );
   const uncounted = Object.entries(network.uncounted).map(([op, times]) => `${op} ×${times}`);
   const notes = [
@@ -185,11 +198,14 @@ export function networkSection(
       ? `And ${formatCount(network.problems.length - 5, 'more node')} of unknown shape.`
       : '',
   ].filter(Boolean);
-  const body = html`${factList(networkFacts(network, sizes))}
-${sizesKey(sizes)}${kindLegend(layers)}${picture}${notes.map((note) => html`<p class="note">${note}</p>`)}
-<h3>Layers</h3>
-${layerTable(layers, sizes)}`;
-  return { id: `network-${i + 1}`, title: `Network of ${path}`, body };
+  return {
+    facts: html`${factList(networkFacts(network, sizes))}
+${sizesKey(sizes)}`,
+    legend: kindLegend(layers),
+    picture,
+    notes: notes.map((note) => html`<p class="note">${note}</p>`),
+    table: layerTable(layers, sizes),
+  };
 }
 
 /** What the letters in shapes mean. */

@@ -44,6 +44,8 @@ interface Box {
   small: string;
   /** What is written when it stands for many layers; null for a box of its own. */
   folded: string | null;
+  /** What a click on it may do; null: nothing. */
+  folds: 'open' | 'shut' | null;
   /** An input or output of the graph. */
   end: string | null;
   width: number;
@@ -56,11 +58,21 @@ interface DrawnGraph {
   layout: LayeredGraph;
 }
 
+/** What is folded of a picture. Boxes are named by the alias of their first layer. */
+export interface Folding {
+  /** Boxes of one graph: above this, neighbours in one module become one. */
+  boxesMax?: number;
+  /** Of boxes that stand for many layers, those that are drawn as these layers all the same. */
+  open?: ReadonlySet<string>;
+  /** Layers whose graphs are told in words. */
+  shut?: ReadonlySet<string>;
+}
+
 /** The picture of a network, and edges that are too many to be drawn. */
 export function networkFigure(
   layers: readonly DrawnLayer[],
   title: string,
-  boxesMax = BOXES_MAX,
+  { boxesMax = BOXES_MAX, open = NONE, shut = NONE }: Folding = {},
 ): { picture: Markup; hidden: number } {
   const byGraph = new Map<string, DrawnLayer[]>();
   for (const layer of layers) {
@@ -68,7 +80,7 @@ export function networkFigure(
     if (own === undefined) byGraph.set(layer.graph, [layer]);
     else own.push(layer);
   }
-  const main = layOut('', byGraph, { depth: 0, boxesMax });
+  const main = layOut('', byGraph, { depth: 0, boxesMax, open, shut });
   const { width, height } = main.layout;
   const painter = new Painter();
   const body = painter.graph(main);
@@ -80,25 +92,30 @@ export function networkFigure(
 /** Bodies of bodies that are drawn. */
 const DEPTH_MAX = 8;
 
-/** How deep a graph lies, and how many boxes each may have. */
-interface Detail {
+const NONE: ReadonlySet<string> = new Set();
+
+/** How deep a graph lies, and what is folded in it. */
+interface Detail extends Required<Folding> {
   depth: number;
-  boxesMax: number;
 }
 
 function layOut(
   path: string,
   graphs: ReadonlyMap<string, readonly DrawnLayer[]>,
-  { depth, boxesMax }: Detail,
+  detail: Detail,
 ): DrawnGraph {
   const own = graphs.get(path) ?? [];
   const groups = groupLayers(own);
   const boxes = foldBoxes(
     groups.map((group) => {
-      const bodies = depth < DEPTH_MAX ? bodiesOf(group, graphs, { depth, boxesMax }) : [];
-      return newBox(group, bodies, smallBodies(group[0] as DrawnLayer, graphs));
+      const [first] = group as [DrawnLayer];
+      const isShut = detail.shut.has(first.alias);
+      const bodies = detail.depth < DEPTH_MAX && !isShut ? bodiesOf(group, graphs, detail) : [];
+      const box = newBox(group, bodies, smallBodies(first, graphs));
+      box.folds = isShut ? 'open' : bodies.length > 0 ? 'shut' : null;
+      return box;
     }),
-    boxesMax,
+    detail,
   );
   const places = new Map<string, number>();
   boxes.forEach((box, i) => {
@@ -121,7 +138,7 @@ function layOut(
 function bodiesOf(
   [first]: readonly DrawnLayer[],
   graphs: ReadonlyMap<string, readonly DrawnLayer[]>,
-  { depth, boxesMax }: Detail,
+  detail: Detail,
 ): Box['bodies'] {
   const start = `${first?.alias ?? ''}.`;
   const found: Box['bodies'] = [];
@@ -136,17 +153,20 @@ function bodiesOf(
   for (const path of paths) {
     found.push({
       name: path.slice(start.length, -1),
-      drawn: layOut(path, graphs, { depth: depth + 1, boxesMax }),
+      drawn: layOut(path, graphs, { ...detail, depth: detail.depth + 1 }),
     });
   }
   return found;
 }
 
-/** True of a graph of at most two layers that run no other. */
+/** Layers of a graph that is told in words. */
+const SMALL_MAX = 2;
+
+/** True of a small graph whose layers run no other. */
 function isSmall(path: string, graphs: ReadonlyMap<string, readonly DrawnLayer[]>): boolean {
   const own = graphs.get(path) ?? [];
   const runsOthers = [...graphs.keys()].some((other) => other !== path && other.startsWith(path));
-  return own.length <= 2 && !runsOthers;
+  return own.length <= SMALL_MAX && !runsOthers;
 }
 
 /** `then: unsqueeze, else: identity`: small graphs that a layer runs. */
@@ -158,7 +178,8 @@ function smallBodies(
   return [...graphs]
     .filter(([path]) => path.startsWith(start) && !path.slice(start.length, -1).includes('/'))
     .map(([path, own]) => {
-      const words = own.map(({ type }) => type.toLowerCase()).join(' ');
+      const few = own.map(({ type }) => type.toLowerCase()).join(' ');
+      const words = own.length <= SMALL_MAX ? few : `${own.length} layers`;
       return `${path.slice(start.length, -1)}: ${words}`;
     })
     .join(', ');
@@ -203,6 +224,7 @@ function newBox(layers: DrawnLayer[], bodies: Box['bodies'], small: string): Box
     bodies,
     small,
     folded: null,
+    folds: null,
     end: null,
     width: 0,
     height: 0,
@@ -285,10 +307,13 @@ function withEnds(boxes: Box[]): Box[] {
   return [...inputs.values(), ...boxes, ...outputs.values()];
 }
 
+const NO_LAYERS = { layers: [], bodies: [], small: '', folded: null, folds: null };
+
 function newBoxOfEnd(name: string): Box {
   const end = shorten(name, 30);
   const width = Math.round(Math.max(64, textWidth(end, 11) + 26));
-  return { layers: [], bodies: [], small: '', folded: null, end, width, height: 24, to: new Set() };
+  const to = new Set<number>();
+  return { ...NO_LAYERS, end, width, height: 24, to };
 }
 
 /** Module of a layer at a depth: 'encoder.layer.3'. */
@@ -297,17 +322,17 @@ function moduleOf({ name, graph }: DrawnLayer, depth: number): string {
 }
 
 /** Puts neighbours of one module together until few enough are left; then any neighbours. */
-function foldBoxes(boxes: Box[], boxesMax: number): Box[] {
+function foldBoxes(boxes: Box[], { boxesMax, open }: Detail): Box[] {
   if (boxes.length <= boxesMax) return boxes;
   for (let depth = 6; depth > 0; depth--) {
     const runs = runsOf(boxes, (box) => moduleOf(box.layers[0] as DrawnLayer, depth));
-    if (runs.length <= boxesMax) return runs.map((run) => foldRun(run, depth));
+    if (runs.length <= boxesMax) return runs.flatMap((run) => foldRun(run, depth, open));
   }
   const step = Math.ceil(boxes.length / boxesMax);
   const runs = Array.from({ length: Math.ceil(boxes.length / step) }, (_, i) =>
     boxes.slice(i * step, (i + 1) * step),
   );
-  return runs.map((run) => foldRun(run, 0));
+  return runs.flatMap((run) => foldRun(run, 0, open));
 }
 
 function runsOf(boxes: readonly Box[], key: (box: Box) => string): Box[][] {
@@ -324,15 +349,16 @@ function runsOf(boxes: readonly Box[], key: (box: Box) => string): Box[][] {
   return runs;
 }
 
-function foldRun(run: readonly Box[], depth: number): Box {
-  const [first] = run as [Box];
-  if (run.length === 1) return first;
+function foldRun(run: readonly Box[], depth: number, open: ReadonlySet<string>): readonly Box[] {
   const layers = run.flatMap((box) => box.layers);
+  if (run.length === 1 || open.has(layers[0]?.alias ?? '')) return run;
   const name = depth > 0 ? moduleOf(layers[0] as DrawnLayer, depth) : '';
   const span = `${layers[0]?.alias ?? ''} … ${layers.at(-1)?.alias ?? ''}`;
   const folded = shorten(name === '' ? span : name, 34);
   const width = Math.round(Math.min(280, Math.max(150, textWidth(folded, 12.5) + 26)));
-  return { layers, bodies: [], small: '', folded, end: null, width, height: 34, to: new Set() };
+  return [
+    { ...NO_LAYERS, layers, folded, folds: 'open', end: null, width, height: 34, to: new Set() },
+  ];
 }
 
 /** Class of the colour of a kind. */
@@ -357,7 +383,8 @@ class Painter {
     );
     const drawn = boxes.map((box, i) => {
       const { x, y } = layout.places[i] as { x: number; y: number };
-      return html`<g data-n="${first + i}" class="${statusOf(box)}" transform="translate(${x} ${y})">${this.#box(box)}</g>`;
+      const alias = box.layers[0]?.alias ?? '';
+      return html`<g data-n="${first + i}" data-alias="${alias}" data-folds="${box.folds ?? ''}" class="${statusOf(box)}" transform="translate(${x} ${y})">${this.#box(box)}</g>`;
     });
     return html`${edges}
 ${drawn}`;
@@ -381,13 +408,13 @@ ${drawn}`;
         .slice(0, 40)
         .join(
           ', ',
-        )}</title><rect class="box k-other" width="${width}" height="${height}" rx="5"/><text class="strong" x="9" y="15">${folded}</text><text class="sub" x="9" y="28">${layers.length} layers</text>${mark}`;
+        )}</title><rect class="box k-other" width="${width}" height="${height}" rx="5"/><text class="strong" x="9" y="15">${folded}</text><text class="sub" x="9" y="28">${layers.length} layers</text>${foldMark(box)}${mark}`;
     }
     const texts = linesOf(first, rest, box.small);
     const follows =
       texts.follows === '' ? null : html`<text class="sub" x="9" y="42">${texts.follows}</text>`;
     const about = [first, ...rest].map((layer) => layer.about).join(' — ');
-    return html`<title>${about}</title><rect class="box k-${lookOf(first.kind)}" width="${width}" height="${height}" rx="5"/><text class="strong" x="9" y="15">${texts.title}</text><text class="sub" x="${width - 9}" y="15" text-anchor="end">${texts.size}</text><text class="sub" x="9" y="28">${texts.shape}</text>${follows}${mark}`;
+    return html`<title>${about}</title><rect class="box k-${lookOf(first.kind)}" width="${width}" height="${height}" rx="5"/><text class="strong" x="9" y="15">${texts.title}</text><text class="sub" x="${width - 9}" y="15" text-anchor="end">${texts.size}</text><text class="sub" x="9" y="28">${texts.shape}</text>${follows}${foldMark(box)}${mark}`;
   }
 
   #frame({ width, height, bodies, layers }: Box, first: DrawnLayer): Markup {
@@ -397,8 +424,15 @@ ${drawn}`;
       return html`<g transform="translate(${x} ${y})"><text class="sub" x="4" y="12">${name}</text><rect class="frame" x="0" y="18" width="${w}" height="${h}" rx="6"/><g transform="translate(${PADDING} ${PADDING + 18})">${this.graph(body)}</g></g>`;
     });
     const title = [first, ...layers.slice(1)].map(({ alias }) => alias).join(' · ');
-    return html`<rect class="frame" width="${width}" height="${height}" rx="8"/><text class="strong" x="10" y="17">${shorten(title, 60)} <tspan class="sub">${first.type.toLowerCase()} ${first.shape}</tspan></text>${drawn}`;
+    return html`<rect class="frame" width="${width}" height="${height}" rx="8"/><text class="strong" x="10" y="17">${shorten(title, 60)} <tspan class="sub">${first.type.toLowerCase()} ${first.shape}</tspan></text><rect class="fold" width="${width}" height="${TITLE}"/>${drawn}`;
   }
+}
+
+/** Shown where a page folds and unfolds. */
+function foldMark({ folds, width }: Box): Markup | null {
+  return folds === 'open'
+    ? html`<text class="plus" x="${width - 9}" y="28" text-anchor="end">+</text>`
+    : null;
 }
 
 function statusOf({ layers }: Box): string {

@@ -18,7 +18,12 @@ const policy: Policy = (
   createHTML: (text) => text,
 };
 
-/** Markup that a template made: its values are escaped already. */
+/** Markup as an element takes it. Text alone that a template made may come here: its values are escaped already. */
+export function markupOf(text: string): string {
+  return policy.createHTML(text);
+}
+
+/** Markup that a template made. */
 export function Shown({
   markup,
   tag = 'div',
@@ -30,7 +35,7 @@ export function Shown({
   const text = String(markup);
   useEffect(() => {
     if (ref.current === null) return;
-    ref.current.innerHTML = policy.createHTML(text);
+    ref.current.innerHTML = markupOf(text);
     enhance(ref.current);
     linkVersions(ref.current);
   }, [text]);

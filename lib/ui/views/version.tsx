@@ -3,12 +3,13 @@ import type { JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
 import { subject } from '../../cli/output/render.js';
 import { formatBytes, formatCount } from '../../cli/output/ui.js';
-import { descSections, networkSection } from '../../cli/pages/desc-page.js';
+import { descSections } from '../../cli/pages/desc-page.js';
 import { tableOf } from '../../cli/pages/parts.js';
 import type { DescResult } from '../../use/ops/desc.js';
 import type { ShowResult } from '../../use/ops/show.js';
 import type { VersionTable } from '../../use/ops/versions.js';
 import { Document, Empty, Refs, Sections, SelectBox, Text, VersionLink } from '../parts/basics.js';
+import { Networks } from '../parts/network.js';
 import { pathOf, useApi } from '../state/api.js';
 import { useKeys } from '../state/keys.js';
 import { go, Link, setParams, toggleSelected, useRoute } from '../state/router.js';
@@ -163,19 +164,8 @@ function Files({ version }: { version: ShowResult }): JSX.Element {
   return <Sections sections={sections} />;
 }
 
-/** Boxes of a drawn network, by how much is told apart. */
-const DETAILS: Readonly<Record<string, number>> = { few: 40, some: 140, most: 420, all: 3000 };
-
 function Described({ rev, tab }: { rev: string; tab: Exclude<Tab, 'files'> }): JSX.Element {
   const asked = useApi<DescResult>(pathOf('desc', { rev, all: true, weights: tab === 'weights' }));
-  const { params } = useRoute();
-  const detail = Object.hasOwn(DETAILS, params.detail ?? '') ? (params.detail as string) : 'most';
-  const details = Object.keys(DETAILS);
-  const refine = (): void => {
-    const next = details[(details.indexOf(detail) + 1) % details.length];
-    setParams({ detail: next === 'most' ? undefined : next });
-  };
-  useKeys(tab === 'network' ? { e: refine, f: fitNetwork } : {});
   return (
     <Document asked={asked} what={tab === 'network' ? 'the network' : rev}>
       {(result) => {
@@ -183,28 +173,7 @@ function Described({ rev, tab }: { rev: string; tab: Exclude<Tab, 'files'> }): J
           return result.networks.length === 0 ? (
             <NoNetwork />
           ) : (
-            <>
-              <label class="field">
-                <span>layers told apart (e)</span>
-                <select
-                  value={detail}
-                  onChange={({ currentTarget: { value } }) =>
-                    setParams({ detail: value === 'most' ? undefined : value })
-                  }
-                >
-                  {details.map((one) => (
-                    <option key={one} value={one}>
-                      {one}
-                    </option>
-                  ))}
-                </select>
-              </label>
-              <Sections
-                sections={result.networks.map((network, i) =>
-                  networkSection(network, i, DETAILS[detail]),
-                )}
-              />
-            </>
+            <Networks networks={result.networks} />
           );
         }
         const wanted = tab === 'weights' ? /^(weights|statistics)-/ : /^(version|curves)$/;
@@ -234,11 +203,4 @@ function NoNetwork(): JSX.Element {
       </p>
     </Empty>
   );
-}
-
-/** Does what the button beside the picture does. */
-function fitNetwork(): void {
-  for (const button of document.querySelectorAll<HTMLButtonElement>('.shown .tools button')) {
-    if (button.textContent === 'Fit') button.click();
-  }
 }

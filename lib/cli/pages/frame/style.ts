@@ -80,7 +80,7 @@ table.log td.t { max-width: 25rem; min-width: 0; overflow: hidden; text-overflow
 .net .edge { fill: none; stroke: var(--dim); stroke-width: 1.2; opacity: .75; } .net .edge.on { stroke: var(--accent); stroke-width: 2.4; opacity: 1; }
 .net rect.box { stroke: var(--dim); stroke-width: .8; } .net text { font-size: 12px; } .net .sub { font-size: 10.5px; fill: var(--dim); } .net .strong { font-weight: 600; }
 .net .frame { fill: none; stroke: var(--dim); stroke-width: 1; stroke-dasharray: 5 3; } .net .hit rect.box { stroke: var(--accent); stroke-width: 2.5; }
-.net .off { opacity: .28; } .net g[data-n]:focus-visible { outline: none; } .net g[data-n]:focus-visible rect.box { stroke: var(--accent); stroke-width: 2.5; }
+.net .fold { fill: transparent; } .net .plus { display: none; font-weight: 700; } .net .off { opacity: .28; } .net g[data-n]:focus-visible { outline: none; } .net g[data-n]:focus-visible rect.box { stroke: var(--accent); stroke-width: 2.5; }
 ${['conv', 'full', 'pool', 'norm', 'act', 'attn', 'io', 'other'].map((kind) => `.k-${kind} { fill: var(--k-${kind}); }`).join(' ')}
 .d-added rect.box { stroke: var(--add); stroke-width: 2.5; } .d-removed rect.box { stroke: var(--gone); stroke-width: 2.5; stroke-dasharray: 5 3; } .d-changed rect.box { stroke: var(--changed); stroke-width: 2.5; }
 .d-added .sign { fill: var(--add); font-weight: 700; } .d-removed .sign { fill: var(--gone); font-weight: 700; } .d-changed .sign { fill: var(--changed); font-weight: 700; }
