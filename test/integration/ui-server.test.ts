@@ -6,8 +6,11 @@ import http from 'node:http';
 import test, { type ExecutionContext } from 'ava';
 import { UiServer } from '../../lib/cli/serve/server.js';
 import { Layout } from '../../lib/storage/repo/layout.js';
-import { readAsset, repositoryState } from '../../lib/use/ops/ui.js';
+import { appendRows } from '../../lib/storage/repo/runs/run-metrics.js';
+import { writeRun } from '../../lib/storage/repo/runs/run-record.js';
+import { readAsset, stateOf } from '../../lib/use/ops/ui.js';
 import { type TestRepository, threeVersions } from '../helpers/repository.js';
+import { runRecord } from '../helpers/run-record.js';
 
 interface Got {
   status: number;
@@ -73,7 +76,7 @@ async function start(t: ExecutionContext): Promise<{ running: Running; repo: Tes
   const layout = new Layout(repo.dir);
   const server = new UiServer({
     cwd: repo.dir,
-    state: () => repositoryState(layout),
+    state: (of) => stateOf(layout, of),
     asset: readAsset,
   });
   await server.listen(0);
@@ -125,7 +128,7 @@ test('ui server: an answer is kept until the repository changes, and then pages 
     { host: '127.0.0.1', port: running.server.port, path: '/api/events', headers: running.key },
     (response) => {
       response.setEncoding('utf8').on('data', (chunk: string) => {
-        for (const [, state] of chunk.matchAll(/^data: (\w+)$/gm)) states.push(state as string);
+        for (const [, state] of chunk.matchAll(/^data: (\w+) \w+$/gm)) states.push(state as string);
       });
     },
   );
@@ -138,12 +141,34 @@ test('ui server: an answer is kept until the repository changes, and then pages 
   t.is(`"${states[0]}"`, tag);
   await repo.write('note.txt', 'more');
   await repo.commit('more');
-  const now = await repositoryState(new Layout(repo.dir));
+  const now = await stateOf(new Layout(repo.dir), 'repository');
   await has(() => states.includes(now));
   const next = await running.api('list?versions', { 'if-none-match': tag });
   t.is(next.status, 200);
   const fitting = ({ text }: Got): number => (JSON.parse(text) as { fit: number }).fit;
   t.is(fitting(next), fitting(first) + 1);
+});
+
+test('ui server: a run that measures something changes the answers about runs alone', async (t) => {
+  const { running, repo } = await start(t);
+  await running.open();
+  t.deepEqual(JSON.parse((await running.api('run/list')).text), []);
+  const layout = new Layout(repo.dir);
+  const record = runRecord({ process: null });
+  await writeRun(layout, record, { durable: false });
+  const list = await running.api('run/list');
+  const [first] = JSON.parse(list.text) as { run: string; state: string }[];
+  t.is(first?.run, record.id);
+  const versions = String((await running.api('list?versions')).headers.etag);
+  const row = { step: 1, time: null, source: 'output', values: new Map([['loss', 0.5]]) };
+  await appendRows(layout, record.id, [row]);
+  t.is((await running.api('run/list', { 'if-none-match': String(list.headers.etag) })).status, 200);
+  t.is((await running.api('list?versions', { 'if-none-match': versions })).status, 304);
+  const shown = await running.api(`run/show?run=${record.id.slice(0, 4)}&thin`);
+  const { series } = JSON.parse(shown.text) as { series: unknown };
+  t.deepEqual(series, [{ name: 'loss', steps: [1], values: [0.5] }]);
+  const { text, status } = await running.api('run/log?run=nope');
+  t.is(status, 404, text);
 });
 
 test('ui server: nothing is answered without both halves of the key', async (t) => {

@@ -16,11 +16,15 @@ const ROWS_MAX = 500;
 export function StorageView(): JSX.Element {
   const { params } = useRoute();
   const isFull = params.all === '1';
-  const asked = useApi<DuResult>(pathOf('du', { versions: true, paths: true }));
+  // What is known at once is shown at once; of ten thousand versions the rest takes longer.
+  const whole = useApi<DuResult>(pathOf('du', {}));
+  const parts = useApi<DuResult>(
+    whole.data === null ? null : pathOf('du', { versions: true, paths: true }),
+  );
   return (
     <>
       <h1>Storage</h1>
-      <Document asked={asked} what="what takes up space; with many versions this takes a while">
+      <Document asked={whole} what="what takes up space">
         {(result) =>
           result.models.length === 0 ? (
             <Empty title="Nothing is stored yet.">
@@ -29,7 +33,12 @@ export function StorageView(): JSX.Element {
               </p>
             </Empty>
           ) : (
-            <Usage result={result} isFull={isFull} />
+            <>
+              <Whole result={result} />
+              <Document asked={parts} what="what each version takes">
+                {(each) => <Parts result={each} isFull={isFull} />}
+              </Document>
+            </>
           )
         }
       </Document>
@@ -38,8 +47,13 @@ export function StorageView(): JSX.Element {
   );
 }
 
-function Usage({ result, isFull }: { result: DuResult; isFull: boolean }): JSX.Element {
-  const sections = useMemo(() => usageSections(result, isFull), [result, isFull]);
+function Whole({ result }: { result: DuResult }): JSX.Element {
+  const sections = useMemo(() => wholeSections(result), [result]);
+  return <Sections sections={sections} />;
+}
+
+function Parts({ result, isFull }: { result: DuResult; isFull: boolean }): JSX.Element {
+  const sections = useMemo(() => partSections(result, isFull), [result, isFull]);
   const left = (result.versions?.length ?? 0) - ROWS_MAX;
   return (
     <>
@@ -53,7 +67,29 @@ function Usage({ result, isFull }: { result: DuResult; isFull: boolean }): JSX.E
   );
 }
 
-function usageSections(result: DuResult, isFull: boolean): Section[] {
+/** Rows of what needs how much. @param first  what a row is of */
+function needsTable(rows: readonly Sized[], first: string, caption: string): Section['body'] {
+  const most = rows.reduce((max, { uniqueBytes }) => Math.max(max, uniqueBytes), 0);
+  return tableOf({
+    caption,
+    columns: [
+      { title: first, kind: first === 'path' ? 'text' : 'plain' },
+      ...['files', 'needs', 'its own'].map((title) => ({ title, kind: 'number' as const })),
+      { title: '', spoken: 'share of what is its own' },
+    ],
+    rows: rows.map(({ title, version, logicalBytes: logical, storedBytes, uniqueBytes }) => [
+      version === undefined
+        ? html`<b>${title}</b>`
+        : html`<b data-version="${version}">${title}</b>`,
+      { shown: formatBytes(logical), sort: logical },
+      { shown: formatBytes(storedBytes), sort: storedBytes },
+      { shown: formatBytes(uniqueBytes), sort: uniqueBytes },
+      barCell(uniqueBytes, most, formatBytes(uniqueBytes)),
+    ]),
+  });
+}
+
+function wholeSections(result: DuResult): Section[] {
   const { diskBytes, logicalBytes, liveBytes, garbageBytes, trashBytes, packs, models } = result;
   const facts = factList([
     ['On disk', formatBytes(diskBytes), `${formatShare(diskBytes, logicalBytes)} of all files`],
@@ -69,33 +105,12 @@ function usageSections(result: DuResult, isFull: boolean): Section[] {
     ['Small records', formatBytes(packs.blob), `indexes: ${formatBytes(packs.idx)}`],
     ['Pack sets', formatNumber(packs.sets)],
   ]);
-  const needs = (rows: readonly Sized[], first: string, caption: string): Section['body'] => {
-    const most = rows.reduce((max, { uniqueBytes }) => Math.max(max, uniqueBytes), 0);
-    return tableOf({
-      caption,
-      columns: [
-        { title: first, kind: first === 'path' ? 'text' : 'plain' },
-        ...['files', 'needs', 'its own'].map((title) => ({ title, kind: 'number' as const })),
-        { title: '', spoken: 'share of what is its own' },
-      ],
-      rows: rows.map(({ title, version, logicalBytes: logical, storedBytes, uniqueBytes }) => [
-        version === undefined
-          ? html`<b>${title}</b>`
-          : html`<b data-version="${version}">${title}</b>`,
-        { shown: formatBytes(logical), sort: logical },
-        { shown: formatBytes(storedBytes), sort: storedBytes },
-        { shown: formatBytes(uniqueBytes), sort: uniqueBytes },
-        barCell(uniqueBytes, most, formatBytes(uniqueBytes)),
-      ]),
-    });
-  };
-  const versions = isFull ? (result.versions ?? []) : (result.versions ?? []).slice(0, ROWS_MAX);
   return [
     { id: 'whole', title: 'The repository', body: facts },
     {
       id: 'models',
       title: 'By model',
-      body: needs(
+      body: needsTable(
         models.map((one) => ({
           ...one,
           title: `${one.model} (${formatCount(one.versions, 'version')})`,
@@ -104,10 +119,16 @@ function usageSections(result: DuResult, isFull: boolean): Section[] {
         'needs: all that it is rebuilt from, shared data too; its own: what is freed if it is deleted',
       ),
     },
+  ];
+}
+
+function partSections(result: DuResult, isFull: boolean): Section[] {
+  const versions = isFull ? (result.versions ?? []) : (result.versions ?? []).slice(0, ROWS_MAX);
+  return [
     {
       id: 'versions',
       title: 'By version',
-      body: needs(
+      body: needsTable(
         versions.map((one) => ({ ...one, title: one.name, version: one.name })),
         'version',
         'Each version by itself',
@@ -116,7 +137,7 @@ function usageSections(result: DuResult, isFull: boolean): Section[] {
     {
       id: 'paths',
       title: 'By path',
-      body: needs(
+      body: needsTable(
         (result.paths ?? []).slice(0, ROWS_MAX).map((one) => ({ ...one, title: one.path })),
         'path',
         'Each path over all versions',

@@ -13,6 +13,10 @@ test('asked: a request is the command line that it stands for', (t) => {
   t.deepEqual(line('diff', 'rev=a&rev=b').slice(-2), ['a', 'b']);
   t.true(line('eval', 'rev=a&data=x').includes('--no-record'));
   t.true(line('archive', 'budget=2').includes('--dry-run'));
+  t.deepEqual(line('run/show', 'thin&run=3f9a'), [
+    ...['run', 'show', '--json', '--no-progress', '--no-fetch'],
+    ...['--thin', '3f9a'],
+  ]);
 });
 
 test('asked: what writes, runs code or reaches elsewhere is refused', (t) => {
@@ -32,6 +36,10 @@ test('asked: what writes, runs code or reaches elsewhere is refused', (t) => {
       ['archive', 'tier=bf16'],
       ['list', 'C=/'],
       ['branch', 'delete=x'],
+      ['run/list', 'commit-held=x'],
+      ['run/show', 'recover=x'],
+      ['run/x', 'run=y'],
+      ['run/', ''],
       ['tag', 'rev=x'],
       ['__proto__', ''],
       ['constructor', ''],
@@ -47,6 +55,8 @@ test('asked: what writes, runs code or reaches elsewhere is refused', (t) => {
 test('asked: an operand is no flag, and a value stays with its own', (t) => {
   for (const rev of ['--html=x', '-C', '', '-']) {
     t.throws(() => commandLine('show', new URLSearchParams({ rev })), { name: 'UsageError' }, rev);
+    const run = new URLSearchParams({ run: rev });
+    t.throws(() => commandLine('run/log', run), { name: 'UsageError' }, rev);
   }
   t.throws(() => commandLine('query', new URLSearchParams({ q: '  --save=x' })));
   t.true(line('list', 'where=--html').includes('--where=--html'));

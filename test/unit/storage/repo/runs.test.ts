@@ -14,58 +14,19 @@ import {
   newRunId,
   parseRun,
   placeOf,
-  type RunRecord,
   readRun,
   recordPlace,
   writeRun,
 } from '../../../../lib/storage/repo/runs/run-record.js';
+import { runRecord } from '../../../helpers/run-record.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
 
 /** A time that logs can have. */
 const START = 1_700_000_000_000;
 
-function record(change: Partial<RunRecord> = {}): RunRecord {
-  return {
-    id: newRunId(),
-    kind: 'command',
-    name: null,
-    command: ['python', 'train.py', '--lr', '1e-3'],
-    cwd: '.',
-    model: 'net',
-    branch: 'run-1',
-    base: null,
-    started: 1000,
-    ended: null,
-    updated: Date.now(),
-    state: 'running',
-    code: null,
-    signal: null,
-    seconds: 1.5,
-    cpuSeconds: 1.25,
-    peakBytes: 1 << 30,
-    process: ownIdentity(),
-    child: { pid: 1, start: '5' },
-    checkpointPattern: null,
-    environment: { cpu: 'x' },
-    params: { lr: '1e-3' },
-    git: null,
-    metrics: [{ name: 'loss', count: 2, step: 20, last: null }],
-    checkpoints: [
-      {
-        ...{ n: 1, place: 'out/checkpoint-10', step: 10, files: 2, bytes: 30, time: 5 },
-        ...{ isFolder: true, written: 4, series: 'out/checkpoint-*' },
-        ...{ state: 'held', version: null, number: null, problem: null },
-      },
-    ],
-    stretches: [],
-    problems: [],
-    ...change,
-  };
-}
-
 test('a record is read back as it was written', async (t) => {
   const layout = new Layout(await tempDir(t));
-  const one = record();
+  const one = runRecord();
   await writeRun(layout, one, { durable: true });
   t.deepEqual(await readRun(layout, one.id), one);
   const later = { ...one, state: 'finished' as const, code: 0, ended: 2000 };
@@ -78,9 +39,9 @@ test('a record is read back as it was written', async (t) => {
 test('a run whose process is gone has crashed, and one that ended has not', async (t) => {
   const layout = new Layout(await tempDir(t));
   const gone = { ...ownIdentity(), start: '1' };
-  const crashed = record({ process: gone });
-  const ended = record({ process: gone, state: 'failed', code: 3, started: 500 });
-  const running = record({ started: 3000 });
+  const crashed = runRecord({ process: gone });
+  const ended = runRecord({ process: gone, state: 'failed', code: 3, started: 500 });
+  const running = runRecord({ started: 3000 });
   for (const one of [crashed, ended, running]) await writeRun(layout, one, { durable: false });
   const found = await listRuns(layout);
   t.deepEqual(
@@ -96,8 +57,8 @@ test('a run whose process is gone has crashed, and one that ended has not', asyn
 test('of another host, a run lives while its record is young', async (t) => {
   const layout = new Layout(await tempDir(t));
   const process = { ...ownIdentity(), boot: '0'.repeat(36), host: 'elsewhere' };
-  const young = record({ process });
-  const old = record({ process, updated: Date.now() - 3600_000 });
+  const young = runRecord({ process });
+  const old = runRecord({ process, updated: Date.now() - 3600_000 });
   for (const one of [young, old]) await writeRun(layout, one, { durable: false });
   t.is((await readRun(layout, young.id))?.state, 'running');
   t.is((await readRun(layout, old.id))?.state, 'crashed');
@@ -105,7 +66,7 @@ test('of another host, a run lives while its record is young', async (t) => {
 
 test('a damaged record is told, and the others are listed', async (t) => {
   const layout = new Layout(await tempDir(t));
-  const one = record();
+  const one = runRecord();
   await writeRun(layout, one, { durable: false });
   const bad = newRunId();
   await fs.mkdir(layout.run(bad));
@@ -128,7 +89,7 @@ test('a damaged record is told, and the others are listed', async (t) => {
 
 test('metrics are appended and followed; a torn line is passed over', async (t) => {
   const layout = new Layout(await tempDir(t));
-  const { id } = record();
+  const { id } = runRecord();
   t.deepEqual(await readRunMetrics(layout, id), { series: [], bytes: 0 });
   await fs.mkdir(layout.run(id), { recursive: true });
   const row = (step: number, source: string, values: [string, number][]) => ({
