@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMissing, listEntries, readSmallFile, statOrNull } from '../../base/files/files.js';
 import { findRepository } from '../../storage/repo/find-repository.js';
-import type { Layout } from '../../storage/repo/layout.js';
+import { isRunId, type Layout } from '../../storage/repo/layout.js';
 import type { OpContext } from '../context.js';
 
 /** Folders of refs that are looked at; a change in those beyond shows when something else changes. */
@@ -54,16 +54,15 @@ async function runsState(layout: Layout): Promise<string> {
   const hash = createHash('sha256');
   const entries = await listEntries(layout.runs).catch(ignoreMissing);
   for (const entry of entries.slice(0, FOLDERS_MAX)) {
-    if (!entry.isDirectory()) continue;
-    const folder = path.join(layout.runs, entry.name);
-    const found = await statOrNull(folder);
+    if (!entry.isDirectory() || !isRunId(entry.name)) continue;
+    const found = await statOrNull(layout.run(entry.name));
     if (found === null) continue;
     const { mtimeNs } = found.stat;
     // Its process may have been killed, which writes nothing: once it is quiet it is looked at again.
     const isQuiet = Date.now() - Number(BigInt(mtimeNs) / 1_000_000n) > QUIET_MS;
     hash.update(`${entry.name} ${mtimeNs} ${isQuiet}\n`);
     if (isQuiet) continue;
-    const metrics = await statOrNull(path.join(folder, 'metrics.jsonl'));
+    const metrics = await statOrNull(layout.runFile(entry.name, 'metrics.jsonl'));
     hash.update(`${metrics?.stat.size ?? 0}\n`);
   }
   return hash.digest('hex').slice(0, 20);
