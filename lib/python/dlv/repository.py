@@ -144,7 +144,8 @@ class Repo:
         if accept_tier:
             words.append("--accept-tier")
         buffer, document = self._checkpoint(words, progress)
-        entries, metadata = tensors.read_header(buffer)
+        file = document.get("file")
+        entries, metadata = tensors.header_of(file, buffer) if file else tensors.read_header(buffer)
         if names is not None:
             missing = [name for name in names if name not in entries]
             if missing:
@@ -155,10 +156,9 @@ class Repo:
         found.version = document["version"]
         found.path = document["snapshot"] or document["path"]
         found.others = list(document["others"])
-        found.metadata = metadata
-        for name, entry in entries.items():
-            array = tensors.make_array(buffer, name, entry, framework)
-            found[name] = tensors.bounds_of(array, entry.dtype, planes, framework) if bounds and planes else array
+        found.metadata = dict(metadata)
+        for name, array in tensors.make_arrays(buffer, entries, framework):
+            found[name] = tensors.bounds_of(array, entries[name].dtype, planes, framework) if bounds and planes else array
         return found
 
     def _checkpoint(self, words: List[str], progress: Optional[Progress]) -> Tuple[tensors.Buffer, Dict[str, Any]]:

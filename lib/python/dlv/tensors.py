@@ -105,6 +105,28 @@ def read_header(buffer: Buffer) -> Tuple[Dict[str, Entry], Dict[str, str]]:
     return entries, metadata
 
 
+# Headers of files that dlv left for us, which are never written again: the same version is loaded more than once.
+_headers: Dict[Tuple[str, int, int, int], Tuple[Dict[str, Entry], Dict[str, str]]] = {}
+_HEADERS_MAX = 16
+
+
+def header_of(path: str, buffer: Buffer) -> Tuple[Dict[str, Entry], Dict[str, str]]:
+    """As read_header, of a file of the cache that was mapped; remembered as long as the file is the same."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return read_header(buffer)
+    key = (path, stat.st_ino, stat.st_mtime_ns, stat.st_size)
+    known = _headers.get(key)
+    if known is None or len(buffer) != stat.st_size:
+        known = read_header(buffer)
+        if len(_headers) >= _HEADERS_MAX:
+            _headers.clear()
+        if len(buffer) == stat.st_size:
+            _headers[key] = known
+    return known
+
+
 def check_size(name: str, entry: Entry) -> int:
     """The number of elements. Raises if dtype, shape and bytes do not go together."""
     known = _DTYPES.get(entry.dtype)
@@ -126,9 +148,20 @@ def check_size(name: str, entry: Entry) -> int:
 
 def make_array(buffer: Buffer, name: str, entry: Entry, framework: str) -> Any:
     """The tensor as an array over the buffer: no copy, and the caller's to write to."""
-    count = check_size(name, entry)
-    width, np_name, torch_name = _DTYPES[entry.dtype]
+    check_size(name, entry)
+    return _array(buffer, name, entry, framework, frameworks_module(framework))
+
+
+def make_arrays(buffer: Buffer, entries: Mapping[str, Entry], framework: str) -> Iterator[Tuple[str, Any]]:
+    """The same of many tensors, which read_header has checked."""
     module = frameworks_module(framework)
+    for name, entry in entries.items():
+        yield name, _array(buffer, name, entry, framework, module)
+
+
+def _array(buffer: Buffer, name: str, entry: Entry, framework: str, module: Any) -> Any:
+    width, np_name, torch_name = _DTYPES[entry.dtype]
+    count = (entry.end - entry.start) // width
     if framework == "torch":
         dtype = getattr(module, torch_name, None)
         if dtype is None:
@@ -137,7 +170,8 @@ def make_array(buffer: Buffer, name: str, entry: Entry, framework: str) -> Any:
             return module.empty(entry.shape, dtype=dtype)
         if entry.start % width != 0:
             return module.frombuffer(bytearray(buffer[entry.start : entry.end]), dtype=dtype).reshape(entry.shape)
-        return module.frombuffer(buffer, dtype=dtype, count=count, offset=entry.start).reshape(entry.shape)
+        flat = module.frombuffer(buffer, dtype=dtype, count=count, offset=entry.start)
+        return flat if len(entry.shape) == 1 else flat.view(entry.shape)
     return module.frombuffer(buffer, dtype=np_name, count=count, offset=entry.start).reshape(entry.shape)
 
 

@@ -53,14 +53,28 @@ export async function placeLoaded(
   return (await findLoaded(layout, content)) ?? (await makeLoaded(layout, content, options));
 }
 
-async function findLoaded(layout: Layout, { key, bytes }: LoadedContent): Promise<string | null> {
+/** When this process noted the use of a copy: finding it again at once is no news. */
+const usedAt = new Map<string, number>();
+const USE_MS = 10_000;
+const USED_MAX = 1000;
+
+/** The file that holds the content; null if it is not there, or not as it was made. @throws {IoError} */
+export async function findLoaded(
+  layout: Layout,
+  { key, bytes }: Omit<LoadedContent, 'stream'>,
+): Promise<string | null> {
   const file = layout.loadedFile(key);
   const there = await statOrNull(file);
   if (!there?.isFile || there.stat.size !== bytes) return null;
   const mark = layout.loadedFile(key + MARK);
   if ((await readMark(mark)) !== markOf(there.stat)) return null;
-  // The order of use is worth no failure.
-  await touchFile(mark).catch(() => {});
+  const now = performance.now();
+  if (now - (usedAt.get(mark) ?? Number.NEGATIVE_INFINITY) >= USE_MS) {
+    if (usedAt.size >= USED_MAX) usedAt.clear();
+    usedAt.set(mark, now);
+    // The order of use is worth no failure.
+    await touchFile(mark).catch(() => {});
+  }
   return file;
 }
 

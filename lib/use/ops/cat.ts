@@ -10,7 +10,7 @@ import { bringFiles, bringTensors } from '../../storage/objects/stored/bring.js'
 import { streamTensors } from '../../storage/objects/stored/load-tensors.js';
 import { streamFile } from '../../storage/objects/stored/rebuild.js';
 import { tensorBytes, tensorsOf } from '../../storage/objects/stored/tensors.js';
-import { placeLoaded } from '../../storage/repo/loaded-files.js';
+import { findLoaded, placeLoaded } from '../../storage/repo/loaded-files.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { SERIES_LOG } from '../../storage/repo/version/series.js';
@@ -90,10 +90,10 @@ export async function cat(
   sink: CatSink | null,
   context: OpContext,
 ): Promise<CatResult> {
+  if (options.toCache) return placed(repo, options, context);
   const reader = await registerReader(repo.layout, repo.store.generation);
   try {
     const job = await plan(repo, options, context);
-    if (options.toCache) return { ...job.result, file: await place(repo, job, context) };
     if (sink !== null) {
       for await (const bytes of job.stream()) {
         throwIfAborted(context.signal);
@@ -123,21 +123,75 @@ export async function* streamBytes(
   }
 }
 
-/** Leaves the bytes in a file. */
-async function place(repo: Repository, job: Job, context: OpContext): Promise<string> {
-  const { bytes, format, planes } = job.result;
-  const key = sha256Hex(JSON.stringify([1, format, planes, bytes, ...job.content]));
+/** What was left in a file, and what was warned of on the way. */
+interface Placed {
+  result: CatResult;
+  key: string;
+  warnings: string[];
+}
+
+/** Copies that calls on one open repository have made or found: versions do not change, so neither does their answer. */
+const PLACED = new WeakMap<Repository, Map<string, Placed>>();
+const PLACED_MAX = 1000;
+
+/** Leaves the bytes in a file, or finds it. No pack is read for one that was found before. */
+async function placed(
+  repo: Repository,
+  options: CatOptions,
+  context: OpContext,
+): Promise<CatResult> {
+  const known = PLACED.get(repo) ?? new Map<string, Placed>();
+  PLACED.set(repo, known);
+  const { revision, ...others } = options;
+  const version = await resolveId(repo, revision).catch(() => null);
+  const question = version === null ? null : JSON.stringify([version, others]);
+  const before = question === null ? undefined : known.get(question);
+  if (before !== undefined) {
+    const { key, result, warnings } = before;
+    const file = await findLoaded(repo.layout, { key, bytes: result.bytes });
+    if (file !== null) {
+      for (const warning of warnings) context.warn(warning);
+      return { ...result, file };
+    }
+  }
+  const warnings: string[] = [];
+  const warn: OpContext['warn'] = (message, ...more) => {
+    warnings.push(message);
+    context.warn(message, ...more);
+  };
+  const reader = await registerReader(repo.layout, repo.store.generation);
+  try {
+    const { result, key, file } = await place(repo, options, { ...context, warn });
+    if (question !== null) {
+      if (known.size >= PLACED_MAX) known.clear();
+      known.set(question, { result, key, warnings });
+    }
+    return { ...result, file };
+  } finally {
+    await reader.close();
+  }
+}
+
+async function place(
+  repo: Repository,
+  options: CatOptions,
+  context: OpContext,
+): Promise<Omit<Placed, 'warnings'> & { file: string }> {
+  const { result, content, stream } = await plan(repo, options, context);
+  const { bytes, format, planes } = result;
+  const key = sha256Hex(JSON.stringify([1, format, planes, bytes, ...content]));
   const { signal, progress } = context;
   progress.start('loading', bytes);
-  return placeLoaded(
+  const file = await placeLoaded(
     repo.layout,
-    { key, bytes, stream: job.stream },
+    { key, bytes, stream },
     {
       bytesMax: repo.config.get('cache.bytes'),
       onBytes: (count) => progress.advance(count),
       ...(signal ? { signal } : {}),
     },
   );
+  return { result, key, file };
 }
 
 interface Job {
