@@ -1,12 +1,12 @@
-/** `dlv import`: histories of git with LFS and DVC, of checkpoint folders and of the Hub's cache. */
-import { spawnSync } from 'node:child_process';
+/** `dlv import`: histories of git with LFS, of checkpoint folders and of the Hub's cache. */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import type { DescResult } from '../../lib/use/ops/desc.js';
 import type { ImportResult } from '../../lib/use/ops/import.js';
 import type { LogEntry } from '../../lib/use/ops/log.js';
+import { commit, contents, gitRepository, isThere, pointer, run } from '../helpers/git-sources.js';
 import { linearNetwork } from '../helpers/linear-network.js';
 import { TestRepository } from '../helpers/repository.js';
 import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
@@ -18,80 +18,6 @@ const BASE = randomTensors(SHAPES, 1);
 /** Weights of a step. */
 function weights(step: number): Buffer {
   return safetensors(nudge(BASE, 0.01, step));
-}
-
-function run(dir: string, program: string, ...args: string[]): string {
-  const env = { ...process.env, GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_SYSTEM: '/dev/null' };
-  const { status, stdout, stderr } = spawnSync(program, args, {
-    cwd: dir,
-    env,
-    encoding: 'latin1',
-  });
-  if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${stderr}`);
-  return stdout;
-}
-
-function isThere(program: string, ...args: string[]): boolean {
-  return spawnSync(program, args).status === 0;
-}
-
-/** A git repository that commits at given times; false, said loudly, without git. */
-async function gitRepository(t: ExecutionContext): Promise<string | null> {
-  if (!isThere('git', '--version')) {
-    t.log('SKIPPED: there is no git: importing its histories is NOT tested');
-    t.pass();
-    return null;
-  }
-  const dir = path.join(await tempDir(t), 'source');
-  await fs.mkdir(dir);
-  run(dir, 'git', 'init', '-q', '-b', 'main');
-  for (const [name, value] of [
-    ['user.name', 'Ada L'],
-    ['user.email', 'ada@example.org'],
-  ] as const) {
-    run(dir, 'git', 'config', name, value);
-  }
-  return dir;
-}
-
-async function commit(dir: string, message: string, files: Record<string, Buffer | string>) {
-  for (const [name, content] of Object.entries(files)) {
-    await fs.mkdir(path.dirname(path.join(dir, name)), { recursive: true });
-    await fs.writeFile(path.join(dir, name), content);
-  }
-  run(dir, 'git', 'add', '-A');
-  run(dir, 'git', 'commit', '-q', '-m', message);
-  return run(dir, 'git', 'rev-parse', 'HEAD').trim();
-}
-
-/** Puts content among the objects of git-lfs. @returns its pointer. */
-async function pointer(dir: string, content: Buffer): Promise<string> {
-  const oid = createHash('sha256').update(content).digest('hex');
-  const folder = path.join(dir, '.git/lfs/objects', oid.slice(0, 2), oid.slice(2, 4));
-  await fs.mkdir(folder, { recursive: true });
-  await fs.writeFile(path.join(folder, oid), content);
-  return `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize ${content.length}\n`;
-}
-
-/** Puts content into the cache of DVC. @returns its md5. */
-async function cached(dir: string, content: Buffer | string, suffix = ''): Promise<string> {
-  const md5 = createHash('md5').update(content).digest('hex') + suffix;
-  const folder = path.join(dir, '.dvc/cache/files/md5', md5.slice(0, 2));
-  await fs.mkdir(folder, { recursive: true });
-  await fs.writeFile(path.join(folder, md5.slice(2)), content);
-  return md5;
-}
-
-/** Content of all files of a version. */
-async function contents(repo: TestRepository, revision: string): Promise<Record<string, Buffer>> {
-  const out = path.join(repo.dir, '..', `out-${revision.replace(/\W/g, '-')}`);
-  await repo.json('checkout', revision, '--out', out);
-  const found: Record<string, Buffer> = {};
-  for (const name of (await fs.readdir(out, { recursive: true })).sort()) {
-    const file = path.join(out, name);
-    if ((await fs.stat(file)).isFile()) found[name] = await fs.readFile(file);
-  }
-  return found;
 }
 
 test('import: commits of git with their parents, branches, tags, authors, and files of git-lfs', async (t) => {
@@ -176,39 +102,6 @@ test('import: what git-lfs does not have is named, a damaged object is left out'
     'a.txt': Buffer.from('a'),
     'gone.safetensors': Buffer.from(gone),
   });
-});
-
-test('import: files and folders that DVC tracks', async (t) => {
-  const dir = await gitRepository(t);
-  if (dir === null) return;
-  const list = JSON.stringify([
-    { md5: await cached(dir, weights(1)), relpath: 'a.safetensors' },
-    { md5: await cached(dir, 'deep'), relpath: 'b/c.txt' },
-    { md5: await cached(dir, 'out'), relpath: '../../out.txt' },
-  ]);
-  const folder = await cached(dir, list, '.dir');
-  await commit(dir, 'one', {
-    'data.dvc': `outs:\n- md5: ${folder}\n  path: data\n`,
-    'sub/dvc.lock': `stages:\n  train:\n    outs:\n    - path: m.bin\n      md5: ${await cached(dir, 'model')}\n`,
-    '.gitignore': 'data\n.dvc\n',
-  });
-  const repo = await TestRepository.create(t);
-  const { problems } = await repo.json<ImportResult>('import', dir, '--model', 'dvc');
-  const files = await contents(repo, 'dvc');
-  t.deepEqual(
-    Object.keys(files),
-    [
-      '.gitignore',
-      'data.dvc',
-      'data/a.safetensors',
-      'data/b/c.txt',
-      'sub/dvc.lock',
-      'sub/m.bin',
-    ].sort(),
-  );
-  t.deepEqual(files['data/a.safetensors'], weights(1));
-  t.is(String(files['sub/m.bin']), 'model');
-  t.regex(problems.join(), /out\.txt" is left out: it has the part '\.\.'/);
 });
 
 test('import: checkpoints of a run are versions of the same paths, with steps and metrics', async (t) => {

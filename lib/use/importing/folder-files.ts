@@ -44,7 +44,7 @@ export function sourceFile({ file, stat }: FoundFile, place: string): SourceFile
     mode: (stat.mode & 0o111) === 0 ? 0o644 : 0o755,
     // The same file, unchanged: a checkpoint that is a hard link or a link to another is read once.
     content: `${stat.inode}/${stat.size}/${stat.mtimeNs}`,
-    sha256: null,
+    check: null,
     bytes: { file, isInPlace: true },
   };
 }

@@ -5,17 +5,19 @@
 import { isUtf8 } from 'node:buffer';
 import path from 'node:path';
 import { NotFoundError } from '../../base/errors.js';
-import { readSmallFile, statOrNull } from '../../base/files/files.js';
+import { leadsTo } from '../../base/files/files.js';
 import { pathProblem } from '../../pure/paths/version-path.js';
 import type { Author } from '../../storage/repo/version/version.js';
+import { DvcFiles } from './dvc-files.js';
 import { GitObjects, git } from './git-process.js';
+import { LfsFiles } from './lfs-files.js';
 import {
   DVC_BYTES_MAX,
   isDvcFile,
   POINTER_BYTES_MAX,
-  parseDvcFolder,
-  parseDvcOutputs,
+  parseDvcStages,
   parseLfsPointer,
+  parseStageFolders,
 } from './pointers.js';
 import type { SourceFile, SourceHistory, SourceVersion } from './source.js';
 
@@ -51,19 +53,20 @@ export async function openGitHistory(dir: string): Promise<SourceHistory> {
 
 class GitSource {
   readonly #dir: string;
-  readonly #gitDir: string;
+  /** Folder of the work tree, where DVC keeps its settings. */
+  readonly #top: string;
   readonly #objects: GitObjects;
+  readonly #lfs: LfsFiles;
+  /** By the folder that DVC was set up in, from the top. */
+  readonly #dvc = new Map<string, DvcFiles>();
   readonly #problems = new Set<string>();
-  /** Folders of git whose lfs/objects are looked in. */
-  #lfsFolders: string[] | null = null;
-  /** The cache of DVC. */
-  #dvcCache: string | null = null;
   /** What a small blob points to, by its id. */
   readonly #pointers = new Map<string, ReturnType<typeof parseLfsPointer>>();
 
   constructor(dir: string, gitDir: string) {
     this.#dir = dir;
-    this.#gitDir = gitDir;
+    this.#top = path.dirname(gitDir);
+    this.#lfs = new LfsFiles(gitDir);
     this.#objects = new GitObjects(dir);
   }
 
@@ -193,7 +196,22 @@ class GitSource {
         this.#problems.add(`${JSON.stringify(name)} is left out: ${problem}`);
       } else {
         files.set(name, await this.#file(row));
-        if (isDvcFile(name)) await this.#addOutputs(row, files);
+      }
+    }
+    const inGit = new Map(rows.map((row) => [row.path, row]));
+    const folders = new Set(rows.flatMap((row) => foldersAbove(row.path)));
+    for (const row of rows) {
+      if (!isDvcFile(row.path) || !files.has(row.path)) continue;
+      for (const file of await this.#tracked(row, inGit)) {
+        const above = foldersAbove(file.path);
+        const other = folders.has(file.path) ? file.path : above.find((name) => files.has(name));
+        if (other !== undefined) {
+          const what = other === file.path ? 'a folder' : `the file '${other}'`;
+          this.#problems.add(`'${file.path}' is left out: ${what} is in its place`);
+          continue;
+        }
+        files.set(file.path, file);
+        for (const name of above) folders.add(name);
       }
     }
     return [...files.values()];
@@ -206,7 +224,7 @@ class GitSource {
       path: name,
       mode,
       content: id,
-      sha256: null,
+      check: null,
       bytes: { stream: () => this.#objects.stream(id, 'blob') },
     };
     if (row.size > POINTER_BYTES_MAX) return own;
@@ -216,115 +234,72 @@ class GitSource {
     }
     const pointer = this.#pointers.get(id);
     if (!pointer) return own;
-    const { sha256, size } = pointer;
-    const file = await this.#lfsObject(sha256, size);
+    const file = await this.#lfs.find(pointer);
     if (file === null) {
       this.#problems.add(
         `'${name}' is not in the objects of git-lfs: its pointer is kept ('git lfs fetch --all' brings it)`,
       );
       return own;
     }
+    const problem = 'its object has another sha256 than its pointer says';
     return {
       path: name,
       mode,
-      content: `lfs:${sha256}`,
-      sha256,
+      content: `lfs:${pointer.sha256}`,
+      check: { kind: 'sha256', hex: pointer.sha256, problem },
       bytes: { file, isInPlace: false },
     };
   }
 
-  /** Where an object of git-lfs is, here or in a repository that this one borrows from; null if nowhere. */
-  async #lfsObject(sha256: string, size: number): Promise<string | null> {
-    this.#lfsFolders ??= [this.#gitDir, ...(await borrowedFrom(this.#gitDir))];
-    for (const folder of this.#lfsFolders) {
-      const place = ['lfs', 'objects', sha256.slice(0, 2), sha256.slice(2, 4), sha256];
-      const file = path.join(folder, ...place);
-      const there = await statOrNull(file);
-      if (there?.isFile && there.stat.size === size) return file;
-    }
-    return null;
-  }
-
-  /** Adds the files that DVC tracks by one of its own. */
-  async #addOutputs(row: TreeRow, files: Map<string, SourceFile>): Promise<void> {
-    const text = (await this.#objects.read(row.id, 'blob', DVC_BYTES_MAX))?.toString('utf8') ?? '';
-    const folder = path.posix.dirname(row.path);
-    for (const { md5, path: name } of parseDvcOutputs(text)) {
-      const place = path.posix.normalize(path.posix.join(folder, name));
-      if (!md5.endsWith('.dir')) {
-        await this.#addCached(place, md5, files);
-        continue;
-      }
-      const list = await this.#cached(md5);
-      if (list === null) this.#problems.add(missingInCache(place));
-      else {
-        const rows = Buffer.from(await readSmallFile(list, DVC_BYTES_MAX)).toString('utf8');
-        for (const one of parseDvcFolder(rows)) {
-          await this.#addCached(path.posix.normalize(`${place}/${one.path}`), one.md5, files);
-        }
+  /**
+   * The files that DVC tracks by one of its own. @param inGit  all that the commit has: a metrics file may be listed by
+   * DVC and committed to git.
+   */
+  async #tracked(row: TreeRow, inGit: ReadonlyMap<string, TreeRow>): Promise<SourceFile[]> {
+    const above = path.posix.dirname(row.path);
+    const stages = parseDvcStages(await this.#text(row));
+    const written = inGit.get(path.posix.join(above, 'dvc.yaml'));
+    const folders =
+      written === undefined || stages.every(({ name }) => name === null)
+        ? new Map<string, string>()
+        : parseStageFolders(await this.#text(written));
+    const files: SourceFile[] = [];
+    for (const { name, folder, outputs } of stages) {
+      // 'train@2' is one of several that the stage 'train' stands for.
+      const works = (name === null ? null : folders.get(name.split('@', 1)[0] as string)) ?? folder;
+      for (const output of outputs) {
+        const place = path.posix.normalize(path.posix.join(above, works, output.path));
+        if (inGit.has(place)) continue;
+        const dvc = await this.#dvcAt(above);
+        files.push(...(await dvc.files(output, place, (problem) => this.#problems.add(problem))));
       }
     }
+    return files;
   }
 
-  async #addCached(name: string, md5: string, files: Map<string, SourceFile>): Promise<void> {
-    const problem = pathProblem(name);
-    const file = problem === null ? await this.#cached(md5) : null;
-    if (problem !== null) this.#problems.add(`${JSON.stringify(name)} is left out: ${problem}`);
-    else if (file === null) this.#problems.add(missingInCache(name));
-    else {
-      const content = `md5:${md5}`;
-      const bytes = { file, isInPlace: false };
-      files.set(name, { path: name, mode: 0o644, content, sha256: null, bytes });
-    }
+  async #text({ id }: TreeRow): Promise<string> {
+    return (await this.#objects.read(id, 'blob', DVC_BYTES_MAX))?.toString('utf8') ?? '';
   }
 
-  /** A file of DVC's cache, in the layout of version 3 or of those before. */
-  async #cached(md5: string): Promise<string | null> {
-    this.#dvcCache ??= await cacheOf(path.join(path.dirname(this.#gitDir), '.dvc'));
-    const cache = this.#dvcCache;
-    for (const above of [path.join(cache, 'files', 'md5'), cache]) {
-      const file = path.join(above, md5.slice(0, 2), md5.slice(2));
-      if ((await statOrNull(file))?.isFile) return file;
-    }
-    return null;
+  /** DVC as it was set up in the nearest folder above. */
+  async #dvcAt(folder: string): Promise<DvcFiles> {
+    let place = folder;
+    const isSetUp = (): Promise<'file' | 'folder' | 'other' | null> =>
+      leadsTo(path.join(this.#top, place, '.dvc'));
+    while (place !== '.' && (await isSetUp()) !== 'folder') place = path.posix.dirname(place);
+    const known = this.#dvc.get(place);
+    if (known !== undefined) return known;
+    const opened = await DvcFiles.open(path.join(this.#top, place));
+    this.#dvc.set(place, opened);
+    return opened;
   }
 }
 
-/** Longest list of borrowed folders, or settings, that is read. */
-const LIST_BYTES_MAX = 1 << 20;
-
-async function linesIn(file: string): Promise<string[]> {
-  if (!(await statOrNull(file))?.isFile) return [];
-  return Buffer.from(await readSmallFile(file, LIST_BYTES_MAX))
-    .toString('utf8')
-    .split(/\r?\n/);
-}
-
-/** Folders of git whose objects a repository borrows, as `git clone --shared` sets up. */
-async function borrowedFrom(gitDir: string): Promise<string[]> {
-  const objects = path.join(gitDir, 'objects');
-  const lines = await linesIn(path.join(objects, 'info', 'alternates'));
-  return lines
-    .filter((line) => line !== '' && !line.startsWith('#'))
-    .map((line) => path.dirname(path.resolve(objects, line)));
-}
-
-/** The cache of DVC: beside its settings, or where these say that it is. */
-async function cacheOf(dvc: string): Promise<string> {
-  let cache = path.join(dvc, 'cache');
-  for (const name of ['config', 'config.local']) {
-    let section = '';
-    for (const line of await linesIn(path.join(dvc, name))) {
-      section = /^\s*\[(.*)\]\s*$/.exec(line)?.[1]?.trim() ?? section;
-      const dir = /^\s*dir\s*=\s*(.+?)\s*$/.exec(line)?.[1];
-      if (section === 'cache' && dir !== undefined) cache = path.resolve(dvc, dir);
-    }
-  }
-  return cache;
-}
-
-function missingInCache(name: string): string {
-  return `'${name}' is not in the cache of DVC: it is left out ('dvc fetch --all-commits' brings it)`;
+/** The folders that a path goes through, the nearest first. */
+function foldersAbove(name: string): string[] {
+  const above: string[] = [];
+  for (let at = path.posix.dirname(name); at !== '.'; at = path.posix.dirname(at)) above.push(at);
+  return above;
 }
 
 /** Text of a commit in the encoding that it names; UTF-8 if it names none, or one that is not known. */

@@ -23,7 +23,18 @@ export function parseLfsPointer(text: string): LfsPointer | null {
 /** An output that DVC tracks: a file, or a folder if its md5 ends with '.dir'. */
 export interface DvcOutput {
   md5: string;
+  /** From the folder that its stage works in. */
   path: string;
+  isExecutable: boolean;
+}
+
+/** The outputs of a stage. */
+export interface DvcStage {
+  /** Its name in a dvc.lock; null in a `.dvc` file, which has one. */
+  name: string | null;
+  /** Where it works, from the folder of the file; a dvc.lock does not say it. */
+  folder: string;
+  outputs: DvcOutput[];
 }
 
 /** True for the names of files in which DVC lists outputs. */
@@ -34,15 +45,37 @@ export function isDvcFile(path: string): boolean {
 
 const MD5 = /^[0-9a-f]{32}(\.dir)?$/;
 
+/** Escapes of YAML that stand for something else than the character after the backslash. */
+const ESCAPES: Record<string, string> = {
+  ...{ '0': '\0', a: '\x07', b: '\b', t: '\t', n: '\n', v: '\v', f: '\f', r: '\r', e: '\x1b' },
+  ...{ N: '\x85', _: '\xa0', L: '\u2028', P: '\u2029' },
+};
+
+const SINGLE_QUOTED = /^'((?:[^']|'')*)'/;
+const DOUBLE_QUOTED = /^"((?:[^"\\]|\\.)*)"/;
+
+/** A value that stands in one line. */
 function scalar(text: string): string {
   const plain = text.trim();
-  if (plain.startsWith("'")) return plain.slice(1, -1).replaceAll("''", "'");
-  if (!plain.startsWith('"')) return plain;
-  try {
-    return String(JSON.parse(plain));
-  } catch {
-    return plain;
-  }
+  const single = SINGLE_QUOTED.exec(plain)?.[1];
+  if (single !== undefined) return single.replaceAll("''", "'");
+  const double = DOUBLE_QUOTED.exec(plain)?.[1];
+  if (double === undefined) return plain.replace(/\s+#.*$/, '');
+  return double.replace(
+    /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U(0[0-9a-fA-F]{7})|(.))/g,
+    (_, x?: string, u?: string, long?: string, one = '') => {
+      const hex = x ?? u ?? long;
+      if (hex === undefined) return ESCAPES[one] ?? one;
+      const code = Number.parseInt(hex, 16);
+      return code > 0x10ffff ? '\ufffd' : String.fromCodePoint(code);
+    },
+  );
+}
+
+/** True for a value that goes on in the next line. */
+function isOpen(value: string): boolean {
+  if (value.startsWith("'")) return !SINGLE_QUOTED.test(value);
+  return value.startsWith('"') && !DOUBLE_QUOTED.test(value);
 }
 
 /** What is read of an item of a list, and where its dash stands. */
@@ -53,62 +86,124 @@ interface Item {
   files: DvcOutput[];
 }
 
-/** Outputs in a `.dvc` file or a dvc.lock, as DVC itself writes them: lists below `outs:`. */
-export function parseDvcOutputs(text: string): DvcOutput[] {
-  const outputs: DvcOutput[] = [];
+interface Line {
+  indent: number;
+  isItem: boolean;
+  /** null for what is no `key: value`. */
+  key: string | null;
+  value: string;
+}
+
+const KEY = /^(- +)?("[^"]*"|'[^']*'|[^\s:'"][^:]*):(?:\s+(.*))?$/;
+
+/** Lines of YAML as DVC writes it, one key a line; a value that is broken over several lines is joined. */
+function linesOf(text: string): Line[] {
+  const lines: Line[] = [];
+  /** What the value of the last key takes of the lines that follow. */
+  let column = 0;
+  for (const line of text.split(/\r?\n/)) {
+    const own = line.trim();
+    if (own === '') continue;
+    const indent = line.length - line.trimStart().length;
+    const last = lines.at(-1);
+    if (last !== undefined && last.key !== null && last.value !== '') {
+      if (isOpen(last.value)) {
+        last.value = last.value.endsWith('\\')
+          ? last.value.slice(0, -1) + own
+          : `${last.value} ${own}`;
+        continue;
+      }
+      if (indent > column) {
+        if (!/^[|>]/.test(last.value)) last.value += ` ${own}`;
+        continue;
+      }
+    }
+    if (own.startsWith('#')) continue;
+    const pair = KEY.exec(own);
+    column = indent + (pair?.[1]?.length ?? 0);
+    const key = pair === null ? null : scalar(pair[2] as string);
+    lines.push({ indent, isItem: own.startsWith('- '), key, value: pair?.[3] ?? '' });
+  }
+  return lines;
+}
+
+/** Stages in a `.dvc` file or a dvc.lock, as DVC itself writes them: lists below `outs:`. */
+export function parseDvcStages(text: string): DvcStage[] {
+  const stages: DvcStage[] = [];
+  /** Keys that the line stands below, the outermost first. */
+  const above: Line[] = [];
+  let folder = '.';
   /** Indent of the `outs:` that the lines below belong to. */
   let within: number | null = null;
   const items: Item[] = [];
   const finish = (least: number): void => {
     for (let item = items.at(-1); item && item.indent >= least; item = items.at(-1)) {
       items.pop();
-      const { md5 = '', path = '', relpath = '' } = item.fields;
-      const above = items.at(-1);
-      if (above !== undefined) {
-        if (MD5.test(md5) && relpath !== '') above.files.push({ md5, path: relpath });
+      const { md5 = '', path = '', relpath = '', isexec } = item.fields;
+      const output = { md5, isExecutable: isexec === 'true' };
+      const outer = items.at(-1);
+      if (outer !== undefined) {
+        if (MD5.test(md5) && relpath !== '') outer.files.push({ ...output, path: relpath });
       } else if (path !== '') {
-        if (MD5.test(md5)) outputs.push({ md5, path });
+        const { outputs } = stages.at(-1) as DvcStage;
+        if (MD5.test(md5)) outputs.push({ ...output, path });
         else outputs.push(...item.files.map((file) => ({ ...file, path: `${path}/${file.path}` })));
       }
     }
   };
-  for (const line of text.split(/\r?\n/)) {
-    if (line.trim() === '' || line.trimStart().startsWith('#')) continue;
-    const indent = line.length - line.trimStart().length;
-    const isItem = line.trimStart().startsWith('- ');
+  for (const line of linesOf(text)) {
+    const { indent, isItem, key, value } = line;
     if (within !== null && (indent < within || (indent === within && !isItem))) {
       finish(0);
       within = null;
     }
-    if (/^\s*outs:\s*$/.test(line)) {
-      within = indent;
+    while ((above.at(-1)?.indent ?? -1) >= indent) above.pop();
+    if (within === null) {
+      if (key === 'wdir' && indent === 0) folder = scalar(value);
+      if (key === 'outs' && value === '') {
+        within = indent;
+        stages.push({ name: above.at(-1)?.key ?? null, folder: '.', outputs: [] });
+      } else if (!isItem) above.push(line);
       continue;
     }
-    if (within === null) continue;
     // A key stands right of the dash of its item.
     finish(indent);
     if (isItem) items.push({ indent, fields: {}, files: [] });
-    const pair = /^\s*(?:- )?\s*([A-Za-z_]\w*):\s*(.*)$/.exec(line);
     const item = items.at(-1);
-    if (pair !== null && item !== undefined)
-      item.fields[pair[1] as string] = scalar(pair[2] as string);
+    if (key !== null && item !== undefined) item.fields[key] = scalar(value);
   }
   finish(0);
-  return outputs;
+  return stages.map((stage) => (stage.name === null ? { ...stage, folder } : stage));
 }
 
-/** Files of a folder that DVC tracks, from the JSON list in its cache. */
-export function parseDvcFolder(text: string): DvcOutput[] {
+/** The folders that the stages of a dvc.yaml work in, by their names; of others it says none. */
+export function parseStageFolders(text: string): Map<string, string> {
+  const folders = new Map<string, string>();
+  const above: Line[] = [];
+  for (const line of linesOf(text)) {
+    if (line.isItem) continue;
+    while ((above.at(-1)?.indent ?? -1) >= line.indent) above.pop();
+    const [top, stage] = above;
+    if (line.key === 'wdir' && top?.key === 'stages' && stage?.key) {
+      folders.set(stage.key, scalar(line.value));
+    }
+    above.push(line);
+  }
+  return folders;
+}
+
+/** Files of a folder that DVC tracks, from the JSON list in its cache; null if it is none. */
+export function parseDvcFolder(text: string): DvcOutput[] | null {
   let rows: unknown;
   try {
     rows = JSON.parse(text);
   } catch {
-    return [];
+    return null;
   }
-  if (!Array.isArray(rows)) return [];
-  return rows.flatMap((row: { md5?: unknown; relpath?: unknown }) =>
+  if (!Array.isArray(rows)) return null;
+  return rows.flatMap((row: { md5?: unknown; relpath?: unknown; isexec?: unknown } | null) =>
     typeof row?.md5 === 'string' && MD5.test(row.md5) && typeof row.relpath === 'string'
-      ? [{ md5: row.md5, path: row.relpath }]
+      ? [{ md5: row.md5, path: row.relpath, isExecutable: row.isexec === true }]
       : [],
   );
 }

@@ -3,14 +3,23 @@
 import type { FileMode } from '../../storage/repo/version/file-page.js';
 import type { Author, GitState, Metric, Param } from '../../storage/repo/version/version.js';
 
+/** A hash that the content of a file must have. */
+export interface ContentCheck {
+  /** 'md5 of text': the md5, or that with the ends of lines of Unix, as DVC hashed texts before its version 3. */
+  kind: 'sha256' | 'md5' | 'md5 of text';
+  hex: string;
+  /** What is said of a file that is something else, after its name. */
+  problem: string;
+}
+
 /** One file of a version there. */
 export interface SourceFile {
   path: string;
   mode: FileMode;
   /** Equal for files of equal content, within one source. */
   content: string;
-  /** sha256 that the content must have, if the source says it. */
-  sha256: string | null;
+  /** What the content must be, if the source says it. */
+  check: ContentCheck | null;
   /** The bytes: a stream, or a file; `isInPlace` if what lies beside it there belongs to it. */
   bytes: { file: string; isInPlace: boolean } | { stream(): AsyncIterable<Uint8Array> };
 }

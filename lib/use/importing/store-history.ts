@@ -2,12 +2,9 @@
  * Stores a history as versions of one model. A version records what it was made of (`import: git <commit>`), so that a
  * run that was interrupted goes on, and a later one takes what is new. Branches move as their versions are made.
  */
-import path from 'node:path';
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError } from '../../base/errors.js';
-import { makeDirectory, removeFile, WriteFile } from '../../base/files/files.js';
-import { copyTo, removeFolder } from '../../base/files/temporary.js';
 import { MESSAGE_BYTES_MAX } from '../../base/limits.js';
 import { Glob } from '../../pure/paths/glob.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
@@ -32,7 +29,9 @@ import {
 import { collectVersions } from '../history/lines/ancestry.js';
 import { filesWithSteps } from '../history/lines/lines.js';
 import { moveReason } from '../history/lines/moves.js';
-import type { SourceFile, SourceHistory, SourceVersion } from './source.js';
+import { isOfMd5 } from './content-check.js';
+import { PlacedFiles } from './placed-files.js';
+import type { ContentCheck, SourceFile, SourceHistory, SourceVersion } from './source.js';
 
 /** What an import did, or would do. */
 export interface ImportReport {
@@ -80,9 +79,9 @@ class HistoryImport {
   readonly #ids = new Map<string, Id>();
   /** Stored files by path and content. */
   readonly #stored = new Map<string, NewFile>();
-  /** Content of the files that lie in the folder of this run. */
-  readonly #placed = new Map<string, string>();
-  readonly #folder: string;
+  /** Files by path and content that are not what their source says. */
+  readonly #refused = new Set<string>();
+  readonly #placed: PlacedFiles;
   readonly #report: ImportReport;
 
   constructor(repo: StoreAccess, source: SourceHistory, target: HistoryTarget, context: OpContext) {
@@ -91,7 +90,7 @@ class HistoryImport {
     this.#target = target;
     this.#context = context;
     this.#only = target.only.map((pattern) => new Glob(pattern, { braces: true }));
-    this.#folder = repo.layout.newWork('import');
+    this.#placed = new PlacedFiles(repo.layout.newWork('import'));
     this.#report = {
       made: 0,
       known: 0,
@@ -119,7 +118,7 @@ class HistoryImport {
       }
     } finally {
       this.#context.progress.finish();
-      await removeFolder(this.#folder);
+      await this.#placed.remove();
     }
     for (const [branch, key] of branches) await this.#setBranch(branch, key, tips);
     for (const [tag, key] of tags) await this.#setTag(tag, key);
@@ -211,14 +210,21 @@ class HistoryImport {
     files: readonly SourceFile[],
     parent: Id | null,
   ): Promise<NewFile[]> {
-    const keyOf = ({ path: name, content }: SourceFile): string => `${name}\0${content}`;
-    const fresh = files.filter((file) => !this.#stored.has(keyOf(file)));
-    await this.#removeOthers(new Set(files.map(({ path: name }) => name)));
+    const isKnown = (key: string): boolean => this.#stored.has(key) || this.#refused.has(key);
+    const fresh = files.filter((file) => !isKnown(keyOf(file)));
+    await this.#placed.removeOthers(new Set(files.map(({ path: name }) => name)));
     const places = new Map<string, SourceFile>();
     const batch: { path: string; file: string }[] = [];
     for (const file of fresh) {
+      const place = await this.#placed.place(file);
+      if (file.check !== null && file.check.kind !== 'sha256') {
+        if (!(await isOfMd5(place, file.check))) {
+          this.#refuse(file, file.check);
+          continue;
+        }
+      }
       places.set(file.path, file);
-      batch.push({ path: file.path, file: await this.#place(file) });
+      batch.push({ path: file.path, file: place });
     }
     const { signal, warn } = this.#context;
     for await (const result of ingestBatch(session, batch, {
@@ -231,10 +237,8 @@ class HistoryImport {
       ...(signal ? { signal } : {}),
     })) {
       const file = places.get(result.path) as SourceFile;
-      if (file.sha256 !== null && file.sha256 !== result.sha256) {
-        this.#report.problems.push(
-          `'${file.path}' is left out: its object has another sha256 than its pointer says`,
-        );
+      if (file.check?.kind === 'sha256' && file.check.hex !== result.sha256) {
+        this.#refuse(file, file.check);
         continue;
       }
       for (const warning of result.warnings) warn(`'${result.path}' ${warning}`);
@@ -248,38 +252,9 @@ class HistoryImport {
       .sort((a, b) => comparePaths(a.path, b.path));
   }
 
-  /** Takes files out of the folder that the version does not have. */
-  async #removeOthers(paths: ReadonlySet<string>): Promise<void> {
-    for (const name of [...this.#placed.keys()]) {
-      if (paths.has(name)) continue;
-      await removeFolder(path.join(this.#folder, name));
-      this.#placed.delete(name);
-    }
-  }
-
-  /** Where the bytes of a file can be read, with the files that belong to it beside it. */
-  async #place({ path: name, content, bytes }: SourceFile): Promise<string> {
-    if ('file' in bytes && bytes.isInPlace) return bytes.file;
-    const target = path.join(this.#folder, name);
-    if (this.#placed.get(name) === content) return target;
-    // What was a file may be a folder now, or the other way round.
-    await removeFolder(target);
-    await makeDirectory(path.dirname(target));
-    this.#placed.set(name, content);
-    if ('file' in bytes) {
-      await copyTo(bytes.file, target);
-      return target;
-    }
-    const out = await WriteFile.create(target, 0o600, name);
-    try {
-      for await (const piece of bytes.stream()) await out.write(piece);
-    } catch (error) {
-      await out.close();
-      await removeFile(target);
-      throw error;
-    }
-    await out.close();
-    return target;
+  #refuse(file: SourceFile, { problem }: ContentCheck): void {
+    this.#refused.add(keyOf(file));
+    this.#report.problems.push(`'${file.path}' is left out: ${problem}`);
   }
 
   #newVersion(version: SourceVersion, entries: readonly NewFile[], parents: Id[]): NewVersion {
@@ -348,6 +323,11 @@ class HistoryImport {
     const why = await moveReason(this.#repo, `import: from ${this.#source.kind}`);
     await this.#repo.locked((lock) => updateRef(lock, { name, before: null, after: version, why }));
   }
+}
+
+/** What stored files are known by. */
+function keyOf({ path: name, content }: SourceFile): string {
+  return `${name}\0${content}`;
 }
 
 /** Why no new branch or tag may have a name, or null. */
