@@ -112,10 +112,12 @@ export function register(program: Command, cli: Cli): void {
       about:
         'Makes a version of a new model for each commit, checkpoint or download, with its time, author, message ' +
         'and parents, and the branches and tags. Files of git-lfs and DVC come from their folders beside ' +
-        'the git repository; one that is not there is named, and its pointer kept. In a folder of checkpoints ' +
+        'the git repository and are compared with their hashes. One that is missing or damaged is named: of git-lfs the ' +
+        'pointer is kept, of DVC the file is left out. In a folder of checkpoints ' +
         '(checkpoint-500, epoch=3-step=1000.ckpt) each step is a version whose files have the same paths, ' +
-        'with the metrics of trainer_state.json and of the names. Nothing there is changed or run. The ' +
-        'command can be interrupted and repeated: it takes what it does not have yet.\n\nOf a file that dlv export ' +
+        'with the metrics of trainer_state.json and of the names; what broke off on the way is taken as it is, and named. ' +
+        'Nothing there is changed or run. The command can be interrupted and repeated: it takes what it does not have ' +
+        'yet. A version is made once: what was missing then comes with an import into another model.\n\nOf a file that dlv export ' +
         'wrote, the versions, numbers, notes, branches and tags are taken as they are. Everything is compared with its ids before ' +
         'anything can see it. Branches that are not here are made, others are moved on; one that HEAD is on, or that ' +
         'has versions of its own here, is left, and the command says how to go on. --list says what such a file holds; it ' +

@@ -4,6 +4,7 @@
  */
 import path from 'node:path';
 import { NotFoundError } from '../../base/errors.js';
+import { BLOB_BYTES_MAX } from '../../base/limits.js';
 import { commonName, metricsOfName, seriesOf } from '../../pure/paths/checkpoint-names.js';
 import { checkedFiles, type FoundFile, findFiles, newestOf, sourceFile } from './folder-files.js';
 import type { SourceFile, SourceHistory, SourceVersion } from './source.js';
@@ -23,7 +24,8 @@ export async function openCheckpoints(dir: string): Promise<SourceHistory> {
   const root = path.resolve(dir);
   const series = new Map<string, Map<string, Checkpoint>>();
   const beside: FoundFile[] = [];
-  for (const found of await findFiles(root)) {
+  const problems: string[] = [];
+  for (const found of await findFiles(root, problems)) {
     const place = seriesOf(found.path);
     if (place === null) {
       beside.push(found);
@@ -48,10 +50,9 @@ export async function openCheckpoints(dir: string): Promise<SourceHistory> {
       hint: "they are folders or files like 'checkpoint-500', 'epoch=3-step=1000.ckpt' or 'step_20.npz'",
     });
   }
-  const problems = others.map(
-    ([name, { size }]) =>
-      `${size} of '${name}' ${size === 1 ? 'is' : 'are'} of another series: left out`,
-  );
+  for (const [other, { size }] of others) {
+    problems.push(`${size} of '${other}' ${size === 1 ? 'is' : 'are'} of another series: left out`);
+  }
   const [name, checkpoints] = main;
   const ordered = [...checkpoints.values()].sort(
     (a, b) => a.step - b.step || newestOf(a.files) - newestOf(b.files),
@@ -82,6 +83,19 @@ function placeOf(
   return folder + commonName(name);
 }
 
+/** The outermost log of each name. */
+function logsOf({ files }: Checkpoint, problems: string[]): FoundFile[] {
+  const logs = new Map<string, FoundFile>();
+  const depth = ({ path: found }: FoundFile): number => found.split('/').length;
+  for (const found of [...files].sort((a, b) => depth(a) - depth(b))) {
+    const name = path.posix.basename(found.path);
+    if (!LOGS.has(name) || logs.has(name)) continue;
+    if (found.stat.size <= BLOB_BYTES_MAX) logs.set(name, found);
+    else problems.push(`'${found.path}' is over ${BLOB_BYTES_MAX} bytes: its metrics are not read`);
+  }
+  return [...logs.values()];
+}
+
 function versionOf(
   root: string,
   run: { name: string; checkpoint: Checkpoint; beside: readonly FoundFile[] },
@@ -102,6 +116,7 @@ function versionOf(
   };
   return {
     key: `${checkpoint.step}/${checkpoint.name}`,
+    title: checkpoint.name,
     parents: parent === undefined ? [] : [parent],
     message: checkpoint.name,
     author: null,
@@ -111,9 +126,7 @@ function versionOf(
     step: checkpoint.step,
     params: [],
     metrics,
-    logs: checkpoint.files
-      .filter((found) => LOGS.has(path.posix.basename(found.path)))
-      .map((found) => path.join(root, found.path)),
+    logs: logsOf(checkpoint, problems).map((found) => path.join(root, found.path)),
     files,
   };
 }

@@ -1,11 +1,20 @@
 /** Files below a folder, as a source gives them. */
 import path from 'node:path';
-import { type FileStat, listEntries, statThrough } from '../../base/files/files.js';
+import { type FileStat, listEntries, statThrough, type Through } from '../../base/files/files.js';
 import { pathProblem } from '../../pure/paths/version-path.js';
 import type { SourceFile } from './source.js';
 
 /** Folders below which nothing is looked for. */
 const DEPTH_MAX = 64;
+
+/** What is no file, as a problem says it. */
+const WHAT: Record<Exclude<Through['kind'], 'file'>, string> = {
+  folder: 'a link to a folder',
+  other: 'a pipe, socket or device',
+  nothing: 'a link that leads nowhere',
+  circle: 'a link that leads to itself',
+  denied: 'a link to where you may not look',
+};
 
 /** A file below a folder. */
 export interface FoundFile {
@@ -15,8 +24,11 @@ export interface FoundFile {
   stat: FileStat;
 }
 
-/** All regular files, links to them included, in order of their names; folders that are links are not entered. */
-export async function findFiles(root: string): Promise<FoundFile[]> {
+/**
+ * All regular files, links to them included, in order of their names; folders that are links are not entered.
+ * @param problems  is told of what is left out.
+ */
+export async function findFiles(root: string, problems: string[]): Promise<FoundFile[]> {
   const found: FoundFile[] = [];
   const walk = async (below: string, depth: number): Promise<void> => {
     const entries = await listEntries(path.join(root, below));
@@ -31,6 +43,7 @@ export async function findFiles(root: string): Promise<FoundFile[]> {
       const file = path.join(root, name);
       const there = await statThrough(file);
       if (there.kind === 'file') found.push({ path: name, file, stat: there.stat });
+      else problems.push(`'${name}' is ${WHAT[there.kind]}: it is left out`);
     }
   };
   await walk('', 0);

@@ -42,7 +42,11 @@ export async function openHubCache(dir: string): Promise<SourceHistory> {
   const found: { commit: string; files: FoundFile[] }[] = [];
   for (const commit of await listDirectory(path.join(root, 'snapshots'))) {
     if (!COMMIT.test(commit)) continue;
-    found.push({ commit, files: await findFiles(path.join(root, 'snapshots', commit)) });
+    const missing: string[] = [];
+    const files = await findFiles(path.join(root, 'snapshots', commit), missing);
+    problems.push(...missing.map((problem) => `${titleOf(commit)}: ${problem}`));
+    if (files.length > 0) found.push({ commit, files });
+    else problems.push(`${titleOf(commit)} has no file: no version is made of it`);
   }
   found.sort((a, b) => newestOf(a.files) - newestOf(b.files) || (a.commit < b.commit ? -1 : 1));
   if (found.length === 0) {
@@ -56,6 +60,7 @@ export async function openHubCache(dir: string): Promise<SourceHistory> {
   for (const { commit, files } of found) {
     versions.push({
       key: commit,
+      title: titleOf(commit),
       parents: versions.slice(-1).map(({ key }) => key),
       message: `${title} at ${commit}`,
       author: null,
@@ -91,10 +96,14 @@ export async function openHubCache(dir: string): Promise<SourceHistory> {
   };
 }
 
+function titleOf(commit: string): string {
+  return `snapshot ${commit.slice(0, 10)}`;
+}
+
 async function refsOf(dir: string, known: ReadonlySet<string>): Promise<Map<string, string>> {
   const names = new Map<string, string>();
   if ((await leadsTo(dir)) !== 'folder') return names;
-  for (const { path: name, file } of await findFiles(dir)) {
+  for (const { path: name, file } of await findFiles(dir, [])) {
     const commit = Buffer.from(await readSmallFile(file, 256))
       .toString('latin1')
       .trim();

@@ -27,6 +27,8 @@ export interface SourceFile {
 export interface SourceVersion {
   /** Unique in the source; that of a git commit is its id. */
   key: string;
+  /** What problems call it. */
+  title: string;
   /** Keys of versions that come before it in the order. */
   parents: readonly string[];
   message: string;

@@ -2,6 +2,7 @@
  * Stores a history as versions of one model. A version records what it was made of (`import: git <commit>`), so that a
  * run that was interrupted goes on, and a later one takes what is new. Branches move as their versions are made.
  */
+import path from 'node:path';
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError } from '../../base/errors.js';
@@ -12,11 +13,8 @@ import { fileOf, ingestBatch, ingestSettings } from '../../storage/ingest/batch.
 import { withSession } from '../../storage/objects/access.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { publishedBytes } from '../../storage/objects/stored-bytes.js';
-import { branchRefName } from '../../storage/repo/layout.js';
-import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { readHead } from '../../storage/repo/refs/head.js';
-import { refNameProblem, takenByRevision } from '../../storage/repo/refs/ref-name.js';
-import { listRefs, updateRef } from '../../storage/repo/refs/refs.js';
+import { listRefs } from '../../storage/repo/refs/refs.js';
 import { readKnowledge } from '../../storage/repo/version/knowledge.js';
 import type { OpContext } from '../context.js';
 import type { StoreAccess } from '../history/access.js';
@@ -28,8 +26,9 @@ import {
 } from '../history/commit/make-version.js';
 import { collectVersions } from '../history/lines/ancestry.js';
 import { filesWithSteps } from '../history/lines/lines.js';
-import { moveReason } from '../history/lines/moves.js';
 import { isOfMd5 } from './content-check.js';
+import { ImportedRefs } from './imported-refs.js';
+import { Lacks } from './lacks.js';
 import { PlacedFiles } from './placed-files.js';
 import type { ContentCheck, SourceFile, SourceHistory, SourceVersion } from './source.js';
 
@@ -45,7 +44,7 @@ export interface ImportReport {
   storedBytes: number;
   branches: { branch: string; version: Id | null }[];
   tags: { tag: string; version: Id | null }[];
-  /** What could not be taken, a sentence each. */
+  /** What could not be taken, or is damaged or incomplete, a sentence each. */
   problems: string[];
 }
 
@@ -82,6 +81,7 @@ class HistoryImport {
   /** Files by path and content that are not what their source says. */
   readonly #refused = new Set<string>();
   readonly #placed: PlacedFiles;
+  readonly #lacks = new Lacks();
   readonly #report: ImportReport;
 
   constructor(repo: StoreAccess, source: SourceHistory, target: HistoryTarget, context: OpContext) {
@@ -106,23 +106,29 @@ class HistoryImport {
   async run(): Promise<ImportReport> {
     const { versions, branches, tags } = this.#source;
     const tips = await this.#findKnown();
+    const forgotten = this.#findForgotten();
     await this.#checkBranches(tips);
     const lines = lineOfEach(versions, branches);
+    const { model, dryRun } = this.#target;
+    const refs = new ImportedRefs(this.#repo, { model, kind: this.#source.kind, dryRun }, tips);
     this.#context.progress.start('importing', versions.length, 'versions');
     try {
       for (const version of versions) {
         throwIfAborted(this.#context.signal);
         if (this.#ids.has(version.key)) this.#report.known++;
-        else await this.#take(version, lines.get(version.key) ?? null, tips);
+        else if (!forgotten.has(version.key))
+          await this.#take(version, lines.get(version.key) ?? null, refs);
         this.#context.progress.advance(1);
       }
     } finally {
       this.#context.progress.finish();
       await this.#placed.remove();
     }
-    for (const [branch, key] of branches) await this.#setBranch(branch, key, tips);
-    for (const [tag, key] of tags) await this.#setTag(tag, key);
-    return this.#report;
+    if (this.#source.kind === 'checkpoints') this.#report.problems.push(...this.#lacks.weights());
+    for (const [branch, key] of branches) await refs.setBranch(branch, this.#ids.get(key) ?? null);
+    for (const [tag, key] of tags) await refs.setTag(tag, this.#ids.get(key) ?? null);
+    const problems = [...this.#report.problems, ...refs.problems];
+    return { ...this.#report, branches: refs.branches, tags: refs.tags, problems };
   }
 
   /** Looks for versions of an earlier run. @returns the tips of the model's branches by their names. */
@@ -151,6 +157,23 @@ class HistoryImport {
     return new Map(heads.map(({ name, id }) => [name.slice(prefix.length), id]));
   }
 
+  /** Versions that are not here, while others that derive from them are: they were forgotten, and stay so. */
+  #findForgotten(): Set<string> {
+    const below = new Set<string>();
+    const forgotten = new Set<string>();
+    for (const { key, title, parents } of [...this.#source.versions].reverse()) {
+      const isHere = this.#ids.has(key);
+      if (!isHere && below.has(key)) {
+        forgotten.add(key);
+        this.#report.problems.push(
+          `${title} is left out: versions after it were taken already, without it`,
+        );
+      }
+      if (isHere || below.has(key)) for (const parent of parents) below.add(parent);
+    }
+    return forgotten;
+  }
+
   /** @throws {ConflictError} if HEAD is on the model, or a branch of it is at a version that is not of the source. */
   async #checkBranches(tips: ReadonlyMap<string, Id>): Promise<void> {
     const { model } = this.#target;
@@ -172,7 +195,7 @@ class HistoryImport {
     }
   }
 
-  async #take(version: SourceVersion, branch: string | null, tips: Map<string, Id>): Promise<void> {
+  async #take(version: SourceVersion, branch: string | null, refs: ImportedRefs): Promise<void> {
     const { dryRun } = this.#target;
     const all = await version.files();
     const taken = all.filter(({ path: name }) => this.#isWanted(name));
@@ -183,17 +206,23 @@ class HistoryImport {
       return;
     }
     await withSession(this.#repo, async (session) => {
-      const entries = await this.#store(session, taken, parents[0] ?? null);
+      const entries = await this.#store(session, version, taken);
+      this.#report.problems.push(...this.#lacks.of(version.title, entries));
       const wanted = this.#newVersion(version, entries, parents);
-      const { id } = await makeVersion(this.#repo, session, wanted, {
+      const { id, kept } = await makeVersion(this.#repo, session, wanted, {
         name: async (lock, made) => {
-          if (branch !== null) await this.#move(lock, branch, made.id, tips);
+          if (branch !== null) await refs.follow(lock, branch, made.id, parents[0] ?? null);
         },
         signal: this.#context.signal,
       });
       const stored = publishedBytes(session);
       this.#report.storedBytes += stored.storedBytes + stored.metadataBytes;
       this.#ids.set(version.key, id);
+      for (const { log, format, problem } of kept) {
+        const what = problem ?? (format === null ? 'no metrics could be read' : null);
+        if (what === null) continue;
+        this.#report.problems.push(`'${path.basename(log)}' of ${version.title}: ${what}`);
+      }
       this.#report.made++;
       this.#report.files += entries.length;
       this.#report.logicalBytes += entries.reduce((sum, { size }) => sum + size, 0);
@@ -207,9 +236,10 @@ class HistoryImport {
   /** Stores the files of a version that no version before has at these paths. */
   async #store(
     session: PackSession,
+    { title, parents }: SourceVersion,
     files: readonly SourceFile[],
-    parent: Id | null,
   ): Promise<NewFile[]> {
+    const parent = parents.map((key) => this.#ids.get(key)).find((id) => id !== undefined);
     const isKnown = (key: string): boolean => this.#stored.has(key) || this.#refused.has(key);
     const fresh = files.filter((file) => !isKnown(keyOf(file)));
     await this.#placed.removeOthers(new Set(files.map(({ path: name }) => name)));
@@ -226,13 +256,15 @@ class HistoryImport {
       places.set(file.path, file);
       batch.push({ path: file.path, file: place });
     }
-    const { signal, warn } = this.#context;
+    const { signal } = this.#context;
     for await (const result of ingestBatch(session, batch, {
-      parentFiles: parent === null ? [] : await filesWithSteps(this.#repo, parent),
+      parentFiles: parent === undefined ? [] : await filesWithSteps(this.#repo, parent),
       ...ingestSettings(this.#repo.config),
       follow: true,
       onSkip: (name, error) => {
-        this.#report.problems.push(`'${name}' is left out: ${(error as Error).message}`);
+        this.#report.problems.push(
+          `'${name}' of ${title} is left out: ${(error as Error).message}`,
+        );
       },
       ...(signal ? { signal } : {}),
     })) {
@@ -241,7 +273,9 @@ class HistoryImport {
         this.#refuse(file, file.check);
         continue;
       }
-      for (const warning of result.warnings) warn(`'${result.path}' ${warning}`);
+      for (const warning of result.warnings) {
+        this.#report.problems.push(`'${result.path}' of ${title} ${warning}`);
+      }
       this.#stored.set(keyOf(file), fileOf(result, file.mode));
     }
     return files
@@ -281,58 +315,11 @@ class HistoryImport {
     // A character that is cut in two is left out.
     return new TextDecoder().decode(bytes.subarray(0, MESSAGE_BYTES_MAX), { stream: true });
   }
-
-  /** Moves a branch, if it is one that dlv can have. */
-  async #move(lock: RepositoryLock, branch: string, id: Id, tips: Map<string, Id>): Promise<void> {
-    const { model } = this.#target;
-    if (nameProblem(branch) !== null) return;
-    const why = await moveReason(this.#repo, `import: from ${this.#source.kind}`);
-    const before = tips.get(branch) ?? null;
-    await updateRef(lock, { name: branchRefName(model, branch), before, after: id, why });
-    tips.set(branch, id);
-  }
-
-  async #setBranch(branch: string, key: string, tips: Map<string, Id>): Promise<void> {
-    const problem = nameProblem(branch);
-    if (problem !== null) {
-      this.#report.problems.push(`the branch ${JSON.stringify(branch)} is left out: it ${problem}`);
-      return;
-    }
-    const version = this.#ids.get(key) ?? null;
-    if (version !== null && tips.get(branch) !== version)
-      await this.#repo.locked((lock) => this.#move(lock, branch, version, tips));
-    this.#report.branches.push({ branch, version });
-  }
-
-  async #setTag(tag: string, key: string): Promise<void> {
-    const problem = nameProblem(tag);
-    if (problem !== null) {
-      this.#report.problems.push(`the tag ${JSON.stringify(tag)} is left out: it ${problem}`);
-      return;
-    }
-    const version = this.#ids.get(key) ?? null;
-    this.#report.tags.push({ tag, version });
-    if (version === null) return;
-    const name = `refs/tags/${tag}`;
-    const there = (await listRefs(this.#repo.layout, 'refs/tags')).find((ref) => ref.name === name);
-    if (there?.id === version) return;
-    if (there !== undefined) {
-      this.#report.problems.push(`the tag '${tag}' is another version's here, and stays so`);
-      return;
-    }
-    const why = await moveReason(this.#repo, `import: from ${this.#source.kind}`);
-    await this.#repo.locked((lock) => updateRef(lock, { name, before: null, after: version, why }));
-  }
 }
 
 /** What stored files are known by. */
 function keyOf({ path: name, content }: SourceFile): string {
   return `${name}\0${content}`;
-}
-
-/** Why no new branch or tag may have a name, or null. */
-function nameProblem(name: string): string | null {
-  return refNameProblem(name) ?? takenByRevision(name);
 }
 
 /** The branch on whose first-parent line each version lies; of several, that which is named first. */

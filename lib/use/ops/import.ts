@@ -6,7 +6,7 @@ import { leadsTo } from '../../base/files/files.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import type { OpContext } from '../context.js';
 import { openCheckpoints } from '../importing/checkpoint-source.js';
-import { openGitHistory } from '../importing/git-source.js';
+import { openGitHistory } from '../importing/git/git-source.js';
 import { isHubCache, openHubCache } from '../importing/hub-source.js';
 import type { SourceHistory } from '../importing/source.js';
 import { type ImportReport, storeHistory } from '../importing/store-history.js';

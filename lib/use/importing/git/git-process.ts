@@ -4,8 +4,8 @@
  */
 import type { ChildProcess, ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import { CorruptError, IoError, NotFoundError } from '../../base/errors.js';
-import { NotStarted, startProgram } from '../../base/files/processes/program.js';
+import { CorruptError, IoError, NotFoundError } from '../../../base/errors.js';
+import { NotStarted, startProgram } from '../../../base/files/processes/program.js';
 
 /** Settings of a repository that name programs, switched off. */
 const SAFE = ['-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=/dev/null'];

@@ -1,13 +1,13 @@
 /** Pointers of git-lfs and the files of DVC, as these tools write them. */
 import test from 'ava';
-import { baseModelOf } from '../../../../lib/use/importing/hub-source.js';
+import { baseModelOf } from '../../../../../lib/use/importing/hub-source.js';
 import {
   isDvcFile,
   parseDvcFolder,
   parseDvcStages,
   parseLfsPointer,
   parseStageFolders,
-} from '../../../../lib/use/importing/pointers.js';
+} from '../../../../../lib/use/importing/git/pointers.js';
 
 const OID = 'a'.repeat(64);
 const MD5 = '0123456789abcdef0123456789abcdef';

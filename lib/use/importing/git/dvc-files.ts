@@ -1,11 +1,11 @@
 /** Files that DVC tracks beside a git repository: what its own files list, from the cache beside its settings. */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import { readSmallFile, statOrNull } from '../../base/files/files.js';
-import { pathProblem } from '../../pure/paths/version-path.js';
+import { readSmallFile, statOrNull } from '../../../base/files/files.js';
+import { pathProblem } from '../../../pure/paths/version-path.js';
+import type { ContentCheck, SourceFile } from '../source.js';
 import { linesIn } from './lines-in.js';
 import { DVC_BYTES_MAX, type DvcOutput, parseDvcFolder } from './pointers.js';
-import type { ContentCheck, SourceFile } from './source.js';
 
 /** An object of the cache. */
 interface Cached {

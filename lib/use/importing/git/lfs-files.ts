@@ -1,6 +1,6 @@
 /** Files that git-lfs keeps beside a git repository: what its pointers stand for. */
 import path from 'node:path';
-import { statOrNull } from '../../base/files/files.js';
+import { statOrNull } from '../../../base/files/files.js';
 import { linesIn } from './lines-in.js';
 import type { LfsPointer } from './pointers.js';
 

@@ -4,10 +4,11 @@
  */
 import { isUtf8 } from 'node:buffer';
 import path from 'node:path';
-import { NotFoundError } from '../../base/errors.js';
-import { leadsTo } from '../../base/files/files.js';
-import { pathProblem } from '../../pure/paths/version-path.js';
-import type { Author } from '../../storage/repo/version/version.js';
+import { NotFoundError } from '../../../base/errors.js';
+import { leadsTo } from '../../../base/files/files.js';
+import { pathProblem } from '../../../pure/paths/version-path.js';
+import type { Author } from '../../../storage/repo/version/version.js';
+import type { SourceFile, SourceHistory, SourceVersion } from '../source.js';
 import { DvcFiles } from './dvc-files.js';
 import { GitObjects, git } from './git-process.js';
 import { LfsFiles } from './lfs-files.js';
@@ -19,7 +20,6 @@ import {
   parseLfsPointer,
   parseStageFolders,
 } from './pointers.js';
-import type { SourceFile, SourceHistory, SourceVersion } from './source.js';
 
 /** Longest commit that is read. */
 const COMMIT_BYTES_MAX = 16 * 1024 * 1024;
@@ -170,6 +170,7 @@ class GitSource {
     const minutes = by === null ? 0 : Number(by[5]) * 60 + Number(by[6]);
     return {
       key,
+      title: `commit ${key.slice(0, 10)}`,
       parents,
       message: split < 0 ? '' : text.slice(split + 2),
       author: by === null ? null : authorOf(by[1] as string, by[2] as string),

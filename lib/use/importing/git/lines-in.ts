@@ -1,5 +1,5 @@
 /** Small files of lines: settings, lists of folders. */
-import { readSmallFile, statOrNull } from '../../base/files/files.js';
+import { readSmallFile, statOrNull } from '../../../base/files/files.js';
 
 /** Longest list of borrowed folders, or settings, that is read. */
 const LIST_BYTES_MAX = 1 << 20;

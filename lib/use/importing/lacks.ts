@@ -1,0 +1,41 @@
+/** What versions that were taken lack: files that others need, and weights. */
+import type { NewFile } from '../history/commit/make-version.js';
+
+/** Names that one problem lists. */
+const NAMES_SHOWN = 5;
+
+/** Looks at versions one after another. */
+export class Lacks {
+  /** Files, and what they need that is not there: told once. */
+  readonly #told = new Set<string>();
+  /** Versions in whose files no weights were found. */
+  readonly #weightless: string[] = [];
+
+  /** Problems of a version: files that need others which it does not have. */
+  of(title: string, files: readonly NewFile[]): string[] {
+    const problems: string[] = [];
+    const paths = new Set(files.map(({ path }) => path));
+    for (const { path, hint } of files) {
+      const missing = hint.references.filter((reference) => !paths.has(reference));
+      const key = JSON.stringify([path, missing]);
+      if (missing.length === 0 || this.#told.has(key)) continue;
+      this.#told.add(key);
+      const are = missing.length === 1 ? 'is' : 'are';
+      problems.push(`'${path}' of ${title} needs ${nameSome(missing)}, which ${are} not there`);
+    }
+    if (!files.some(({ hint }) => hint.roles.includes('weights'))) this.#weightless.push(title);
+    return problems;
+  }
+
+  /** For versions that are expected to have weights. */
+  weights(): string[] {
+    if (this.#weightless.length === 0) return [];
+    return [`no weights were found in ${nameSome(this.#weightless)}`];
+  }
+}
+
+function nameSome(names: readonly string[]): string {
+  const shown = names.slice(0, NAMES_SHOWN).map((name) => `'${name}'`);
+  const more = names.length - shown.length;
+  return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ');
+}
