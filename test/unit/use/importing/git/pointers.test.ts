@@ -1,6 +1,5 @@
 /** Pointers of git-lfs and the files of DVC, as these tools write them. */
 import test from 'ava';
-import { baseModelOf } from '../../../../../lib/use/importing/hub-source.js';
 import {
   isDvcFile,
   parseDvcFolder,
@@ -8,6 +7,7 @@ import {
   parseLfsPointer,
   parseStageFolders,
 } from '../../../../../lib/use/importing/git/pointers.js';
+import { baseModelOf } from '../../../../../lib/use/importing/hub-source.js';
 
 const OID = 'a'.repeat(64);
 const MD5 = '0123456789abcdef0123456789abcdef';
