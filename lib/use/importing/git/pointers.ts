@@ -63,7 +63,7 @@ function scalar(text: string): string {
   if (double === undefined) return plain.replace(/\s+#.*$/, '');
   return double.replace(
     /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U(0[0-9a-fA-F]{7})|(.))/g,
-    (_, x?: string, u?: string, long?: string, one = '') => {
+    (_, ...[x, u, long, one = '']: (string | undefined)[]) => {
       const hex = x ?? u ?? long;
       if (hex === undefined) return ESCAPES[one] ?? one;
       const code = Number.parseInt(hex, 16);
