@@ -103,9 +103,16 @@ export type { ImportBundleOptions, ImportBundleResult } from './use/ops/import-b
 export type { InitOptions } from './use/ops/init.js';
 export type { KeepOptions, KeepResult, KeptCheckpoint } from './use/ops/keep.js';
 export type {
+  KeepRemoteOptions,
+  KeepRemoteResult,
+  KeptThere,
+  RecallRemoteResult,
+} from './use/ops/keep-remote.js';
+export type {
   KeepVersionsOptions,
   KeepVersionsResult,
   KeptVersion,
+  RecallOptions,
   RecallResult,
 } from './use/ops/keep-versions.js';
 export type { ListedModel, ListOptions } from './use/ops/list.js';

@@ -29,7 +29,7 @@ const TYPES =
   'EvalComparison EvalMetric EvalOptions EvalResult EvalVersion ExportOptions ExportResult BundledRef FetchOptions FetchResult ' +
   'FileDiff ForgetOptions ForgetResult FsckOptions FsckResult GcOptions GcRemoteOptions ' +
   'GcRemoteResult GcResult GroupCell ' +
-  'GroupRow Id ImportBundleOptions ImportBundleResult ImportKind ImportOptions ImportResult InitOptions KeepOptions KeepResult KeepVersionsOptions KeepVersionsResult KeptVersion RecallResult KeptCheckpoint Level Limit Lineage ' +
+  'GroupRow Id ImportBundleOptions ImportBundleResult ImportKind ImportOptions ImportResult InitOptions KeepOptions KeepRemoteOptions KeepRemoteResult KeepResult KeepVersionsOptions KeepVersionsResult KeptThere KeptVersion RecallOptions RecallRemoteResult RecallResult KeptCheckpoint Level Limit Lineage ' +
   'LayerDrift ListOptions ListedModel ListedTensor ListedVersion LoadOptions LoadResult LoadedTensor ' +
   'LogOptions ManyDiffResult MergeOptions MergeResult MetricPoint MetricValues ModelDeletion ' +
   'ModelRenaming ModelStatus MvOptions MvResult OtherSnapshot PairDiff ParamValues Paths ProgressSink PullOptions PullResult PushOptions ' +

@@ -28,8 +28,14 @@ import type { ImportOptions, ImportResult } from '../use/ops/import.js';
 import type { ImportBundleOptions, ImportBundleResult } from '../use/ops/import-bundle.js';
 import type { KeepOptions, KeepResult } from '../use/ops/keep.js';
 import type {
+  KeepRemoteOptions,
+  KeepRemoteResult,
+  RecallRemoteResult,
+} from '../use/ops/keep-remote.js';
+import type {
   KeepVersionsOptions,
   KeepVersionsResult,
+  RecallOptions,
   RecallResult,
 } from '../use/ops/keep-versions.js';
 import type { MergeOptions, MergeResult } from '../use/ops/merge.js';
@@ -86,13 +92,35 @@ export class Repository extends ReadingRepository {
     return this.call(options, (repo, context) => keepVersions(repo, own, context));
   }
 
-  /** Takes back that files of versions were given up, until gc has deleted them. */
+  /** Takes back that files of versions were given up; what gc has deleted comes from the remote `from`. */
   async recallVersions(
     revisions: readonly string[],
-    options: Options<object> = {},
+    options: Options<RecallOptions> = {},
   ): Promise<Warned<RecallResult>> {
     const { recallVersions } = await import('../use/ops/keep-versions.js');
-    return this.call(options, (repo, context) => recallVersions(repo, revisions, context));
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => recallVersions(repo, revisions, own, context));
+  }
+
+  /** Gives up files of versions at a remote alone (docs/keep.md#remotes-and-clones). */
+  async keepRemote(
+    remote: string,
+    options: Options<KeepRemoteOptions, 'remote'> = {},
+  ): Promise<Warned<KeepRemoteResult>> {
+    const { keepRemote } = await import('../use/ops/keep-remote.js');
+    const own = { ...withoutCall(options), remote };
+    return this.call(options, (repo, context) => keepRemote(repo, own, context));
+  }
+
+  /** Takes that back; files that the remote lacks already are sent from here. */
+  async recallRemote(
+    remote: string,
+    revisions: readonly string[],
+    options: Options<Pick<KeepRemoteOptions, 'limitRate' | 'jobs'>> = {},
+  ): Promise<Warned<RecallRemoteResult>> {
+    const { recallRemote } = await import('../use/ops/keep-remote.js');
+    const own = { ...withoutCall(options), remote };
+    return this.call(options, (repo, context) => recallRemote(repo, own, revisions, context));
   }
 
   /** Moves or renames tracked files; a destination that is a folder takes them in. */

@@ -1,6 +1,7 @@
 /** `dlv keep --versions --remote`: what goes at a remote, that nothing goes here, and how it comes back. */
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import * as dlv from '../../lib/index.js';
 import { openSurvey } from '../../lib/storage/exchange/collect/open-survey.js';
 import { openWritable } from '../../lib/storage/exchange/open-remote.js';
 import { RemoteCache } from '../../lib/storage/exchange/remote-cache.js';
@@ -133,6 +134,58 @@ test('keep --recall --remote: what the remote has collected is sent again', asyn
   t.deepEqual(await sound(repo), []);
   const none = await repo.fails(1, 'keep', '--recall', 'net@3', '--remote', 'origin');
   t.is(none.code, 'DLV_CONFLICT');
+});
+
+test('keep --recall --from: what gc has deleted here comes from a remote that has it, and from no other', async (t) => {
+  const repo = await trained(t, 4);
+  const top = path.dirname(repo.dir);
+  const url = path.join(top, 'team.dlv');
+  await repo.json('remote', 'add', 'origin', url);
+  await repo.json('push', '-u', 'origin');
+  const files = await filesOf(repo, 'net@2');
+  await repo.json('keep', '--versions', 'last 1');
+  await prune(repo);
+  // What was given up does not come back by itself.
+  for (const command of [['fetch'], ['pull'], ['fetch', '--tags']]) await repo.json(...command);
+  t.is((await repo.fails(1, 'cat', 'net@2:model.safetensors')).code, 'DLV_GIVEN_UP');
+  const here = await repo.fails(1, 'keep', '--recall', 'net@2');
+  t.is(here.code, 'DLV_NOT_FOUND');
+  t.regex(here.data.hint!, /dlv keep --recall net@2 --from <remote>/);
+  await using open = await dlv.open(repo.dir);
+  const { objects, versions } = await open.recallVersions(['net@2'], { from: 'origin' });
+  t.true(objects > 2);
+  t.deepEqual(
+    versions.map(({ number, files: count }) => [number, count]),
+    [[2, 2]],
+  );
+  t.deepEqual(await filesOf(repo, 'net@2'), files);
+  t.is((await repo.fails(1, 'cat', 'net@1:model.safetensors')).code, 'DLV_GIVEN_UP');
+  t.deepEqual(await sound(repo), []);
+  // A remote that gave them up and collected them cannot help.
+  const blank = path.join(top, 'blank.dlv');
+  await repo.json('push', blank, 'net/main', '--tombstones');
+  const there = await repo.fails(1, 'keep', '--recall', 'net@1', '--from', blank);
+  t.regex(there.message, /gc has deleted '.*', and '.*blank\.dlv' does not have it/);
+  t.is((await repo.fails(2, 'keep', '--from', 'origin', '--last', '1')).code, 'DLV_USAGE');
+  const both = ['--from', 'origin', '--remote', 'origin'];
+  t.is((await repo.fails(2, 'keep', '--recall', 'net@1', ...both)).code, 'DLV_USAGE');
+});
+
+test('keep --remote: through the API, what is given up there comes back there', async (t) => {
+  const repo = await trained(t, 3);
+  const url = path.join(path.dirname(repo.dir), 'team.dlv');
+  await repo.json('push', url, 'net/main');
+  await using open = await dlv.open(repo.dir);
+  const { versions, dryRun } = await open.keepRemote(url, { rules: 'last 1', dryRun: true });
+  t.deepEqual([dryRun, versions.length], [true, 3]);
+  await open.keepRemote(url, { rules: 'last 1' });
+  const recalled = await open.recallRemote(url, ['net@1']);
+  t.deepEqual(
+    recalled.versions.map(({ number, files }) => [number, files]),
+    [[1, 2]],
+  );
+  const { repo: clone } = await cloned(path.dirname(repo.dir), url, 'clone');
+  t.deepEqual(await filesOf(clone, 'net@1'), await filesOf(repo, 'net@1'));
 });
 
 test('keep --remote: a folder, and versions that others pushed meanwhile', async (t) => {

@@ -28,6 +28,7 @@ interface Flags extends LineFlags {
   versions?: string | true;
   recall?: boolean;
   remote?: string;
+  from?: string;
 }
 
 const EXAMPLE: KeepResult = {
@@ -74,7 +75,7 @@ export function register(program: Command, cli: Cli): void {
         'With --versions, the rules are about versions that are committed: files of those that no rule ' +
         'keeps are given up. Such a version stays in history with its id, message, metrics and logs; its ' +
         'files cannot be checked out, and gc frees their space after gc.graceDays (14) days. ' +
-        'Until then --recall brings them back. What a tag, the tip of a branch, HEAD, a stash or a merge ' +
+        'Until then --recall brings them back; after that, --recall --from <remote> where a remote has them. What a tag, the tip of a branch, HEAD, a stash or a merge ' +
         'names is kept in any case, and so is a file that a kept version has as well. Rules are words: ' +
         "'last 5', 'best 3 by eval_loss', 'every 1000' (steps), 'within 30 days', 'daily 7', 'weekly 4', " +
         "'monthly 12', 'branches release/*', 'optimizer 2'; what any of them selects is kept. Without rules, " +
@@ -103,6 +104,10 @@ export function register(program: Command, cli: Cli): void {
           "sets the rules that 'dlv keep --versions' carries out",
         ],
         ['dlv keep --recall bert@3', 'takes back that files of a version were given up'],
+        [
+          'dlv keep --recall bert@3 --from origin',
+          'brings files that gc has deleted here from a remote',
+        ],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'there is no series or no such metric, or content would be lost' },
@@ -122,12 +127,19 @@ export function register(program: Command, cli: Cli): void {
     .option('--versions [rules]', 'give up files of versions that no rule keeps')
     .option('--recall', 'take back that files of the versions named were given up')
     .option('--remote <name>', 'with --versions or --recall: at a remote, not here')
+    .option('--from <remote>', 'with --recall: bring files that are gone here from a remote')
     .option('-n, --dry-run', 'only print what would be removed')
     .addOption(limitRateOption())
     .addOption(jobsOption())
     .action(
       cli.action(async (run, paths: string[], flags: Flags) => {
         if (flags.recall) return recall(run, paths, flags);
+        if (flags.from !== undefined) {
+          throw new UsageError('--from is for --recall', {
+            option: 'from',
+            hint: "'dlv keep --recall <version> --from <remote>'",
+          });
+        }
         if (flags.versions !== undefined) return keepVersions(run, paths, flags);
         if (flags.remote !== undefined) {
           throw new UsageError('--remote is about versions', {
@@ -237,8 +249,14 @@ function printVersions(ui: Ui, result: Omit<KeepVersionsResult, 'freedFrom'>, ho
 async function recall(run: Run, revisions: readonly string[], flags: Flags): Promise<number> {
   const { recallVersions } = await import('../../use/ops/keep-versions.js');
   refuseFlags(flags, '--recall', [...OF_FILES, 'versions', 'model', 'dryRun']);
-  const { remote } = flags;
+  const { remote, from } = flags;
   if (remote !== undefined) {
+    if (from !== undefined) {
+      throw new UsageError('--remote sends files there, --from brings them here', {
+        option: 'from',
+        hint: 'give one of the two',
+      });
+    }
     const { recallRemote } = await import('../../use/ops/keep-remote.js');
     const there = { ...lineSettings(flags), remote };
     const recalled = await run.repository((repo) =>
@@ -247,7 +265,8 @@ async function recall(run: Run, revisions: readonly string[], flags: Flags): Pro
     run.answer(recalled, (ui) => printRecalled(ui, recalled.versions));
     return 0;
   }
-  const result = await run.repository((repo) => recallVersions(repo, revisions, run.context));
+  const how = { ...lineSettings(flags), ...(from === undefined ? {} : { from }) };
+  const result = await run.repository((repo) => recallVersions(repo, revisions, how, run.context));
   run.answer(result, (ui) => printRecalled(ui, result.versions));
   return 0;
 }

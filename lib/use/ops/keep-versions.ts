@@ -5,7 +5,6 @@ import { ConflictError, UsageError } from '../../base/errors.js';
 import { withSession } from '../../storage/objects/access.js';
 import { blobWriter } from '../../storage/objects/stored-bytes.js';
 import { formatKeepRules } from '../../storage/repo/settings/keep-rules.js';
-import { contentIsHere } from '../../storage/upkeep/content-here.js';
 import { plannedDrop } from '../../storage/upkeep/drop-plan.js';
 import type { OpContext } from '../context.js';
 import { askedRules } from '../history/keep/asked-rules.js';
@@ -16,6 +15,7 @@ import { resolveId } from '../history/lines/resolve.js';
 import { readLines } from '../history/lines/together.js';
 import { Describer } from '../history/versions.js';
 import type { Repository } from '../repository.js';
+import { bringContent, type RecallOptions } from '../tracking/bring-content.js';
 
 export interface KeepVersionsOptions {
   /**
@@ -108,18 +108,24 @@ export async function keepVersions(
   };
 }
 
+export type { RecallOptions } from '../tracking/bring-content.js';
+
 export interface RecallResult {
   /** Versions whose files count as kept again, and how many files of each. */
   versions: { version: Id; model: string; number: number; files: number }[];
+  /** Objects that came from a remote. */
+  objects: number;
 }
 
 /**
  * Takes back that files of versions were given up.
- * @throws {NotFoundError} if gc has deleted them; {ConflictError} if nothing of a version was given up.
+ * @throws {NotFoundError} if gc has deleted them, and `from` does not have them; {ConflictError} if nothing of a version
+ *   was given up; {RemoteError}
  */
 export async function recallVersions(
   repo: Repository,
   revisions: readonly string[],
+  options: RecallOptions,
   context: OpContext,
 ): Promise<RecallResult> {
   if (revisions.length === 0) {
@@ -129,22 +135,23 @@ export async function recallVersions(
   const describer = new Describer(repo);
   const rows: RecallResult['versions'] = [];
   const tombstones = new Map<Id, Id[]>();
-  return withSession(repo, async (session) => {
-    for (const revision of revisions) {
-      const version = await resolveId(repo, revision);
-      const notes = (await repo.tier(version))?.tombstones.notes ?? [];
-      if (notes.length === 0) {
-        throw new ConflictError(`no file of '${revision}' was given up`, { version });
-      }
-      const ids = notes.map(({ id }) => id);
-      const { model } = await repo.version(version);
-      const files = (await repo.tree(version)).files.filter((file) => file.tombstone !== undefined);
-      await contentIsHere(repo, version, ids, context.signal);
-      tombstones.set(version, ids);
-      rows.push({ version, model, number: await describer.number(version), files: files.length });
+  let objects = 0;
+  for (const revision of revisions) {
+    const version = await resolveId(repo, revision);
+    const notes = (await repo.tier(version))?.tombstones.notes ?? [];
+    if (notes.length === 0) {
+      throw new ConflictError(`no file of '${revision}' was given up`, { version });
     }
+    const ids = notes.map(({ id }) => id);
+    const { model } = await repo.version(version);
+    const files = (await repo.tree(version)).files.filter((file) => file.tombstone !== undefined);
+    objects += await bringContent(repo, { version, revision, without: ids }, options, context);
+    tombstones.set(version, ids);
+    rows.push({ version, model, number: await describer.number(version), files: files.length });
+  }
+  return withSession(repo, async (session) => {
     const ids = await storeRecalls(repo, tombstones, blobWriter(session));
     await publishNotes(repo, session, { lines, ids, reason: `keep: recalled ${rows.length}` });
-    return { versions: rows };
+    return { versions: rows, objects };
   });
 }
