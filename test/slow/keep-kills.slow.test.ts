@@ -14,7 +14,7 @@ import { TestRepository } from '../helpers/repository.js';
 import { seededRandom } from '../helpers/rng.js';
 import { hasTime, SEED } from '../trust/budget.js';
 
-const KILLS = Number(process.env.DLV_REMOTE_KILLS ?? 40);
+const KILLS = Number(process.env.DLV_KEEP_KILLS ?? 8);
 const VERSIONS = 5;
 const KEEP = ['keep', '--versions', 'last 2', '--remote', 'origin'];
 const GIVEN = VERSIONS - 2;
