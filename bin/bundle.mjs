@@ -1,24 +1,23 @@
 /**
- * Makes the command one file, and compiles that file ahead of time.
+ * Makes the command a few files (layers.mjs), and compiles them ahead of time.
  *
- *   node bin/bundle.mjs              after tsc: dist/lib/** → dist/bin/command.cjs and its code cache, dlv.cjs,
+ *   node bin/bundle.mjs              after tsc: dist/lib/** → dist/bin/command-*.cjs and their code caches, dlv.cjs,
  *                                    and the page of dlv ui (page.mjs)
- *   node bin/bundle.mjs --compile    the code cache alone, for the Node that installs the package
+ *   node bin/bundle.mjs --compile    the code caches alone, for the Node that installs the package
  *
- * Some 130 modules take about 100 ms to find, read and compile; one file with its code cache takes 15.
- * V8 refuses a cache of another version of Node; then the file is compiled at each start.
+ * Some 130 modules take about 100 ms to find, read and compile; a layer with its code cache takes 15.
+ * V8 refuses a cache of another version of Node; then the files are compiled at each start.
  */
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { acrossLayers, divide, entryOf } from './layers.mjs';
 
 const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
-const BUNDLE = path.join(DIST, 'bin', 'command.cjs');
-const LOADER = path.join(DIST, 'bin', 'load.js');
-const ENTRY = path.join(DIST, 'bin', 'dlv.cjs');
+const BIN = path.join(DIST, 'bin');
+const ENTRY = path.join(BIN, 'dlv.cjs');
 
 /** `import.meta.url` of a module keeps its meaning: paths are relative to where the module stood. */
 const keepModuleUrls = {
@@ -76,22 +75,42 @@ const OPTIONS = {
   logLevel: 'warning',
 };
 
-async function bundle() {
-  const { build } = await import('esbuild');
-  await build({
-    ...OPTIONS,
-    entryPoints: [path.join(DIST, 'lib/cli/main.js')],
-    outfile: BUNDLE,
-    // Packages with machine code find it beside their own files.
-    external: ['level', 'lz4-napi'],
-    minifyWhitespace: true,
-    minifySyntax: true,
-  });
-  const body = await readFile(BUNDLE, 'latin1');
-  if (/\bimport\(/.test(body)) throw new Error('the command imports by itself: see importFile');
-  const source = `(function (exports, require, module, __filename, __dirname, importModule) {${body}\n})`;
+/** What the layers and the bundle of everything that they are divided by have in common. */
+const COMMAND = {
+  ...OPTIONS,
+  // Packages with machine code find it beside their own files.
+  external: ['level', 'lz4-napi'],
+  minifyWhitespace: true,
+  minifySyntax: true,
+  write: false,
+};
+
+/** Writes a layer as a function of what a CommonJS module knows, below the hash of its text. */
+async function writeLayer(file, body) {
+  if (/\bimport\(/.test(body)) throw new Error(`${file} imports by itself: see importFile`);
+  const given = 'exports, require, module, __filename, __dirname, importModule, layerOf';
+  const source = `(function (${given}) {${body}\n})`;
   const hash = createHash('sha256').update(source, 'latin1').digest('hex');
-  await writeFile(BUNDLE, `// ${hash}\n${source}`, 'latin1');
+  await writeFile(file, `// ${hash}\n${source}`, 'latin1');
+}
+
+async function bundle({ layerFile }) {
+  const { build } = await import('esbuild');
+  const { metafile } = await build({
+    ...COMMAND,
+    entryPoints: [path.join(DIST, 'lib/cli/main.js')],
+    metafile: true,
+  });
+  const { layers, layerOf, nameOf } = divide(metafile, DIST);
+  for (const [number, layer] of layers.entries()) {
+    const { outputFiles } = await build({
+      ...COMMAND,
+      plugins: [acrossLayers(number, layerOf, nameOf), ...COMMAND.plugins],
+      stdin: { contents: entryOf(layer, nameOf), resolveDir: DIST, sourcefile: 'layer.js' },
+      outfile: layerFile(BIN, number),
+    });
+    await writeLayer(layerFile(BIN, number), outputFiles[0].text);
+  }
   await build({
     ...OPTIONS,
     entryPoints: [path.join(DIST, 'bin/dlv.js')],
@@ -152,32 +171,36 @@ async function warm(runCli, folder) {
   await run('commit', '--help');
 }
 
-/** Writes the code cache. A package that is installed without one works, and starts slower. */
-async function compile() {
-  const { loadBundle, codeCacheFile, packCache } = await import(pathToFileURL(LOADER).href);
-  const { main, script, source } = loadBundle(BUNDLE, false);
+/** Writes the code caches. A package that is installed without them works, and starts slower. */
+async function compile({ codeCacheFile, loadCommand, packCache }) {
+  const { main, loaded } = loadCommand(BIN, false);
   const folder = await mkdtemp(path.join(tmpdir(), 'dlv-compile-'));
   try {
     await warm(main.runCli, folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  const unfinished = `${codeCacheFile(BUNDLE)}.${process.pid}`;
-  await writeFile(unfinished, packCache(source, script.createCachedData()));
-  await rename(unfinished, codeCacheFile(BUNDLE));
+  for (const { file, script, source } of loaded()) {
+    const unfinished = `${codeCacheFile(file)}.${process.pid}`;
+    await writeFile(unfinished, packCache(source, script.createCachedData()));
+    await rename(unfinished, codeCacheFile(file));
+  }
 }
+
+/** The compiled bin/load.ts; none before the first build. */
+const loader = await import(pathToFileURL(path.join(BIN, 'load.js')).href).catch(() => null);
 
 if (process.argv[2] === '--compile') {
   // npm runs this at install; in a fresh clone there is nothing to compile before the first build.
-  if (existsSync(BUNDLE)) {
-    await compile().catch((error) => {
+  if (loader?.findLayers() != null) {
+    await compile(loader).catch((error) => {
       console.warn(`dlv: it will start slower, no code cache could be made: ${error.message}`);
     });
   }
 } else {
   const { makePage } = await import('./page.mjs');
-  await bundle();
+  await bundle(loader);
   await mkdir(path.join(DIST, 'ui'), { recursive: true });
   await makePage();
-  await compile();
+  await compile(loader);
 }

@@ -1,7 +1,8 @@
 /**
- * Loads the command from its one file, dist/bin/command.cjs, with the code cache beside it.
+ * Loads the command from its layers, dist/bin/command-0.cjs and so on, each with the code cache beside it and not before
+ * something in it is needed.
  *
- * bundle.mjs makes both. The cache is V8's own and holds for one version of Node and one source; V8
+ * bundle.mjs makes them. A cache is V8's own and holds for one version of Node and one source; V8
  * compares versions and flags, but of the source its length alone, and runs a damaged cache. So the
  * file begins with the sha256 of what follows: the first line of the source, which names its content,
  * and V8's data.
@@ -25,18 +26,22 @@ v8.setFlagsFromString('--interrupt-budget=600000');
 
 const DIGEST_BYTES = 32;
 
-/** The command in one file, or null if nobody made it: then its modules are loaded one by one. */
-export function findBundle(): string | null {
-  const bundle = fileURLToPath(new URL('command.cjs', import.meta.url));
-  return existsSync(bundle) ? bundle : null;
+/** The folder with the layers of the command, or null if nobody made them: then its modules are loaded one by one. */
+export function findLayers(): string | null {
+  const folder = fileURLToPath(new URL('.', import.meta.url));
+  return existsSync(layerFile(folder, 0)) ? folder : null;
 }
 
-/** Where the code cache of a bundle stands. */
-export function codeCacheFile(bundle: string): string {
-  return `${bundle}.cache`;
+export function layerFile(folder: string, number: number): string {
+  return path.join(folder, `command-${number}.cjs`);
 }
 
-/** The first line of a bundle: a comment with the hash of the rest. */
+/** Where the code cache of a layer stands. */
+export function codeCacheFile(file: string): string {
+  return `${file}.cache`;
+}
+
+/** The first line of a layer: a comment with the hash of the rest. */
 function contentLine(source: string): string {
   return source.slice(0, source.indexOf('\n') + 1);
 }
@@ -59,30 +64,48 @@ export function unpackCache(source: string, file: Buffer): Buffer | undefined {
   return body.subarray(0, line.length).equals(line) ? body.subarray(line.length) : undefined;
 }
 
-function readCache(bundle: string, source: string): Buffer | undefined {
+function readCache(layer: string, source: string): Buffer | undefined {
   try {
-    return unpackCache(source, readFileSync(codeCacheFile(bundle)));
+    return unpackCache(source, readFileSync(codeCacheFile(layer)));
   } catch {
     return undefined; // there is none
   }
 }
 
-export interface LoadedBundle {
-  main: Main;
+/** What a layer gives to others: its modules by name, each run when it is first asked for. */
+type Table = Record<string, () => unknown>;
+
+export interface LoadedLayer {
+  file: string;
+  table: Table;
   script: Script;
   source: string;
 }
 
-/** Runs the top level of a bundle: a function of what a CommonJS module knows. @throws what reading throws, if there is no bundle. */
-export function loadBundle(bundle: string, useCache = true): LoadedBundle {
-  const source = readFileSync(bundle, 'latin1'); // the bundler writes ASCII
-  const script = new Script(source, {
-    filename: bundle,
-    cachedData: useCache ? readCache(bundle, source) : undefined,
-  });
-  const module = { exports: {} };
-  const define = script.runInThisContext() as (...values: unknown[]) => void;
+/** The layers that were needed so far. */
+export interface LoadedCommand {
+  main: Main;
+  loaded: () => LoadedLayer[];
+}
+
+/** Loads the first layer, and others when they are needed. @throws what reading throws, if there is none. */
+export function loadCommand(folder: string, useCache = true): LoadedCommand {
+  const layers: LoadedLayer[] = [];
   const importModule = (url: string): Promise<unknown> => import(url);
-  define(module.exports, createRequire(bundle), module, bundle, path.dirname(bundle), importModule);
-  return { main: module.exports as Main, script, source };
+  const load = (number: number): LoadedLayer => {
+    const file = layerFile(folder, number);
+    const source = readFileSync(file, 'latin1'); // the bundler writes ASCII
+    const script = new Script(source, {
+      filename: file,
+      cachedData: useCache ? readCache(file, source) : undefined,
+    });
+    const module = { exports: {} };
+    const define = script.runInThisContext() as (...values: unknown[]) => void;
+    const given = [module.exports, createRequire(file), module, file, folder];
+    define(...given, importModule, layerOf);
+    return { file, table: module.exports as Table, script, source };
+  };
+  const layerOf = (number: number): Table => (layers[number] ??= load(number)).table;
+  const main = layerOf(0)['lib/cli/main.js']?.() as Main;
+  return { main, loaded: () => layers.filter((layer) => layer !== undefined) };
 }

@@ -85,7 +85,8 @@ export async function buildProgram(cli: Cli, argv: readonly string[]): Promise<C
   // With an action of its own the program would not say which command is near an unknown one.
   if (verb === null) program.action(() => runWithoutCommand(cli, program));
   const named = COMMANDS.filter(({ name }) => name === verb);
-  for (const { name, group, register } of named.length > 0 ? named : COMMANDS) {
+  const isVersion = argv.length === 1 && /^(-V|--version)$/.test(argv[0] ?? '');
+  for (const { name, group, register } of named.length > 0 || isVersion ? named : COMMANDS) {
     await register(program, cli);
     const command = program.commands.find((candidate) => candidate.name() === name);
     assert(command, `the file of '${name}' declares no command of that name`);

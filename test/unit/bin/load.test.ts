@@ -1,6 +1,8 @@
+import path from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { packCache, unpackCache } from '../../../bin/load.js';
+import { layerFile, loadCommand, packCache, unpackCache } from '../../../bin/load.js';
+import { PROJECT_ROOT } from '../../helpers/paths.js';
 
 const SOURCE = '// 0a1b\nmodule.exports = 1;\n';
 const DATA = Buffer.from('what V8 made');
@@ -27,4 +29,27 @@ test('a code cache that is damaged anywhere, or cut, is not used', (t) => {
     }),
   );
   t.pass();
+});
+
+test('the layers of the command: one is loaded for what is in it, and what stands in a later one is found', async (t) => {
+  const bin = path.join(PROJECT_ROOT, 'dist/bin');
+  const { main, loaded } = loadCommand(bin);
+  const files = () => loaded().map(({ file }) => file);
+  t.deepEqual(files(), [layerFile(bin, 0)]);
+  const said: string[] = [];
+  const stream = { isTTY: false, columns: 80, write: (text: string) => said.push(text) > 0 };
+  const run = (...argv: string[]): Promise<number> =>
+    main.runCli({
+      ...{ argv, cwd: bin, env: {}, stdout: stream, stderr: stream },
+      signal: new AbortController().signal,
+    } as never);
+  t.is(await run('status', '--help'), 0);
+  t.deepEqual(files(), [layerFile(bin, 0)]);
+  t.is(await run('--version'), 0);
+  t.regex(said.join(''), /Usage: dlv status[\s\S]*dlv \d/);
+  t.is(await run('query', '--help'), 0);
+  t.true(files().includes(layerFile(bin, 2)));
+  // What its modules need of other layers is there: each of them runs.
+  for (const { table } of loaded()) for (const module of Object.values(table)) t.truthy(module());
+  t.is(await run('archive', '--help'), 0);
 });
