@@ -150,7 +150,8 @@ export async function startRay(t: ExecutionContext): Promise<TestCluster | strin
     head = spawn(ray, args, {
       stdio: 'ignore',
       detached: true,
-      env: { ...process.env, RAY_USAGE_STATS_ENABLED: '0' },
+      // What a killed head leaves in the temporary folder goes with its own.
+      env: { ...process.env, RAY_USAGE_STATS_ENABLED: '0', TMPDIR: dir },
     });
     await until(async () => {
       await pause(200);

@@ -28,6 +28,12 @@ const SEQUENCES = [
   'INPUT(12) -> EMBED(size = 50, units = 16) -> ATTN(heads = 4) -> LAYERNORM -> RMSNORM -> FULL(units = 4)',
   `INPUT(8, 6, 6) -> GROUPNORM(groups = 4) -> DECONV(units = 4, kernel = 2, stride = 2) -> INSTANCENORM -> GLOBALMAXPOOL
    -> FULL(units = 2) -> LOGSOFTMAX`,
+  `INPUT(8, 6, 6) -> CONV("a", units = 8, pad = 1) -> SCALE -> OTHER("PAD", pad = 1) -> LPPOOL -> OTHER("RESIZE", scale = 2)
+   -> OTHER("SPACETODEPTH") -> NORM("LP", axis = 1) -> MVN -> CLIP(max = 2) -> SHRINK -> SWISH(alpha = 1.7) -> OTHER("ABS")
+   -> RESHAPE(shape = [16, -1]) -> TRANSPOSE(order = [0, 2, 1]) -> UNSQUEEZE(axis = 1) -> SQUEEZE(axis = 1)
+   -> CAST(to = "F64") -> CAST(to = "F32") -> OTHER("REDUCEMAX", axis = 1) -> EXPAND(shape = [16]) -> FULL("b", units = 16)
+   -> SUB(from = "b") -> DIV(from = "b") -> FULL(units = 2)`,
+  'INPUT(4, 3) -> RESHAPE(shape = [12]) -> CAST(to = "F16")',
 ];
 
 test('the checker of ONNX accepts what slice and construct write', async (t) => {

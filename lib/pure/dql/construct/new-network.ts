@@ -1,4 +1,5 @@
 /** A network that comes from no other: construct lenet as INPUT(1, 28, 28) -> CONV(…) -> … */
+import { WEIGHT_TYPES, type WeightType } from '../../network/build/initial-values.js';
 import { LayerProblem } from '../../network/build/layer-parts.js';
 import { LayerNames, placeChain } from '../../network/edit/chain.js';
 import { beforeChange, type FinishedDraft, finishDraft } from '../../network/edit/finish-draft.js';
@@ -92,7 +93,9 @@ export function newNetwork(
   }
   const output = draft.fresh('output');
   draft.renameOutput(draft.nodes.at(-1) as DraftNode, value, output);
-  draft.outputs = [{ name: output, kind: 'tensor', dataType: FLOATS, shape: null }];
+  const { dtype } = draft.shape(output);
+  const dataType = WEIGHT_TYPES[dtype as WeightType] ?? FLOATS;
+  draft.outputs = [{ name: output, kind: 'tensor', dataType, shape: null }];
   draft.touch();
   const finished = finishDraft(draft, beforeChange(draft), seed);
   return { finished, irVersion: IR_VERSION, opset: OPSET };

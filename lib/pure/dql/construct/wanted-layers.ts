@@ -12,12 +12,12 @@ import {
   typesOfKind,
 } from '../../network/build/layer-spec.js';
 import type { WantedLayer } from '../../network/edit/change-layers.js';
-import type { LayerKind } from '../../network/layers/kinds.js';
+import { type LayerKind, typeOfOperator } from '../../network/layers/kinds.js';
 import type { Scalar, Span, Template } from '../ast.js';
 import { type Captures, instantiate, type LayerPattern } from '../layers/layer-pattern.js';
 import { type LayerSet, layerPart } from '../layers/layer-set.js';
 import { matching } from '../layers/layer-sets.js';
-import { meaningIn, patternOf, positional, textOf } from '../layers/templates.js';
+import { type Meaning, meaningIn, patternOf, positional, textOf } from '../layers/templates.js';
 import { queryError } from '../parse.js';
 
 /** A template that was read. */
@@ -34,9 +34,9 @@ export interface WantedTemplate {
 /** Reads a template of a layer that is to be made. @throws {UsageError} */
 export function compileWanted(text: string, template: Template): WantedTemplate {
   const { name: word, span } = template;
-  const meaning = meaningIn(text, word, span);
+  const meaning = meaningOfMade(text, template);
   const { kind } = meaning;
-  if (kind === null || typesOfKind(kind).length === 0) throw notMade(text, span, word);
+  if (kind === null) throw notMade(text, span, word);
   const draft: {
     type: string | null;
     name: LayerPattern | null;
@@ -45,6 +45,7 @@ export function compileWanted(text: string, template: Template): WantedTemplate 
   const options = new Map<string, OptionValue>();
   const given: { key: string; value: Scalar | Scalar[]; span: Span }[] = [];
   for (const [i, argument] of template.arguments.entries()) {
+    if (i === 0 && argument.name === null && isOperator(template)) continue;
     const key =
       argument.name ??
       (i === 0 && typeof argument.value === 'number' ? firstOption(kind) : positional(meaning, i));
@@ -67,6 +68,22 @@ export function compileWanted(text: string, template: Template): WantedTemplate 
     else options.set(key, optionOf(text, { key, value, span: at, kind, type: draft.type, word }));
   }
   return { template, kind, ...draft, options };
+}
+
+/** OP("Relu"): the operator is said by its name in ONNX. */
+function isOperator({ name }: Template): boolean {
+  return name.toUpperCase() === 'OP';
+}
+
+/** What a template stands for; of OP("Abs") the layer that is this operator and nothing else. */
+function meaningOfMade(text: string, template: Template): Meaning {
+  const meaning = meaningIn(text, template.name, template.span);
+  const [first] = template.arguments;
+  if (!isOperator(template) || first === undefined) return meaning;
+  const op = textOf(text, first.span, first.value);
+  const found = typeOfOperator(op);
+  if (optionsOf(found.kind, found.type) !== null) return found;
+  throw notMade(text, template.span, `OP("${op}")`);
 }
 
 function notMade(text: string, span: Span, word: string): Error {
@@ -181,7 +198,7 @@ export function wantedLayer(
       text,
       template.span,
       `${template.name} wants its type`,
-      `write ${template.name}("${first}")`,
+      `write ${template.name}("${first}"); there are ${typesOfKind(kind).join(', ')}`,
     );
   }
   return {

@@ -5,6 +5,7 @@
 import type { RawAttribute } from '../../formats/onnx/onnx-model.js';
 import type { Dim, Shape } from '../network.js';
 import { buildGroupNorm, buildRmsNorm } from './build-norms.js';
+import { buildAct, buildOther, buildPlainNorm, buildReshape } from './build-plain.js';
 import { buildAttention, buildEmbedding, buildRecurrent } from './build-sequence.js';
 import { type InitialValues, WEIGHT_TYPES, type WeightType } from './initial-values.js';
 import {
@@ -44,7 +45,14 @@ const ACTIVATIONS: Readonly<Record<string, { op: string; since: number; alpha?: 
   SOFTSIGN: { op: 'Softsign', since: 6 },
   MISH: { op: 'Mish', since: 18 },
   GELU: { op: 'Gelu', since: 20 },
+  ERF: { op: 'Erf', since: 9 },
 };
+
+const JOINS: Readonly<Record<string, string>> = { ADD: 'Add', SUB: 'Sub', MUL: 'Mul', DIV: 'Div' };
+const POOLS: Readonly<Record<string, string>> = { MAX: 'Max', AVG: 'Average', LP: 'Lp' };
+
+/** Attributes of layers in files of their own that are floats. */
+const FLOATS = ['epsilon', 'min', 'max', 'bias', 'lambd', 'value'];
 
 class LayerBuilder {
   readonly #spec: LayerSpec & { name: string };
@@ -89,8 +97,10 @@ class LayerBuilder {
         this.#softmax(input);
         break;
       case 'reshape':
-        if (type === 'FLATTEN') this.#node('Flatten', [input.name], { axis: 1 });
-        else this.#node('Identity', [input.name]);
+        buildReshape(type, input, this.#tools());
+        break;
+      case 'other':
+        buildOther(type, input, this.#tools());
         break;
       case 'add':
       case 'mul':
@@ -129,11 +139,21 @@ class LayerBuilder {
     return {
       opset: this.#context.opset,
       node: (op, inputs, attributes, place) =>
-        this.#node(op, inputs, attributes, { floats: ['epsilon'], ...place }),
-      constant: (values) => {
+        this.#node(op, inputs, attributes, { floats: FLOATS, ...place }),
+      constant: (values, kind) => {
         this.#since('a list of sizes', 12, 0);
-        return this.#node('Constant', [], { value_ints: values });
+        const name = kind === 'floats' ? 'value_floats' : 'value_ints';
+        return this.#node('Constant', [], { [name]: values }, { floats: ['value_floats'] });
       },
+      list: (name) => {
+        const value = this.#option(name);
+        return typeof value === 'number' ? [value] : Array.isArray(value) ? [...value] : null;
+      },
+      word: (name) => {
+        const value = this.#option(name);
+        return typeof value === 'string' ? value : null;
+      },
+      since: (what, opset, value) => this.#since(what, opset, value),
       number: (name, otherwise) => this.#number(name, otherwise),
       flag: (name, otherwise) => {
         const value = this.#option(name);
@@ -178,8 +198,10 @@ class LayerBuilder {
     const given = Object.entries(attributes).flatMap(([key, value]): RawAttribute[] => {
       if (value === undefined) return [];
       if (typeof value === 'string') return [{ name: key, kind: 'string', value }];
-      if (typeof value !== 'number') return [{ name: key, kind: 'ints', value: [...value] }];
-      return [{ name: key, kind: floats.includes(key) ? 'float' : 'int', value }];
+      const isFloat = floats.includes(key);
+      if (typeof value !== 'number')
+        return [{ name: key, kind: isFloat ? 'floats' : 'ints', value: [...value] }];
+      return [{ name: key, kind: isFloat ? 'float' : 'int', value }];
     });
     this.#made.nodes.push({
       // As PyTorch writes it, so that the layer gets this name.
@@ -354,8 +376,9 @@ class LayerBuilder {
   #pool(input: LayerInput): void {
     const { type } = this.#spec;
     const shape = this.#shape(input, 3);
+    const p = type.endsWith('LP') ? this.#number('p', 2) : undefined;
     if (type.startsWith('GLOBAL')) {
-      this.#node(type === 'GLOBAL_MAX' ? 'GlobalMaxPool' : 'GlobalAveragePool', [input.name]);
+      this.#node(`Global${POOLS[type.slice('GLOBAL_'.length)]}Pool`, [input.name], { p });
       return;
     }
     const rank = shape.length - 2;
@@ -364,9 +387,11 @@ class LayerBuilder {
     const strides = isSaid ? this.#sizes('stride', rank, 1) : kernel;
     const dilation = new Array<number>(rank).fill(1);
     const pads = this.#pads({ kernel, dilation }, 0);
-    this.#node(type === 'MAX' ? 'MaxPool' : 'AveragePool', [input.name], {
-      ceil_mode: this.#option('ceil') === true ? this.#since('ceil', 10, 1) : undefined,
+    const ceil = type === 'LP' ? 18 : 10;
+    this.#node(`${POOLS[type]}Pool`, [input.name], {
+      ceil_mode: this.#option('ceil') === true ? this.#since('ceil', ceil, 1) : undefined,
       kernel_shape: kernel,
+      p,
       pads,
       strides,
     });
@@ -396,6 +421,10 @@ class LayerBuilder {
     }
     if (type === 'RMS') {
       buildRmsNorm(input, epsilon, this.#tools());
+      return;
+    }
+    if (type === 'LP' || type === 'MVN' || type === 'SCALE') {
+      buildPlainNorm(type, input, this.#tools());
       return;
     }
     const shape = this.#shape(input, 2);
@@ -436,6 +465,8 @@ class LayerBuilder {
       const sides = [width, ...new Array<number>(shape.length - 2).fill(1)];
       const slope = this.#filled('slope', input, sides, 0.25);
       this.#node('PRelu', [input.name, slope]);
+    } else if (type === 'SWISH' || type === 'SHRINK' || type === 'CLIP') {
+      buildAct(type, input, this.#tools());
     } else {
       const known = ACTIVATIONS[type];
       if (known === undefined) throw new LayerProblem(`a ${type} cannot be made`);
@@ -472,7 +503,7 @@ class LayerBuilder {
   }
 
   #join(): void {
-    const { kind } = this.#spec;
+    const { kind, type } = this.#spec;
     const names = this.#inputs.map(({ name }) => name);
     if (names.length < 2) {
       throw new LayerProblem('joins what comes in with other layers: name them with from = "…"');
@@ -481,7 +512,9 @@ class LayerBuilder {
       this.#node('Concat', names, { axis: this.#number('axis', 1) });
       return;
     }
-    const op = kind === 'add' ? 'Add' : 'Mul';
+    const op = JOINS[type] as string;
+    if ((type === 'SUB' || type === 'DIV') && names.length > 2)
+      throw new LayerProblem(`joins two values, and ${names.length} are named`);
     let sum = names[0] as string;
     for (const other of names.slice(1)) sum = this.#node(op, [sum, other]);
   }

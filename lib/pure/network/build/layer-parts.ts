@@ -85,10 +85,15 @@ export interface LayerTools {
     attributes?: Readonly<Record<string, Scalar | undefined>>,
     place?: NodePlace,
   ): string;
-  /** A list of whole numbers as a value. */
-  constant(values: readonly number[]): string;
+  /** A list of whole numbers as a value; of floats if `kind` says so. */
+  constant(values: readonly number[], kind?: 'floats'): string;
   number(name: string, otherwise: number): number;
   flag(name: string, otherwise: boolean): boolean;
+  /** A list that an option is, or one number as a list; null if nothing is said. */
+  list(name: string): number[] | null;
+  word(name: string): string | null;
+  /** `value`, where the network's operators have it. @throws {LayerProblem} */
+  since<T>(what: string, opset: number, value: T): T;
   /** A weight that is drawn; by Glorot's rule if `init` says nothing else. */
   drawn(
     name: string,

@@ -20,6 +20,11 @@ export type OptionForm =
   | 'axis'
   | 'flag'
   | 'init'
+  /** Sizes, one of them −1: what is left. */
+  | 'shape'
+  /** Axes, counted from behind below 0, or one of them. */
+  | 'axes'
+  | 'word'
   /** A pattern that names other layers. */
   | 'layers';
 
@@ -62,8 +67,10 @@ const LAYERS: Partial<Record<LayerKind, Readonly<Record<string, Options>>>> = {
   pool: {
     MAX: { ...WINDOW, ceil: 'flag' },
     AVG: { ...WINDOW, ceil: 'flag' },
+    LP: { ...WINDOW, ceil: 'flag', p: 'count' },
     GLOBAL_AVG: NONE,
     GLOBAL_MAX: NONE,
+    GLOBAL_LP: { p: 'count' },
   },
   norm: {
     BATCH: EPSILON,
@@ -72,10 +79,13 @@ const LAYERS: Partial<Record<LayerKind, Readonly<Record<string, Options>>>> = {
     GROUP: { groups: 'count', ...EPSILON },
     RMS: EPSILON,
     LRN: { size: 'count', alpha: 'number', beta: 'number', k: 'number' },
+    LP: { axis: 'axis', p: 'count' },
+    MVN: { axis: 'axes' },
+    SCALE: { bias: 'flag' },
   },
   act: {
     ...Object.fromEntries(
-      'RELU RELU6 PRELU SELU SIGMOID TANH GELU MISH HARDSIGMOID HARDSWISH SOFTPLUS SOFTSIGN SILU'
+      'RELU RELU6 PRELU SELU SIGMOID TANH GELU MISH HARDSIGMOID HARDSWISH SOFTPLUS SOFTSIGN SILU ERF'
         .split(' ')
         .map((type) => [type, NONE]),
     ),
@@ -83,16 +93,43 @@ const LAYERS: Partial<Record<LayerKind, Readonly<Record<string, Options>>>> = {
     ELU: { alpha: 'number' },
     CELU: { alpha: 'number' },
     THRESHOLDEDRELU: { alpha: 'number' },
+    SWISH: { alpha: 'number' },
+    SHRINK: { bias: 'number', lambda: 'number' },
+    CLIP: { min: 'number', max: 'number' },
   },
   dropout: { DROPOUT: { ratio: 'number' } },
   softmax: { SOFTMAX: { axis: 'axis' }, LOG_SOFTMAX: { axis: 'axis' } },
-  reshape: { FLATTEN: NONE, IDENTITY: NONE },
+  reshape: {
+    FLATTEN: NONE,
+    IDENTITY: NONE,
+    RESHAPE: { shape: 'shape' },
+    TRANSPOSE: { order: 'axes' },
+    SQUEEZE: { axis: 'axes' },
+    UNSQUEEZE: { axis: 'axes' },
+    EXPAND: { shape: 'shape' },
+    CAST: { to: 'word' },
+  },
   rnn: { LSTM: RECURRENT, GRU: RECURRENT, RNN: RECURRENT },
   attn: { ATTENTION: { heads: 'count', units: 'count', ...WEIGHTS } },
   embed: { EMBED: { size: 'count', units: 'count', init: 'init' } },
-  add: { ADD: { from: 'layers' } },
-  mul: { MUL: { from: 'layers' } },
+  add: { ADD: { from: 'layers' }, SUB: { from: 'layers' } },
+  mul: { MUL: { from: 'layers' }, DIV: { from: 'layers' } },
   concat: { CONCAT: { from: 'layers', axis: 'axis' } },
+  other: {
+    ...Object.fromEntries(
+      'ABS NEG EXP LOG SQRT RECIPROCAL FLOOR CEIL ROUND SIGN SIN COS TAN'
+        .split(' ')
+        .map((type) => [type, NONE]),
+    ),
+    PAD: { pad: 'pads', value: 'number' },
+    RESIZE: { scale: 'sizes', mode: 'word' },
+    DEPTHTOSPACE: { size: 'count' },
+    SPACETODEPTH: { size: 'count' },
+    REDUCEMEAN: { axis: 'axes', keep: 'flag' },
+    REDUCESUM: { axis: 'axes', keep: 'flag' },
+    REDUCEMAX: { axis: 'axes', keep: 'flag' },
+    REDUCEMIN: { axis: 'axes', keep: 'flag' },
+  },
 };
 
 /** What the type of a kind is where nothing is said. */
@@ -107,6 +144,7 @@ const DEFAULT_TYPES: Partial<Record<LayerKind, string>> = {
   concat: 'CONCAT',
   attn: 'ATTENTION',
   embed: 'EMBED',
+  reshape: 'RESHAPE',
 };
 
 /** The type meant by a kind alone; null if it has to be said. */
@@ -144,6 +182,9 @@ export const OPTION_FORMS: Readonly<Record<OptionForm, string>> = {
   flag: 'true or false',
   init: '"he", "glorot" or "zero"',
   layers: 'a text that names layers',
+  shape: 'a list of whole numbers from 1, with -1 for what is left',
+  axes: 'a whole number, or a list of them',
+  word: 'a word in quotes',
 };
 
 const SIZE_MAX = 2 ** 31;
@@ -172,6 +213,18 @@ export function isOfForm(value: OptionValue, form: OptionForm): boolean {
     case 'init':
       return value === 'he' || value === 'glorot' || value === 'zero';
     case 'layers':
-      return typeof value === 'string';
+    case 'word':
+      return typeof value === 'string' && value !== '';
+    case 'shape':
+      return (
+        Array.isArray(value) &&
+        value.length > 0 &&
+        value.every((one) => one === -1 || isWhole(one, 1)) &&
+        value.filter((one) => one === -1).length < 2
+      );
+    case 'axes':
+      return Array.isArray(value)
+        ? value.length > 0 && value.every(Number.isInteger)
+        : Number.isInteger(value);
   }
 }

@@ -100,7 +100,10 @@ function learnShapes(
   { nodes, tensors, carried, output }: BuiltLayer,
   values: readonly LayerInput[],
 ): boolean {
-  const inputs = values.map((value) => valueInfo(value.name, value));
+  // A join may take the same value twice.
+  const inputs = [...new Map(values.map((value) => [value.name, value])).values()].map((value) =>
+    valueInfo(value.name, value),
+  );
   const kept = draft.raw.graph.initializers.filter(({ name }) => carried.includes(name));
   const isPlain = inputs.every((input) => input?.shape?.every(isPlainDim));
   if (!isPlain || kept.length < new Set(carried).size) return false;

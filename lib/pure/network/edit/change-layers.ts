@@ -124,7 +124,10 @@ class LayerChanger {
     const [output, more] = outputs;
     if (output === undefined || more !== undefined) {
       const what = outputs.length === 0 ? 'gives nothing that is used' : 'gives several values';
-      throw new LayerProblem(`'${layer.name}' ${what}, and cannot be changed`);
+      throw new LayerProblem(
+        `'${layer.name}' ${what}, and cannot be changed`,
+        'change the layers before or behind it',
+      );
     }
     if (kind === 'insert') return this.#insert(layer, this.#behind.get(output) ?? output, chain);
     if (kind === 'replace') return this.#replace(layer, { nodes, output }, chain);
@@ -136,6 +139,7 @@ class LayerChanger {
     if (!layer.isMain) {
       throw new LayerProblem(
         `'${layer.name}' is in the body of an If or a Loop, which is kept as it is`,
+        'change layers of the main graph: those that dlv desc shows without a body in front of the name',
       );
     }
     const nodes = layer.nodes.map(({ op, outputs }) => {
@@ -145,6 +149,7 @@ class LayerChanger {
     if (nodes.some((one) => one === undefined)) {
       throw new LayerProblem(
         `'${layer.name}' is in a function of the file, which is kept as it is`,
+        'change layers before or behind what calls the function, or export the network without functions',
       );
     }
     return nodes as DraftNode[];

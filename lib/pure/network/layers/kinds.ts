@@ -135,6 +135,12 @@ export function typeOfNode(index: GraphIndex, node: GraphNode): LayerType {
   return TYPES.get(op) ?? { kind: 'other', type: op.toUpperCase() };
 }
 
+/** What an operator is whatever it works on. */
+export function typeOfOperator(op: string): LayerType {
+  const known = [...TYPES].find(([name]) => name.toLowerCase() === op.toLowerCase());
+  return known?.[1] ?? { kind: 'other', type: op.toUpperCase() };
+}
+
 const SCALE: LayerType = { kind: 'norm', type: 'SCALE' };
 
 function limitOf(node: GraphNode, name: string): number | undefined {
