@@ -13,6 +13,8 @@ export interface QueryWords {
 /** Most words that are offered. */
 const OFFERED_MAX = 60;
 
+const STATEMENTS = ['select', 'slice', 'construct', 'evaluate', 'explain'];
+
 /** Words that the end of a line may become, and the part of the line that they replace. */
 export function complete(line: string, { columns, texts, words }: QueryWords): [string[], string] {
   const quoted = /["']([^"']*)$/.exec(line);
@@ -29,6 +31,9 @@ export function complete(line: string, { columns, texts, words }: QueryWords): [
     return [starting(columns, path), path];
   }
   const [part = ''] = /[\p{L}_][\p{L}\p{N}_]*$/u.exec(line) ?? [];
+  // A line begins with a statement, rather than with a layer that is called like it; or it goes on with another.
+  const first = line.trim() === part && part !== '' ? starting(STATEMENTS, part) : [];
+  if (first.length > 0) return [first, part];
   return [starting(words, part), part];
 }
 

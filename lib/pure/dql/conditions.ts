@@ -11,8 +11,8 @@ import type { Captures } from './layers/layer-pattern.js';
 import {
   capturesOf,
   compileSelector,
+  joinCaptures,
   type LayerFinder,
-  mergeCaptures,
   NO_CAPTURES,
   type Tuple,
 } from './layers/layer-sets.js';
@@ -314,8 +314,9 @@ export function compileCapturing<R>(
     let found: Captures[] = [NO_CAPTURES];
     for (const finder of finders) {
       const own = capturesOf(finder, host, tuple);
-      found = found.flatMap((one) => own.flatMap((other) => mergeCaptures(one, other)));
-      if (found.length > BINDINGS_MAX) {
+      const next: Captures[] = [];
+      for (const merged of joinCaptures(found, own)) {
+        if (next.push(merged) <= BINDINGS_MAX) continue;
         throw queryError(
           scope.text,
           condition.span,
@@ -323,6 +324,7 @@ export function compileCapturing<R>(
           'write patterns that fit fewer layers',
         );
       }
+      found = next;
     }
     return found;
   };

@@ -58,7 +58,22 @@ export function parseStatement(text: string): Statement {
     if (error instanceof RangeError) throw queryError(text, { from: 0 }, 'it is nested too deeply');
     throw error;
   }
+  checkDepth(text, found);
   return finish(text, found);
+}
+
+/** Levels of what a statement stands for: sums of thousands of terms are deep as well. */
+const DEPTH_MAX = 1000;
+
+/** Looked at level by level: what is too deep for whoever walks it down must not be walked down here. */
+function checkDepth(text: string, statement: object): void {
+  let level: object[] = [statement];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > DEPTH_MAX) throw queryError(text, { from: 0 }, 'it is nested too deeply');
+    level = level.flatMap((one) =>
+      Object.values(one).filter((inner) => typeof inner === 'object' && inner !== null),
+    );
+  }
 }
 
 /** Parentheses and brackets are counted before the parser goes down into them. */
@@ -107,18 +122,22 @@ type Link =
 /** Most layers that one chain stands for. */
 const CHAIN_MAX = 4096;
 
-/** Layers one by one, repetitions written out. @throws {UsageError} for more than a network has. */
+function tooMany(text: string, span: Span): UsageError {
+  return queryError(text, span, `it stands for more than ${CHAIN_MAX} layers`);
+}
+
+/** Layers one by one, repetitions written out. @throws {UsageError} */
 function writeOut(text: string, links: readonly Link[]): Template[] {
-  return links.flatMap((link) => {
-    if (link.kind === 'layer') return [link.template];
-    const { times, span } = link;
-    const once = writeOut(text, link.chain);
+  const written: Template[] = [];
+  for (const link of links) {
+    const [times, once] =
+      link.kind === 'layer' ? [1, [link.template]] : [link.times, writeOut(text, link.chain)];
+    const { span } = link.kind === 'layer' ? link.template : link;
     if (times < 1) throw queryError(text, span, 'layers are repeated at least once');
-    if (times * once.length > CHAIN_MAX) {
-      throw queryError(text, span, `it stands for more than ${CHAIN_MAX} layers`);
-    }
-    return Array.from({ length: times }, () => once).flat();
-  });
+    if (written.length + times * once.length > CHAIN_MAX) throw tooMany(text, span);
+    for (let i = 0; i < times; i++) written.push(...once);
+  }
+  return written;
 }
 
 /** A construct with its chains written out. */

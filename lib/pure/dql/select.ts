@@ -47,6 +47,8 @@ export interface QueryOptions {
 
 /** Rows of versions that a join may look at. */
 const TUPLES_MAX = 20_000_000;
+/** Those that it keeps: each is in memory. */
+const ROWS_MAX = 2_000_000;
 /** Queries inside queries. */
 const DEPTH_MAX = 16;
 /** Examples in a report. */
@@ -331,16 +333,15 @@ export class QueryRunner<R> {
           step.reads,
         );
       const next: R[][] = [];
+      const refuse = (what: string): never => {
+        throw queryError(text, query.span, what, 'narrow each variable by a condition of its own');
+      };
+      if (looked + tuples.length * rows.length > TUPLES_MAX)
+        refuse(`it looks at more than ${TUPLES_MAX} combinations of versions`);
       for (const before of tuples) {
         for (const row of rows) {
-          if (++looked > TUPLES_MAX) {
-            throw queryError(
-              text,
-              query.span,
-              `it looks at more than ${TUPLES_MAX} combinations of versions`,
-              'narrow each variable by a condition of its own',
-            );
-          }
+          looked++;
+          if (next.length > ROWS_MAX) refuse(`more than ${ROWS_MAX} combinations of versions fit`);
           if (looked % ABORT_EVERY === 0) this.#options.signal?.throwIfAborted();
           const tuple = [...before, row];
           const names = (): string => tuple.map((one) => this.#host.name(one)).join(', ');

@@ -151,7 +151,8 @@ class Compiler {
   }
 
   #fail(what: string): never {
-    throw new UsageError(`'${this.#pattern}' is no regular expression: ${what}`, {
+    const shown = this.#pattern.length > 80 ? `${this.#pattern.slice(0, 80)}…` : this.#pattern;
+    throw new UsageError(`'${shown}' is no regular expression: ${what}`, {
       pattern: this.#pattern,
       hint: "write a backslash before a character that is meant as it is, as '\\('",
     });

@@ -10,8 +10,8 @@ import { type LayerSet, layerPart } from '../layers/layer-set.js';
 import {
   capturesOf,
   compileSelector,
+  joinCaptures,
   type LayerFinder,
-  mergeCaptures,
   type Tuple,
 } from '../layers/layer-sets.js';
 import { compileTemplate, fitsTemplate, type LayerTest } from '../layers/templates.js';
@@ -80,7 +80,7 @@ export class ChangePlan<R> {
   #bindings({ finder }: Compiled<R>, tuple: Tuple<R>, bindings: readonly Captures[]): Captures[] {
     if (finder.pattern.captures.length === 0) return [...bindings];
     const own = capturesOf(finder, this.#host, tuple);
-    return bindings.flatMap((one) => own.flatMap((other) => mergeCaptures(one, other)));
+    return [...joinCaptures(bindings, own)];
   }
 
   #targets(

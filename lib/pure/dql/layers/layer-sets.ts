@@ -101,8 +101,24 @@ export function capturesOf<R>(
   return [...found.values()];
 }
 
-/** Two bindings together, unless they differ in a number that both have. */
-export function mergeCaptures(a: Captures, b: Captures): Captures[] {
-  for (const [number, text] of b) if ((a.get(number) ?? text) !== text) return [];
-  return [new Map([...a, ...b])];
+/** Bindings of two lists together, where they do not differ in a number that both have; those of a list have the same ones. */
+export function* joinCaptures(
+  left: readonly Captures[],
+  right: readonly Captures[],
+): Generator<Captures> {
+  const [first, other] = [left[0], right[0]];
+  if (first === undefined || other === undefined) return;
+  const shared = [...first.keys()].filter((number) => other.has(number));
+  const keyOf = (captures: Captures): string =>
+    JSON.stringify(shared.map((number) => captures.get(number)));
+  const byKey = new Map<string, Captures[]>();
+  for (const two of right) {
+    const key = keyOf(two);
+    const others = byKey.get(key);
+    if (others === undefined) byKey.set(key, [two]);
+    else others.push(two);
+  }
+  for (const one of left) {
+    for (const two of byKey.get(keyOf(one)) ?? []) yield new Map([...one, ...two]);
+  }
 }

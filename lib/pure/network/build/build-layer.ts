@@ -4,8 +4,9 @@
  */
 import type { RawAttribute } from '../../formats/onnx/onnx-model.js';
 import type { Dim, Shape } from '../network.js';
+import { buildActivation } from './build-activation.js';
 import { buildGroupNorm, buildRmsNorm } from './build-norms.js';
-import { buildAct, buildOther, buildPlainNorm, buildReshape } from './build-plain.js';
+import { buildOther, buildPlainNorm, buildReshape } from './build-plain.js';
 import { buildAttention, buildEmbedding, buildRecurrent } from './build-sequence.js';
 import { type InitialValues, WEIGHT_TYPES, type WeightType } from './initial-values.js';
 import {
@@ -30,29 +31,11 @@ export function buildLayer(
   return new LayerBuilder(spec, inputs, context).build();
 }
 
-const ACTIVATIONS: Readonly<Record<string, { op: string; since: number; alpha?: number }>> = {
-  RELU: { op: 'Relu', since: 6 },
-  LEAKYRELU: { op: 'LeakyRelu', since: 6, alpha: 0.01 },
-  ELU: { op: 'Elu', since: 6, alpha: 1 },
-  SELU: { op: 'Selu', since: 6 },
-  CELU: { op: 'Celu', since: 12, alpha: 1 },
-  THRESHOLDEDRELU: { op: 'ThresholdedRelu', since: 10, alpha: 1 },
-  SIGMOID: { op: 'Sigmoid', since: 6 },
-  TANH: { op: 'Tanh', since: 6 },
-  HARDSIGMOID: { op: 'HardSigmoid', since: 6 },
-  HARDSWISH: { op: 'HardSwish', since: 14 },
-  SOFTPLUS: { op: 'Softplus', since: 6 },
-  SOFTSIGN: { op: 'Softsign', since: 6 },
-  MISH: { op: 'Mish', since: 18 },
-  GELU: { op: 'Gelu', since: 20 },
-  ERF: { op: 'Erf', since: 9 },
-};
-
 const JOINS: Readonly<Record<string, string>> = { ADD: 'Add', SUB: 'Sub', MUL: 'Mul', DIV: 'Div' };
 const POOLS: Readonly<Record<string, string>> = { MAX: 'Max', AVG: 'Average', LP: 'Lp' };
 
 /** Attributes of layers in files of their own that are floats. */
-const FLOATS = ['epsilon', 'min', 'max', 'bias', 'lambd', 'value'];
+const FLOATS = ['epsilon', 'alpha', 'min', 'max', 'bias', 'lambd', 'value'];
 
 class LayerBuilder {
   readonly #spec: LayerSpec & { name: string };
@@ -447,34 +430,15 @@ class LayerBuilder {
 
   #activation(input: LayerInput): void {
     const { type } = this.#spec;
-    if (type === 'RELU6') {
-      if (this.#context.opset < 11) {
-        this.#node('Clip', [input.name], { min: 0, max: 6 }, { floats: ['min', 'max'] });
-        return;
-      }
-      const dtype = (input.dtype ?? 'F32') as WeightType;
-      if (!(dtype in WEIGHT_TYPES)) throw new LayerProblem(`cannot clip ${dtype}`);
-      const bounds = [this.#scalar('min', dtype, 0), this.#scalar('max', dtype, 6)];
-      this.#node('Clip', [input.name, ...bounds]);
-    } else if (type === 'SILU') {
-      const gate = this.#node('Sigmoid', [input.name]);
-      this.#node('Mul', [input.name, gate]);
-    } else if (type === 'PRELU') {
-      const shape = this.#shape(input, 2);
-      const width = this.#size(shape[1], 'channels', shape);
-      const sides = [width, ...new Array<number>(shape.length - 2).fill(1)];
-      const slope = this.#filled('slope', input, sides, 0.25);
-      this.#node('PRelu', [input.name, slope]);
-    } else if (type === 'SWISH' || type === 'SHRINK' || type === 'CLIP') {
-      buildAct(type, input, this.#tools());
-    } else {
-      const known = ACTIVATIONS[type];
-      if (known === undefined) throw new LayerProblem(`a ${type} cannot be made`);
-      const { op, since, alpha } = known;
-      this.#since(op, since, op);
-      const given = alpha === undefined ? undefined : this.#number('alpha', alpha);
-      this.#node(op, [input.name], { alpha: given }, { floats: ['alpha'] });
+    if (type !== 'PRELU') {
+      buildActivation(type, input, this.#tools());
+      return;
     }
+    const shape = this.#shape(input, 2);
+    const width = this.#size(shape[1], 'channels', shape);
+    const sides = [width, ...new Array<number>(shape.length - 2).fill(1)];
+    const slope = this.#filled('slope', input, sides, 0.25);
+    this.#node('PRelu', [input.name, slope]);
   }
 
   #dropout(input: LayerInput): void {

@@ -113,44 +113,6 @@ export function buildPlainNorm(
   if (tools.flag('bias', true)) tools.node('Add', [scaled, tools.filled('bias', input, sides, 0)]);
 }
 
-export function buildAct(
-  type: 'SWISH' | 'SHRINK' | 'CLIP',
-  input: LayerInput,
-  tools: LayerTools,
-): void {
-  if (type === 'SWISH') {
-    const alpha = tools.number('alpha', 1);
-    const inner =
-      alpha === 1
-        ? input.name
-        : tools.node('Mul', [input.name, tools.filled('alpha', input, [], alpha)]);
-    tools.node('Mul', [input.name, tools.node('Sigmoid', [inner])]);
-    return;
-  }
-  if (type === 'SHRINK') {
-    tools.since('Shrink', 9, 0);
-    const [bias, lambd] = [tools.number('bias', 0), tools.number('lambda', 0.5)];
-    tools.node('Shrink', [input.name], { bias, lambd });
-    return;
-  }
-  const [min, max] = ['min', 'max'].map((name) => tools.number(name, Number.NaN)) as [
-    number,
-    number,
-  ];
-  if (Number.isNaN(min) && Number.isNaN(max)) {
-    throw new LayerProblem('wants min, max or both', 'write CLIP(min = -1, max = 1)');
-  }
-  const given = (value: number): number | undefined => (Number.isNaN(value) ? undefined : value);
-  if (tools.opset < 11) {
-    tools.node('Clip', [input.name], { min: given(min), max: given(max) });
-    return;
-  }
-  const bound = (name: string, value: number): string =>
-    Number.isNaN(value) ? '' : tools.filled(name, input, [], value);
-  const bounds = [bound('min', min), bound('max', max)];
-  tools.node('Clip', [input.name, ...(bounds[1] === '' ? bounds.slice(0, 1) : bounds)]);
-}
-
 /** Operators of one value, with the opset that has them for floats. */
 const UNARY: Readonly<Record<string, [op: string, since: number]>> = {
   ...{ ABS: ['Abs', 6], NEG: ['Neg', 6], EXP: ['Exp', 6], LOG: ['Log', 6], SQRT: ['Sqrt', 6] },

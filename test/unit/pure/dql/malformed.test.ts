@@ -250,3 +250,22 @@ test('hints say what was meant', (t) => {
     t.regex(error.data.hint ?? '', hint, text);
   }
 });
+
+test('what is huge is refused before it costs anything', (t) => {
+  for (const [text, says] of [
+    [`select m where m.x = 1${'+1'.repeat(30_000)}`, /nested too deeply/],
+    [`select m where ${'not '.repeat(15_000)}m.x = 1`, /nested too deeply/],
+    [
+      `construct c as INPUT(4) -> ${Array(4000).fill('(RELU){4096}').join('->')}`,
+      /more than 4096 layers/,
+    ],
+    ['select m where m.x = 1e999', /expected a value/],
+    [`select m limit ${'9'.repeat(40)}`, /expected a whole number/],
+    [`select m where m.x = "${'a'.repeat(1 << 17)}"`, /65536 is the most/],
+  ] as const) {
+    const error = t.throws(() => parseStatement(text), { code: 'DLV_USAGE' }) as UsageError;
+    t.regex(error.message, says);
+    t.true(error.message.length < 400);
+  }
+  t.notThrows(() => parseStatement(`select m where m.x = 1${'+1'.repeat(500)}`));
+});
