@@ -324,6 +324,13 @@ export class QueryRunner<R> {
   ): Promise<Tuple<R>[]> {
     let tuples: R[][] = [[]];
     let looked = 0;
+    const refuse = (what: string): never => {
+      throw queryError(text, query.span, what, 'narrow each variable by a condition of its own');
+    };
+    const tooMany = `it looks at more than ${TUPLES_MAX} combinations of versions`;
+    // Where nothing joins the variables, it is known before anything is made.
+    const all = starts.reduce((product, rows) => product * rows.length, 1);
+    if (steps.length === 0 && all > TUPLES_MAX) refuse(tooMany);
     for (const [place, rows] of starts.entries()) {
       // What can be asked only now; conditions of no variable are asked at the first.
       const due = steps.filter(({ places }) => Math.max(0, ...places) === place);
@@ -333,11 +340,7 @@ export class QueryRunner<R> {
           step.reads,
         );
       const next: R[][] = [];
-      const refuse = (what: string): never => {
-        throw queryError(text, query.span, what, 'narrow each variable by a condition of its own');
-      };
-      if (looked + tuples.length * rows.length > TUPLES_MAX)
-        refuse(`it looks at more than ${TUPLES_MAX} combinations of versions`);
+      if (looked + tuples.length * rows.length > TUPLES_MAX) refuse(tooMany);
       for (const before of tuples) {
         for (const row of rows) {
           looked++;

@@ -150,7 +150,7 @@ export async function listQueries(repo: Repository): Promise<NamedQuery[]> {
 
 /** Keeps a query, in place of one that has the name. @throws {UsageError} for one that cannot be read */
 export async function saveQuery(repo: Repository, name: string, text: string): Promise<NamedQuery> {
-  checkModelName(name);
+  checkModelName(name, 'query');
   parseStatement(text);
   await repo.locked((lock) => changeQueries(lock, (queries) => queries.set(name, text)));
   return { name, query: text };

@@ -114,8 +114,8 @@ function typeOf(text: string, span: Span, kind: LayerKind, value: Scalar | Scala
 function formOf(kind: LayerKind, type: string | null, key: string): OptionForm | null {
   const types = type === null ? typesOfKind(kind) : [type];
   for (const one of types) {
-    const form = optionsOf(kind, one)?.[key];
-    if (form !== undefined) return form;
+    const options = optionsOf(kind, one) ?? {};
+    if (Object.hasOwn(options, key)) return options[key] as OptionForm;
   }
   return null;
 }

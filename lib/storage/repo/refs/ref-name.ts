@@ -62,9 +62,9 @@ function check(kind: string, name: string, problem: string | null): string {
   return name;
 }
 
-/** Gives a model name back. @throws {UsageError} DLV_USAGE that says what is wrong with it. */
-export function checkModelName(name: string): string {
-  return check('model', name, modelNameProblem(name));
+/** Gives a model name back, or that of another `kind` that follows the same rules. @throws {UsageError} what is wrong with it */
+export function checkModelName(name: string, kind: 'model' | 'query' = 'model'): string {
+  return check(kind, name, modelNameProblem(name));
 }
 
 /** Gives a branch name back. @throws {UsageError} DLV_USAGE */

@@ -313,6 +313,8 @@ const REFUSED: [string, RegExp][] = [
     /"nearest", "linear" or "cubic"/,
   ],
   ['m["conv1"].insert = SUB(from = "conv*")', /joins two values|no layer|circle|do not fit/],
+  ['m["conv1"].insert = RELU(__proto__ = 3)', /RELU has no '__proto__'/],
+  ['m["conv1"].insert = FULL(constructor = 3)', /FULL has no 'constructor'/],
   ['m["conv1"].insert = RELU(units = 3)', /RELU has no 'units'/],
   ['m["conv1"].insert = CONV(kernl = 3)', /CONV has no 'kernl'/],
   ['m["conv1"].insert = CONV(kernel = 0)', /kernel has to be a whole number from 1/],
