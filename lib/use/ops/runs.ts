@@ -4,6 +4,7 @@ import { isUnreadable, NotFoundError } from '../../base/errors.js';
 import { isMissing, readSmallFile } from '../../base/files/files.js';
 import { yieldProcessor } from '../../base/files/processes/process-tree.js';
 import { LOG_BYTES_MAX } from '../../base/limits.js';
+import type { MetricSeries } from '../../pure/logs/series.js';
 import { readRunMetrics } from '../../storage/repo/runs/run-metrics.js';
 import {
   listRuns as listRecords,
@@ -86,6 +87,21 @@ function pidOf({ kind, state, child, process }: RunRecord): number | null {
   return kind === 'track' && state === 'running' ? (process?.pid ?? null) : (child?.pid ?? null);
 }
 
+/**
+ * The metrics of a run as they are now. Its record has them as they were when it was written, which is every few seconds
+ * while the run goes on.
+ */
+function metricsNow({ metrics }: RunRecord, series: readonly MetricSeries[]): RunMetric[] {
+  const now = new Map(metrics.map((one) => [one.name, one]));
+  for (const { name, steps, values } of series) {
+    const last = values.at(-1);
+    if (last === undefined) continue;
+    const step = steps.at(-1) ?? null;
+    now.set(name, { name, count: values.length, step, last: Number.isFinite(last) ? last : null });
+  }
+  return [...now.values()];
+}
+
 /** Runs that are here, the newest first. */
 export async function listRuns(
   { layout }: Repository,
@@ -96,7 +112,16 @@ export async function listRuns(
     if (!isUnreadable(error)) throw error;
     context.warn(error.message);
   });
-  return runs.slice(0, limit).map(entryOf);
+  const shown: RunEntry[] = [];
+  for (const record of runs.slice(0, limit)) {
+    const entry = entryOf(record);
+    if (record.state !== 'running') shown.push(entry);
+    else {
+      const { series } = await readRunMetrics(layout, record.id);
+      shown.push({ ...entry, metrics: metricsNow(record, series) });
+    }
+  }
+  return shown;
 }
 
 /** Stretches of steps of a metric that is told by few points. */
@@ -116,6 +141,7 @@ export async function showRun(
     record;
   return {
     ...entryOf(record),
+    metrics: record.ended === null ? metricsNow(record, series) : record.metrics,
     ...{ cwd, base, cpuSeconds, peakBytes, pid: pidOf(record) },
     ...{ params, environment, git, stretches, problems },
     checkpoints: record.checkpoints.map(shownCheckpoint),
