@@ -173,7 +173,7 @@ async function others(work: string): Promise<Others> {
   await run(dir, ['init', '--model', 'deep']);
   const blocks = 250;
   const text = `construct deep as INPUT(3, 8, 8) -> (CONV(units = 2, kernel = 3, pad = 1) -> BN -> RELU){${blocks}} -> FULL(units = 10) seed 1`;
-  await run(dir, ['construct', text]);
+  await run(dir, ['query', text]);
   return show(dir, async (shown) => {
     const { page, address, dlv } = shown;
     const network = new URL('/version?v=deep@1&tab=network&detail=all', address).href;

@@ -102,7 +102,11 @@ export function Sections({ sections }: { sections: readonly (Section | null)[] }
 }
 
 export function ErrorBox({ error }: { error: ApiError }): JSX.Element {
-  const isDamage = ['DLV_CORRUPT', 'DLV_TRUNCATED'].includes(error.code);
+  const isDamage =
+    ['DLV_CORRUPT', 'DLV_TRUNCATED'].includes(error.code) && !/dlv fsck/.test(error.hint ?? '');
+  // The page never fetches; that is nobody's choice who looks at it.
+  const [, remote] = /is at the remote '([^']+)' alone, and --no-fetch/.exec(error.message) ?? [];
+  if (remote !== undefined) return <Absent remote={remote} />;
   return (
     <div class="banner bad" role="alert">
       <p>
@@ -120,6 +124,23 @@ export function ErrorBox({ error }: { error: ApiError }): JSX.Element {
           <code>dlv fsck</code> says what else is damaged, and what can be rebuilt.
         </p>
       )}
+    </div>
+  );
+}
+
+/** Shown in a partial clone for what it has not. */
+function Absent({ remote }: { remote: string }): JSX.Element {
+  return (
+    <div class="banner absent" role="alert">
+      <p>
+        <b>
+          This clone is partial: what is asked for is at the remote ‘<Text of={remote} />’ alone.
+        </b>
+      </p>
+      <p>
+        <code>dlv fetch --planes all --depth all</code> brings all of it, and a command in a
+        terminal what it needs itself. The page fetches nothing.
+      </p>
     </div>
   );
 }

@@ -29,12 +29,12 @@ export function QueryView(): JSX.Element {
   const { params } = useRoute();
   const { q } = params;
   const asked = useApi<QueryResult>(q === undefined ? null : pathOf('query', { q, explain: true }));
-  const place = /line (\d+), column (\d+)/.exec(asked.error?.message ?? '');
+  const place = /(?:line (\d+), )?column (\d+)/.exec(asked.error?.message ?? '');
   return (
     <>
       <h1>Query</h1>
       <QueryField
-        error={place === null ? null : { line: Number(place[1]), column: Number(place[2]) }}
+        error={place === null ? null : { line: Number(place[1] ?? 1), column: Number(place[2]) }}
       />
       {q === undefined ? (
         <Empty title="Ask for versions by what they are.">
@@ -90,6 +90,29 @@ function Result({ result }: { result: QueryResult }): JSX.Element {
       )}
       <Sections sections={sections} />
     </>
+  );
+}
+
+/** The line that is wrong, with a mark below where it is. */
+function ErrorPlace({
+  text,
+  line,
+  column,
+}: {
+  text: string;
+  line: number;
+  column: number;
+}): JSX.Element | null {
+  const row = text.trim().split('\n')[line - 1];
+  if (row === undefined) return null;
+  const before = row.slice(0, column - 1);
+  return (
+    <pre class="errorplace" aria-hidden="true">
+      <Text of={before} />
+      <mark>
+        <Text of={row.slice(column - 1) || ' '} />
+      </mark>
+    </pre>
   );
 }
 
@@ -168,6 +191,7 @@ function QueryField({ error }: { error: { line: number; column: number } | null 
           onKeyDown={onKey}
         />
       </label>
+      {error !== null && text.trim() === params.q && <ErrorPlace text={text} {...error} />}
       <div
         id="completions"
         class="completions"
