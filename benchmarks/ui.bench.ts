@@ -125,7 +125,8 @@ async function measure(versions: number, work: string): Promise<Times> {
     await page.waitForTimeout(3000);
     const first: number[] = [];
     for (let i = 0; i < RUNS; i++) first.push(await shownAfter(shown, at('/versions'), row));
-    await page.waitForTimeout(3000);
+    await page.waitForSelector('.count[data-reading=false]');
+    await page.waitForTimeout(500);
     const filters: number[] = [];
     for (const where of FILTERS) {
       for (let i = 0; i < 3; i++) filters.push(await filterTime(page, where));

@@ -4,12 +4,18 @@
  */
 import fs from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { BrowserContext, Page } from 'playwright-core';
+import { Layout } from '../../lib/storage/repo/layout.js';
+import { appendRows } from '../../lib/storage/repo/runs/run-metrics.js';
+import { writeRun } from '../../lib/storage/repo/runs/run-record.js';
 import { findChromium, launch, serveUi } from '../helpers/chromium.js';
 import { linearNetwork } from '../helpers/linear-network.js';
 import { TestRepository } from '../helpers/repository.js';
+import { runRecord } from '../helpers/run-record.js';
 import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
+import { tempDir } from '../helpers/temp-dir.js';
 
 const program = findChromium();
 const walk = program === null ? skipped : test;
@@ -25,6 +31,7 @@ function skipped(title: string): void {
 
 const ATTACK = `</script></title><img src=x onerror="window.hurt=1">"'\u202e&lt;javascript:window.hurt=1//`;
 
+const RUN = '0123456789';
 const HANDLER = "' onmouseover='window.hurt=1";
 
 async function hostile(t: ExecutionContext): Promise<TestRepository> {
@@ -50,7 +57,35 @@ async function hostile(t: ExecutionContext): Promise<TestRepository> {
     });
   }
   await repo.json('branch', `x"onerror='window.hurt=1'`).catch(() => undefined);
+  await hostileRun(new Layout(repo.dir));
   return repo;
+}
+
+/** A run all of whose texts are attacks. */
+async function hostileRun(layout: Layout): Promise<void> {
+  const record = runRecord({ id: RUN, name: ATTACK, command: ['python', ATTACK], cwd: ATTACK });
+  const [checkpoint] = record.checkpoints;
+  await writeRun(
+    layout,
+    {
+      ...record,
+      ...{ state: 'killed', ended: Date.now(), signal: ATTACK, branch: HANDLER },
+      ...{ environment: { [ATTACK]: ATTACK }, params: { [HANDLER]: ATTACK }, problems: [ATTACK] },
+      metrics: [{ name: ATTACK, count: 2, step: 2, last: 0.5 }],
+      checkpoints:
+        checkpoint === undefined ? [] : [{ ...checkpoint, place: ATTACK, problem: ATTACK }],
+    },
+    { durable: false },
+  );
+  const rows = [1, 2].map((step) => ({
+    ...{ step, time: null, source: ATTACK },
+    values: new Map([[ATTACK, 1 / step]]),
+  }));
+  await appendRows(layout, RUN, rows);
+  await fs.writeFile(
+    layout.runFile(RUN, 'output.log'),
+    `\u001b[31m${ATTACK}\u001b[0m\r${ATTACK}\n`,
+  );
 }
 
 const VIEWS = [
@@ -58,6 +93,17 @@ const VIEWS = [
   '/versions?sel=net@1,net@2',
   '/versions?where=rate+>+0.15&base=net@1&sort=-rate',
   '/versions?as=parallel',
+  '/versions?as=scatter&x=params.rate',
+  '/versions?group=model',
+  `/versions?group=${encodeURIComponent(`params.${HANDLER}`)}`,
+  '/runs',
+  `/runs?pick=${RUN}`,
+  `/run?r=${RUN}`,
+  `/run?r=${RUN}&tab=checkpoints`,
+  `/run?r=${RUN}&tab=about`,
+  `/run?r=${RUN}&tab=output`,
+  '/run?r=nope',
+  `/curves?r=${RUN}`,
   '/lineage',
   '/version?v=net@3',
   '/version?v=net@3&tab=network',
@@ -201,4 +247,129 @@ walk('ui: a version that is made appears by itself, and a stranger sees nothing'
   await stranger.goto(new URL('/versions', address).href);
   await stranger.waitForSelector('text=This page is locked');
   t.is(await stranger.locator('text=net@').count(), 0);
+});
+
+walk('ui: what a run measures is seen while it goes on, and how it ends', async (t) => {
+  t.timeout(120_000);
+  const repo = await hostile(t);
+  const layout = new Layout(repo.dir);
+  const address = await serveUi(t, repo.dir);
+  const browser = await launch(program as string);
+  t.teardown(() => browser.close());
+  const { page } = await opened(t, await browser.newContext(), address);
+  const record = runRecord({ name: 'wide net', metrics: [], checkpoints: [] });
+  await writeRun(layout, record, { durable: false });
+  // On the first page, without a look for it.
+  await page.click('.going >> text=wide net');
+  await page.waitForURL(`**/run?r=${record.id}`);
+  await page.waitForSelector('text=Nothing is measured yet');
+  for (const [step, loss] of [
+    [1, 0.75],
+    [2, 0.4375],
+  ] as const) {
+    const row = { step, time: null, source: 'output', values: new Map([['loss', loss]]) };
+    await appendRows(layout, record.id, [row]);
+    await page.waitForSelector(`.runline >> text=loss ${loss}`);
+  }
+  t.is(await page.locator('.chart canvas').count(), 1);
+  const ended = { ...record, state: 'finished' as const, code: 0, ended: Date.now() };
+  await writeRun(layout, ended, { durable: false });
+  await page.waitForSelector('.state.finished');
+  await page.goBack();
+  await page.waitForSelector('main h1 >> text=Models');
+  t.is(await page.locator('.going').count(), 0);
+});
+
+walk(
+  'ui: groups lead to their versions, and a part of a scatter plot becomes a condition',
+  async (t) => {
+    t.timeout(120_000);
+    const repo = await hostile(t);
+    const address = await serveUi(t, repo.dir);
+    const browser = await launch(program as string);
+    t.teardown(() => browser.close());
+    const { page } = await opened(t, await browser.newContext(), address);
+    await visit(page, new URL('/versions', address).href);
+    await page.selectOption('.group select', 'params.rate');
+    await page.waitForSelector('table.groups tbody tr');
+    t.is(await page.locator('table.groups tbody tr').count(), 3);
+    await page.click('table.groups tbody tr:first-child td a');
+    await page.waitForSelector('text=1 of 3 versions');
+    t.regex(decodeURIComponent(page.url()), /where=params\.rate\+=\+0\.3/);
+    await page.goBack();
+    await page.waitForSelector('table.groups');
+    await visit(page, new URL('/versions?as=scatter&x=params.rate&y=number', address).href);
+    const box = await page.locator('svg.scatter').boundingBox();
+    if (box === null) return t.fail('no plot');
+    await page.mouse.move(box.x + box.width * 0.5, box.y + 4);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width - 4, box.y + box.height * 0.95, { steps: 4 });
+    await page.mouse.up();
+    await page.waitForURL('**where=**');
+    t.regex(decodeURIComponent(page.url()), /params\.rate\+between/);
+    await page.waitForSelector('text=/^[12] of 3 versions/');
+  },
+);
+
+walk('ui: a box of a network is opened alone, walked by keys, and Back folds it', async (t) => {
+  t.timeout(120_000);
+  const repo = await TestRepository.create(t);
+  await repo.json(
+    'query',
+    'construct deep as INPUT(3, 4, 4) -> (CONV(units = 2, kernel = 1) -> RELU -> POOL("MAX", kernel = 1)){40} seed 1',
+  );
+  const address = await serveUi(t, repo.dir);
+  const browser = await launch(program as string);
+  t.teardown(() => browser.close());
+  const { page } = await opened(t, await browser.newContext(), address);
+  await visit(page, new URL('/version?v=deep@1&tab=network&detail=few', address).href);
+  const boxes = (): Promise<number> => page.locator('.net g[data-n]').count();
+  const before = await boxes();
+  t.true(before <= 42, String(before));
+  await page.click('g[data-folds=open] >> nth=1');
+  await page.waitForURL('**open=**');
+  t.true((await boxes()) > before);
+  await page.goBack();
+  await page.waitForFunction(`document.querySelectorAll('.net g[data-n]').length === ${before}`);
+  await page.focus('.net g[tabindex="0"]');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  await page.waitForURL('**open=**');
+  await page.click('.opened button');
+  await page.waitForFunction(`document.querySelectorAll('.net g[data-n]').length === ${before}`);
+  t.pass();
+});
+
+walk('ui: a partial clone and a damaged repository say so', async (t) => {
+  t.timeout(120_000);
+  const repo = await hostile(t);
+  const partial = path.join(await tempDir(t), 'partial');
+  await repo.json('clone', '--depth', '1', repo.dir, partial);
+  const browser = await launch(program as string);
+  t.teardown(() => browser.close());
+  const clone = await serveUi(t, partial);
+  const { page } = await opened(t, await browser.newContext(), clone);
+  await visit(page, new URL('/compare?v=net@1,net@2', clone).href);
+  await page.waitForSelector('.banner >> text=This clone is partial');
+  await visit(page, new URL('/versions', clone).href);
+  await page.waitForSelector('text=3 versions');
+
+  const packs = path.join(repo.dir, '.dlv/packs');
+  for (const name of await fs.readdir(packs)) {
+    if (!name.endsWith('.hi')) continue;
+    const bytes = await fs.readFile(path.join(packs, name));
+    await fs.chmod(path.join(packs, name), 0o644);
+    await fs.writeFile(
+      path.join(packs, name),
+      bytes.map((byte) => byte ^ 0x55),
+    );
+  }
+  const damaged = await serveUi(t, repo.dir);
+  const { page: other } = await opened(t, await browser.newContext(), damaged);
+  await visit(other, new URL('/compare?v=net@1,net@2', damaged).href);
+  await other.waitForSelector('.banner.bad >> text=damaged');
+  await visit(other, new URL('/versions', damaged).href);
+  await other.waitForSelector('text=3 versions');
+  t.pass();
 });

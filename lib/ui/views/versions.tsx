@@ -115,6 +115,7 @@ export function VersionsView(): JSX.Element {
                 shown={found === null ? early.fit : rows.length}
                 of={early.versions}
                 base={base}
+                isReading={found === null}
               />
               {full === null && (params.group ?? params.as) !== undefined ? (
                 <p class="loading">Reading all versions …</p>
@@ -156,13 +157,16 @@ function Count({
   shown,
   of,
   base,
+  isReading,
 }: {
   shown: number;
   of: number;
   base: string | undefined;
+  /** True while a part of the versions is shown and the others are read. */
+  isReading: boolean;
 }): JSX.Element {
   return (
-    <p class="dim count" role="status" aria-live="polite">
+    <p class="dim count" role="status" aria-live="polite" data-reading={isReading}>
       {shown === of
         ? formatCount(of, 'version')
         : `${formatNumber(shown)} of ${formatCount(of, 'version')}`}
