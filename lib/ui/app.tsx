@@ -83,7 +83,7 @@ function useCopy(): [said: string, copy: (text: string, what: string) => void] {
   }, [said]);
   const copy = (text: string, what: string): void => {
     navigator.clipboard.writeText(text).then(
-      () => set(`copied ${what}`),
+      () => set(what === '' ? `copied: ${text}` : `copied ${what}`),
       () => set(text),
     );
   };
@@ -186,7 +186,7 @@ export function App({ error }: { error: ApiError | null }): JSX.Element {
     'g s': () => go('storage'),
     d: () => go('compare', { v: selected.join(',') }),
     y: () => copy(location.href, 'the address'),
-    c: () => copy(command, 'the command'),
+    c: () => copy(command, ''),
     Escape: () => history.back(),
     '?': () => setHelp(true),
   });
@@ -225,7 +225,7 @@ export function App({ error }: { error: ApiError | null }): JSX.Element {
             type="button"
             class="quiet"
             title="copy as a command (c)"
-            onClick={() => copy(command, 'the command')}
+            onClick={() => copy(command, '')}
           >
             Copy command
           </button>

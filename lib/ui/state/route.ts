@@ -63,6 +63,11 @@ function flag(name: string, value: string | undefined): string[] {
   return value === undefined || value === '' ? [] : [`--${name}`, value];
 }
 
+/** A text as conditions take it. */
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
 /** Flags of dlv eval that the page's form has. */
 export const EVAL_FLAGS = [
   ...['data', 'labels', 'scale', 'mean', 'std'],
@@ -89,13 +94,18 @@ function wordsOf(view: View, params: Route['params']): string[] {
     case 'run':
       return ['run', params.tab === 'output' ? 'log' : 'show', ...runs];
     case 'version':
+      if (params.tab === 'files') return ['show', ...versions.slice(0, 1)];
       return ['desc', ...versions.slice(0, 1), ...(params.tab === 'weights' ? ['--weights'] : [])];
     case 'curves':
       if (runs.length > 0) return ['run', 'show', ...runs];
+      if (versions.length === 0) return ['log', '--curves', '--all'];
+      if (versions.length === 1) return ['log', '--curves', '-n', '1', ...versions];
       return [
-        'log',
+        'list',
+        '--versions',
         '--curves',
-        ...(versions.length === 0 ? ['--all'] : ['-n', '1', ...versions.slice(0, 1)]),
+        '--where',
+        `name in (${versions.map(quoted).join(', ')})`,
       ];
     case 'compare':
       return ['diff', ...versions, ...flag('baseline', base), ...flag('sort', sort)];

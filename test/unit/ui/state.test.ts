@@ -1,7 +1,9 @@
 /** What the page of dlv ui works out by itself: addresses, filters, smoothing, folded lineage, dragged ranges. */
 import test from 'ava';
 import fc from 'fast-check';
+import { axesOf } from '../../../lib/ui/state/axes.js';
 import { quotedColumn, rangeOf, withRange } from '../../../lib/ui/state/brush.js';
+import { groupsOf, sortGroups, whereOfGroup } from '../../../lib/ui/state/groups.js';
 import { lineageRows } from '../../../lib/ui/state/lineage.js';
 import { commandOf, formatRoute, parseRoute, VIEWS } from '../../../lib/ui/state/route.js';
 import {
@@ -51,6 +53,11 @@ test('route: addresses are readable, and become commands that a shell reads', (t
   );
   t.is(commandOf({ view: 'compare', params: { v: 'a@1,b@2' } }), 'dlv diff a@1 b@2');
   t.is(parseRoute('/<script>', '').view, 'models');
+  t.is(commandOf({ view: 'run', params: { r: '3f9a', tab: 'output' } }), 'dlv run log 3f9a');
+  t.is(
+    commandOf({ view: 'curves', params: { v: "a@1,b'@2" } }),
+    "dlv list --versions --curves --where 'name in ('\\''a@1'\\'', '\\''b'\\'''\\''@2'\\'')'",
+  );
 });
 
 test('smoothing: is that of TensorBoard', (t) => {
@@ -161,4 +168,53 @@ test('brush: a range is written into the condition, changed there, and taken awa
   t.is(quotedColumn('best(metrics.train/loss)'), 'best(`metrics.train/loss`)');
   const odd = withRange('', 'metrics.train/loss', [-1, 2]);
   t.deepEqual(rangeOf(odd, 'metrics.train/loss'), [-1, 2]);
+});
+
+test('groups: are those of dlv list, sorted by what they have, and each leads to its versions', (t) => {
+  const rows = [
+    row('a', { 'params.opt': 'sgd', 'metrics.acc': 0.5 }),
+    row('b', { 'params.opt': "it's", 'metrics.acc': 1 }),
+    row('c', { 'params.opt': 'sgd', 'metrics.acc': 0.75 }),
+    row('d', { 'params.opt': null, 'metrics.acc': null }),
+  ];
+  const groups = groupsOf(rows, ['params.opt'], ['params.opt', 'metrics.acc']);
+  t.deepEqual(
+    groups.map(({ versions, cells }) => [versions, cells['metrics.acc']?.mean]),
+    [
+      [2, 0.625],
+      [1, 1],
+      [1, null],
+    ],
+  );
+  const sorted = sortGroups(groups, [{ column: 'metrics.acc', isDown: true }]);
+  t.deepEqual(
+    sorted.map(({ group }) => group['params.opt']),
+    ["it's", 'sgd', null],
+  );
+  const names = columnNames(['params.opt', 'metrics.acc']);
+  for (const { group, versions } of groups) {
+    const where = whereOfGroup('acc < 1 or acc >= 1 or acc is null', group) as string;
+    t.is(filterRows(rows, where, names).length, versions, where);
+  }
+});
+
+test('axes: a column is one if it tells versions apart; magnitudes are compared as such', (t) => {
+  const rows = [1e-4, 1e-3, 1e-1].map((lr, i) =>
+    row(`v${i}`, { 'params.lr': lr, 'params.opt': i === 0 ? 'sgd' : 'adam', 'params.same': 1 }),
+  );
+  const axes = axesOf(rows, ['name', 'params.lr', 'params.opt', 'params.same'], 12);
+  t.deepEqual(
+    axes.map(({ column, isLog }) => [column, isLog]),
+    [
+      ['params.lr', true],
+      ['params.opt', false],
+    ],
+  );
+  const [lr] = axes;
+  if (lr?.value == null) return t.fail('no numbers');
+  for (const one of rows) {
+    const share = lr.share(one) as number;
+    t.true(Math.abs(lr.value(share) / (one.values['params.lr'] as number) - 1) < 1e-9);
+  }
+  t.is(lr.share(row('x', {})), null);
 });
