@@ -72,13 +72,19 @@ function optionsOf(props: ChartProps, width: number): uPlot.Options {
     const isBehind = isRaw && isSmooth;
     const name = series[i]?.name ?? '';
     return {
-      label: isBehind ? `${name}, measured` : name,
+      label: name,
+      ...(isBehind ? { class: 'behind' } : {}),
       stroke: isBehind ? faint(own) : own,
       width: isBehind ? 1 : 2,
       dash: DASHES[Math.floor(i / 4) % 4],
       spanGaps: true,
       points: { show: hasDots && !isBehind },
-      value: (_, value) => (value === null || value === undefined ? '–' : formatMetric(value)),
+      value: (plot, value, _, at) => {
+        if (value === null || value === undefined) return '–';
+        const measured = isSmooth && at !== null ? plot.data[i + 1]?.[at] : null;
+        const text = formatMetric(Number(value.toPrecision(5)));
+        return typeof measured === 'number' ? `${text} (${formatMetric(measured)})` : text;
+      },
     };
   };
   const label = metric.length > LABEL_CHARS ? `${metric.slice(0, LABEL_CHARS - 1)}…` : metric;

@@ -115,6 +115,8 @@ export function Charts({ of, none, onPick }: ChartsProps): JSX.Element {
       <p class="dim">
         Drag to zoom, click twice to see all again
         {onPick === undefined ? '.' : '; a click on a line selects its version.'}
+        {weightOf(params.smooth) > 0 &&
+          ' What was measured is the faint line, and stands in parentheses.'}
       </p>
       <div class="plots charts">
         {metrics.slice(0, CHARTS_MAX).map((metric) => (

@@ -76,7 +76,9 @@ export function VersionsView(): JSX.Element {
     () => (full === null ? null : findRows(full.rows, { where, sort, names })),
     [full, where, sort, names],
   );
-  // A condition that is wrong is told beside it; the rows stay.
+  const lastRight = useRef<readonly ListedVersion[] | null>(null);
+  if (found !== null && found.problem === null) lastRight.current = found.rows;
+  // A condition that is wrong, as all are while they are written, is told beside it; the rows stay.
   const isMistake = ['DLV_USAGE', 'DLV_NOT_FOUND'].includes(first.error?.code ?? '');
   const data = usual.data ?? first.data;
   const error = usual.error ?? (isMistake ? null : first.error);
@@ -106,7 +108,8 @@ export function VersionsView(): JSX.Element {
       />
       <Document asked={table} what="versions">
         {(early) => {
-          const rows = found?.rows ?? (isMistake ? [] : early.rows);
+          const right = found?.problem == null ? null : lastRight.current;
+          const rows = right ?? found?.rows ?? (isMistake ? [] : early.rows);
           const shown = cols === undefined || chosen.length === 0 ? early.columns : chosen;
           if (early.versions === 0) return <NoVersions />;
           return (
