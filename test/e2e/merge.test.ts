@@ -320,6 +320,71 @@ function gptq(codes: number, scales: number, bias = 0): Buffer {
   });
 }
 
+test('merge --lora: into quantised weights, as their tools name them, is one clear refusal', async (t) => {
+  const repo = await TestRepository.create(t);
+  const bytes: Record<string, number> = { F32: 4, F16: 2, I32: 4, U8: 1, I8: 1, F8_E4M3: 1 };
+  const file = (tensors: Record<string, [dtype: string, ...shape: number[]]>): Buffer =>
+    rawSafetensors(
+      Object.fromEntries(
+        Object.entries(tensors).map(([name, [dtype, ...shape]]) => {
+          const count = shape.reduce((all, one) => all * one, bytes[dtype] as number);
+          return [name, { dtype, shape, bytes: new Uint8Array(count).fill(60) }];
+        }),
+      ),
+    );
+  const q = 'model.layers.0.self_attn.q_proj';
+  const kinds: Record<string, Record<string, [string, ...number[]]>> = {
+    // GPTQ, AWQ, bitsandbytes in 4 and 8 bits, and 8-bit floats: [telling part] first.
+    qweight: {
+      [`${q}.qweight`]: ['I32', 8, 64],
+      [`${q}.qzeros`]: ['I32', 1, 8],
+      [`${q}.scales`]: ['F16', 1, 64],
+      [`${q}.g_idx`]: ['I32', 64],
+    },
+    'weight.absmax': {
+      [`${q}.weight`]: ['U8', 2048, 1],
+      [`${q}.weight.absmax`]: ['F32', 64],
+      [`${q}.weight.quant_map`]: ['F32', 16],
+      [`${q}.weight.quant_state.bitsandbytes__nf4`]: ['U8', 90],
+    },
+    SCB: {
+      [`${q}.weight`]: ['I8', 64, 64],
+      [`${q}.SCB`]: ['F32', 64],
+      [`${q}.weight_format`]: ['U8'],
+    },
+    weight_scale: { [`${q}.weight`]: ['F8_E4M3', 64, 64], [`${q}.weight_scale`]: ['F32', 64, 1] },
+  };
+  const adapter = file({
+    [`base_model.model.${q}.lora_A.weight`]: ['F32', 4, 64],
+    [`base_model.model.${q}.lora_B.weight`]: ['F32', 64, 4],
+  });
+  await repo.write('adapter/adapter_model.safetensors', adapter);
+  await repo.write('adapter/adapter_config.json', JSON.stringify({ r: 4, lora_alpha: 4 }));
+  for (const [i, [part, tensors]] of Object.entries(kinds).entries()) {
+    const weights = file({ 'lm_head.weight': ['F32', 64, 8], ...tensors });
+    await repo.write('model.safetensors', weights);
+    await repo.commit(part);
+    const { code, message, data } = await repo.fails(1, 'merge', '--lora', ':adapter');
+    t.is(code, 'DLV_CONFLICT');
+    t.is(
+      message,
+      `'net@${i + 1}:adapter' cannot be folded into '${q}.weight': it is quantised ('${q}.${part}')`,
+    );
+    t.regex(data.hint!, /float weights that these were quantised from/);
+    t.deepEqual(await repo.read('model.safetensors'), weights);
+  }
+  // A float weight beside them takes an adapter.
+  await repo.write(
+    'adapter/adapter_model.safetensors',
+    file({
+      'base_model.model.lm_head.lora_A.weight': ['F32', 4, 8],
+      'base_model.model.lm_head.lora_B.weight': ['F32', 64, 4],
+    }),
+  );
+  await repo.commit('of the head');
+  t.is((await repo.json<MergeResult>('merge', '--lora', ':adapter')).combined, 1);
+});
+
 test('merge: codes and scales of quantised weights are not mixed', async (t) => {
   const repo = await TestRepository.create(t);
   const put = async (branch: string, file: Buffer): Promise<void> => {

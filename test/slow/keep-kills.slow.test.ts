@@ -62,6 +62,8 @@ test('keep: rules at a remote and recalls, killed again and again', async (t) =>
       });
     }
     const repo = new TestRepository(path.join(dir, 'net'));
+    // An address of a folder is kept as an absolute path.
+    await repo.json('remote', 'set-url', 'origin', path.join(dir, 'team.dlv'));
     for (let i = 0; i < 2; i++) {
       kills += await kill(KEEP, repo.dir, took);
       const whole = await leftThere(repo);

@@ -23,3 +23,13 @@ export function quantisedParts(names: Iterable<string>): Map<string, string> {
     found.filter(({ module }) => quantised.has(module)).map(({ name, module }) => [name, module]),
   );
 }
+
+/** Quantised weights by the module that has them, each with the part that tells it. */
+export function quantisedModules(names: Iterable<string>): Map<string, string> {
+  const modules = new Map<string, string>();
+  for (const name of names) {
+    const [, above = '', part = ''] = PART.exec(name) ?? [];
+    if (TELLING.test(part)) modules.set(above.replace(/\.$/, ''), name);
+  }
+  return modules;
+}

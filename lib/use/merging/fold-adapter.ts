@@ -13,6 +13,7 @@ import {
   readAdapterConfig,
   scaleRows,
 } from '../../pure/merge/adapter.js';
+import { quantisedModules } from '../../pure/merge/quantised.js';
 import { byCanonicalName, canonicalName } from '../../pure/tensor/canonical-name.js';
 import { widen } from '../../pure/tensor/dtype.js';
 import { elementCount } from '../../pure/tensor/layout.js';
@@ -92,10 +93,12 @@ async function readConfig(repo: LineAccess, entry: FileEntry): Promise<AdapterCo
 class Targets {
   readonly #weights: ReadonlyMap<string, PlacedTensor>;
   readonly #canonical: ReadonlyMap<string, string>;
+  readonly #quantised: ReadonlyMap<string, string>;
 
   constructor(weights: ReadonlyMap<string, PlacedTensor>) {
     this.#weights = weights;
     this.#canonical = byCanonicalName(weights.keys());
+    this.#quantised = quantisedModules(weights.keys());
   }
 
   /** By its name, by that without what frameworks add, or by the only one that ends like it. */
@@ -110,25 +113,36 @@ class Targets {
     return alike.length === 1 ? this.#weights.get(alike[0] as string) : undefined;
   }
 
-  missing(name: string, place: string): NotFoundError | ConflictError {
-    const module = name.replace(/\.weight$/, '');
-    const packed = ['qweight', 'weight_packed', 'W_q'].find((part) =>
-      [...this.#weights.keys()].some(
-        (own) => own === `${module}.${part}` || own.endsWith(`.${module}.${part}`),
-      ),
-    );
-    if (packed !== undefined) {
-      return new ConflictError(`'${place}' does not fit '${name}': it is quantised ('${packed}')`, {
-        tensor: name,
-        hint: FLOATS_HINT,
-      });
+  /** The weight that an adapter calls so. @throws {ConflictError} if it is codes and scales; {NotFoundError} */
+  floats(name: string, place: string): PlacedTensor {
+    const placed = this.find(name);
+    const module = moduleOf(placed === undefined ? name : placed.tensor.name);
+    const part = this.#quantised.get(module) ?? (placed === undefined ? this.#alike(module) : null);
+    if (part) {
+      throw new ConflictError(
+        `'${place}' cannot be folded into '${name}': it is quantised ('${part}')`,
+        { tensor: name, hint: FLOATS_HINT },
+      );
     }
-    return new NotFoundError(`'${place}' changes '${name}', which these weights do not have`, {
+    if (placed !== undefined) return placed;
+    throw new NotFoundError(`'${place}' changes '${name}', which these weights do not have`, {
       kind: 'tensor',
       name,
       ...suggestNames(name, [...this.#weights.keys()], 'is it an adapter of another model?'),
     });
   }
+
+  /** A part of a quantised weight whose module ends like this one. */
+  #alike(module: string): string | null {
+    for (const [own, part] of this.#quantised) {
+      if (own.endsWith(`.${module}`) || module.endsWith(`.${own}`)) return part;
+    }
+    return null;
+  }
+}
+
+function moduleOf(name: string): string {
+  return name.replace(/\.weight$/, '');
 }
 
 /** @param session  where the folded files are stored; null to say only what would be done. */
@@ -155,8 +169,7 @@ export async function foldAdapter(
   const targets = new Targets(await weightsOf(repo, ours, base.snapshot, context));
   const changed = new ChangedTensors();
   for (const [name, pair] of plan.pairs) {
-    const placed = targets.find(name);
-    if (placed === undefined) throw targets.missing(name, adapter.title);
+    const placed = targets.floats(name, adapter.title);
     const given = {
       down: (factors.get(pair.down) as PlacedTensor).tensor,
       up: (factors.get(pair.up) as PlacedTensor).tensor,
