@@ -48,6 +48,12 @@ export class SpoiledBundle {
     return new SpoiledBundle(dir, { bytes: await fs.readFile(out), blank, refs });
   }
 
+  /** What lies beside the repositories that imports were tried in. */
+  async strays(): Promise<string[]> {
+    const own = new Set(['net', 'blank', 'x.dlv']);
+    return (await fs.readdir(this.#dir)).filter((name) => !own.has(name));
+  }
+
   /**
    * Imports bytes into an empty repository. @returns what is wrong with the outcome; null if there was one clear error and nothing
    * taken, or all of the bundle.
