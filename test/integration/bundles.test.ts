@@ -260,6 +260,31 @@ test('bundles: what a forgotten version was in does not bring it back unasked', 
   t.regex((JSON.parse(refused.stdout) as ImportBundleResult).refs[0]?.reason ?? '', /forgotten/);
 });
 
+test('bundles: files that were given up are not in one, and everything else is', async (t) => {
+  const { repo, tensors, top, bundle } = await made(t);
+  await repo.json('keep', '--versions', 'last 1');
+  const made1 = await bundle('--all', '-o', '../kept.dlv');
+  t.deepEqual([made1.versions, made1.givenUp], [3, 2]);
+  await repo.json('gc', '--prune=now');
+  const made2 = await bundle('--all', '-o', '../collected.dlv');
+  t.deepEqual({ ...made2, path: made1.path }, made1);
+  t.regex(
+    (await repo.dlv('export', '--all', '-n', '-o', '../x.dlv')).stderr,
+    /2 versions were given up: they would not be in it/,
+  );
+  const other = await empty(t);
+  const file = path.join(top, 'kept.dlv');
+  const dry = await other.json<ImportBundleResult>('import', file, '--dry-run');
+  t.deepEqual({ ...(await other.json<ImportBundleResult>('import', file)), dryRun: true }, dry);
+  t.deepEqual(await sound(other), []);
+  t.is((await other.fails(1, 'cat', 'net@1:model.safetensors')).code, 'DLV_GIVEN_UP');
+  await other.json('checkout', 'net@3', '--out', 'out');
+  t.is(Buffer.compare(await other.read('out/model.safetensors'), safetensors(tensors[2]!)), 0);
+  // A clone of leading planes reads just those of a bundle.
+  const { result } = await cloned(top, 'kept.dlv', 'few', '--planes', '1');
+  t.true(result.bytes < made1.bytes, `${result.bytes} of ${made1.bytes}`);
+});
+
 test('bundles: one that was written when the form was new is read', async (t) => {
   const dir = await tempDir(t);
   const file = path.join(dir, 'v1.dlv');

@@ -25,16 +25,22 @@ const EXAMPLE: ExportResult = {
   notes: 1,
   bytes: 1_482_133,
   recoded: 0,
+  givenUp: 0,
   fileBytes: 1_489_012,
   dryRun: false,
 };
 
-function print(ui: Ui, { path, refs, needs, versions, bytes, fileBytes, dryRun }: ExportResult) {
+function print(ui: Ui, result: ExportResult): void {
+  const { path, refs, needs, versions, bytes, givenUp, fileBytes, dryRun } = result;
   for (const { kind, name, version } of refs) ui.line(`${kind} ${name} ${shortId(version)}`);
   for (const id of needs) ui.line(`needs ${shortId(id)}`);
   const what = formatCount(versions, 'version');
   if (dryRun) ui.note(`would write ${what}, ${formatBytes(bytes)}, to '${path}'`);
   else ui.note(`wrote ${what} to '${path}': ${formatBytes(fileBytes ?? 0)}`);
+  if (givenUp > 0) {
+    const are = dryRun ? 'would not be' : 'are not';
+    ui.note(`files of ${formatCount(givenUp, 'version')} were given up: they ${are} in it`);
+  }
 }
 
 export function register(program: Command, cli: Cli): void {
@@ -48,7 +54,9 @@ export function register(program: Command, cli: Cli): void {
         'means all of its branches; a version that is not the newest of a branch means the branch up to there. With ' +
         '--since, or for a range, versions that the reader has already are left out; importing such a file where they ' +
         'are missing is refused. Everything is compared with its checksums before it is written; the file appears ' +
-        'whole or not at all, and the same content gives the same bytes. A bundle of that name is replaced. To write ' +
+        'whole or not at all, and the same content gives the same bytes. A bundle of that name is replaced. Files that ' +
+        'were given up (dlv keep --versions) are not in it, all others are, with all planes: a clone of it takes as few as it ' +
+        'wants (dlv clone --planes 2 backup.dlv). To write ' +
         "the files of a version, use 'dlv checkout <rev> --out <dir>'.",
       examples: [
         ['dlv export --all -o backup.dlv', 'all models, branches and tags'],

@@ -68,6 +68,6 @@ export function checkKept({ path, tombstone }: Pick<FileEntry, 'path' | 'tombsto
   throw new GivenUpError(`'${path}' was given up on ${dayOf(tombstone)} (${why})`, {
     paths: [path],
     why,
-    hint: "'dlv keep --recall <version>' brings files back until gc has deleted them",
+    hint: "'dlv keep --recall <version>' brings files back until gc has deleted them; with --from, a remote that has them",
   });
 }

@@ -38,7 +38,8 @@ export function checkTiers(
 }
 
 const OTHERS = "name the files that you want: 'dlv checkout <version> <paths> --out <dir>'; ";
-const RECALL = "'dlv keep --recall <version>' brings files back until gc has deleted them";
+const RECALL =
+  "'dlv keep --recall <version>' brings files back until gc has deleted them; with --from, a remote that has them";
 
 /** @throws {GivenUpError} if some files were given up: it names them all. */
 function checkGivenUp(files: readonly Pick<FileEntry, 'path' | 'tombstone'>[]): void {

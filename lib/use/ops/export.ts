@@ -46,6 +46,8 @@ export interface ExportResult extends Pushed {
   refs: BundledRef[];
   /** Versions that a reader has to have already. */
   needs: Id[];
+  /** Versions in it of which files were given up: it has the others of their files alone. */
+  givenUp: number;
   /** Bytes of the file; null with `dryRun`. */
   fileBytes: number | null;
   dryRun: boolean;
@@ -70,10 +72,19 @@ export async function exportVersions(
     const pushed = await fill(repo, remote, chosen, { dryRun, context });
     const fileBytes = dryRun ? null : await writer.finish();
     const refs = listed(chosen.refs);
-    return { path: target, refs, needs: chosen.needs, fileBytes, dryRun, ...pushed };
+    const givenUp = await countGivenUp(repo, chosen.versions);
+    return { path: target, refs, needs: chosen.needs, givenUp, fileBytes, dryRun, ...pushed };
   } finally {
     await writer.close();
   }
+}
+
+async function countGivenUp(repo: Repository, versions: ReadonlySet<Id>): Promise<number> {
+  let count = 0;
+  for (const id of versions) {
+    if (((await repo.tier(id))?.tombstones.notes.length ?? 0) > 0) count++;
+  }
+  return count;
 }
 
 /** @throws {ExistsError} if something else than a bundle is there. {NotFoundError} if its folder is missing. */
