@@ -1,7 +1,7 @@
 /** Bounds of one network in a process: its graphs, loaded once, and the weights that are known so far. */
 
 import { type Analysis, NoBounds } from '../../pure/bounds/analysis.js';
-import { SLOPE_INPUTS } from '../../pure/bounds/backward/bends.js';
+import { EXACT_INPUT, SLOPE_INPUTS } from '../../pure/bounds/backward/bends.js';
 import type { Claim } from '../../pure/bounds/decisions.js';
 import { givenName, refinedNames } from '../../pure/bounds/forward/forward.js';
 import {
@@ -19,11 +19,12 @@ import type { BoundsOf, WeightInput } from '../../pure/bounds/weights.js';
 import type { Fed, RunOptions } from '../inference/messages.js';
 import type { Workbench } from '../inference/workbench.js';
 
-/** Shares of lower slopes that rows are tried with: side of the greater end, chord, one; the rest is 0. */
-const SLOPES: readonly (readonly [number, number, number])[] = [
-  [1, 0, 0],
-  [0, 1, 0],
-  [0, 0, 0],
+/** How rows are tried: shares of lower slopes (side of the greater end, chord, one; the rest is 0), and exact weights. */
+const WAYS: readonly (readonly [number, number, number, number])[] = [
+  [1, 0, 0, 1],
+  [0, 1, 0, 1],
+  [1, 0, 0, 0],
+  [0, 0, 0, 0],
 ];
 /** Rows of one pass. */
 const ROWS_MAX = 256;
@@ -185,17 +186,17 @@ export class NetworkBounds {
     return { low, high, margin: margin ?? null, isFinite: Number.isFinite(guard[0]) };
   }
 
-  /** Least values of claims for one example: the best of several slopes. */
+  /** Least values of claims for one example: the best of several ways. */
   async rows(given: Fed[], claims: readonly Claim[], refined: Refined | null): Promise<number[]> {
     const classes = this.#scores;
     const least = claims.map(() => Number.NEGATIVE_INFINITY);
     if (!this.#programs.has('rows')) return least;
-    const each = Math.max(1, Math.floor(ROWS_MAX / SLOPES.length));
+    const each = Math.max(1, Math.floor(ROWS_MAX / WAYS.length));
     for (let from = 0; from < claims.length; from += each) {
       const part = claims.slice(from, from + each);
-      const count = part.length * SLOPES.length;
+      const count = part.length * WAYS.length;
       const rows = new Float32Array(count * classes);
-      for (let s = 0; s < SLOPES.length; s++) {
+      for (let s = 0; s < WAYS.length; s++) {
         for (const [i, { terms }] of part.entries()) {
           for (const [score, weight] of terms) {
             (rows[(s * part.length + i) * classes + score] as number) += weight;
@@ -206,7 +207,7 @@ export class NetworkBounds {
         ...given,
         ...(refined ?? []),
         fedFloats('rows', rows, [count, classes]),
-        ...slopeFeeds(part.length),
+        ...wayFeeds(part.length),
       ];
       const name = refined === null ? 'rows' : 'refined rows';
       const targets = refined === null ? [] : this.#targets;
@@ -214,7 +215,7 @@ export class NetworkBounds {
         'least',
       ]);
       for (const [i, { offset }] of part.entries()) {
-        for (let s = 0; s < SLOPES.length; s++) {
+        for (let s = 0; s < WAYS.length; s++) {
           const value = found?.values[s * part.length + i] ?? Number.NaN;
           // NaN is no bound; a comparison with it is false.
           const sum = value + offset - 1e-9 * Math.abs(offset);
@@ -309,7 +310,7 @@ export class NetworkBounds {
           ...feeds,
           fedInts('places', places, [count]),
           fedFloats('signs', signs, [count, 1]),
-          ...slopeFeeds(count, SLOPES.slice(0, 1)),
+          ...wayFeeds(count, WAYS.slice(0, 1)),
         ],
         ['least'],
       );
@@ -331,9 +332,9 @@ function outward(direction: 1 | -1): (value: number) => number {
   };
 }
 
-function slopeFeeds(rows: number, slopes = SLOPES): Fed[] {
-  return SLOPE_INPUTS.map((name, k) => {
-    const values = slopes.flatMap((shares) => new Array<number>(rows).fill(shares[k] as number));
+function wayFeeds(rows: number, ways = WAYS): Fed[] {
+  return [...SLOPE_INPUTS, EXACT_INPUT].map((name, k) => {
+    const values = ways.flatMap((shares) => new Array<number>(rows).fill(shares[k] as number));
     return fedFloats(name, Float32Array.from(values), [values.length, 1]);
   });
 }

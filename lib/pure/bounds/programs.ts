@@ -172,7 +172,7 @@ export function intervalProgram(
 
 /**
  * Least values of some elements of a value for one example, or of their negatives, by the way back: inputs
- * `places` [R], `signs` [R, 1] of 1 or -1, and three of slopes; output `least` [R, 1] of float64.
+ * `places` [R], `signs` [R, 1] of 1 or -1, and those of slopes and exact weights; output `least` [R, 1] of float64.
  */
 export function elementProgram(
   analysis: Analysis,
@@ -196,7 +196,7 @@ export function elementProgram(
 }
 
 /**
- * Least values of rows over the scores of one example: inputs `rows` [R, C] and three of slopes, output
+ * Least values of rows over the scores of one example: inputs `rows` [R, C], and those of slopes and exact weights; output
  * `least` [R, 1] of float64.
  */
 export function rowProgram(analysis: Analysis, refined: readonly string[]): Program {

@@ -7,6 +7,11 @@ import type { BackwardRule } from './backward.js';
 
 /** Names of the inputs that choose lower slopes, each [R, 1]. */
 export const SLOPE_INPUTS = ['slope:side', 'slope:chord', 'slope:one'] as const;
+/**
+ * Name of the input that says which rows take weights of non-negative values exactly, [R, 1]: for 1, |A|·R goes on to
+ * what the value is made of; for 0, it counts with the greatest that the value can be by its interval.
+ */
+export const EXACT_INPUT = 'exact';
 
 /**
  * max(x, s·x), 0 ≤ s ≤ 1, of an interval that may hold 0: a chord above, and below it a line through 0 whose

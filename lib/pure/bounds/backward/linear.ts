@@ -3,8 +3,9 @@
 import { linearParts } from '../forward/linear.js';
 import { applyLinear, biasOf, type Linear, linearOf } from '../forward/linear-operator.js';
 import { BLOCK_TERMS, blockUnits, DOUBLE_MAX, doubleProduct, inBlocks } from '../forward/sums.js';
-import { FEW, sumError, UNIT } from '../rounding.js';
+import { sumError, UNIT } from '../rounding.js';
 import type { BackwardPass, BackwardRule } from './backward.js';
+import { EXACT_INPUT } from './bends.js';
 
 /** The way back through Conv, ConvTranspose, Gemm and MatMul with weights. */
 export const backLinear: BackwardRule = (back, node, coefficients) => {
@@ -32,44 +33,36 @@ export const backLinear: BackwardRule = (back, node, coefficients) => {
     local = maker.add(local, maker.add(share, loose));
     addBias(back, linear, coefficients, output);
   }
-  if (inputs.least !== null) {
-    // What the sums of |A|·R round, and weights of values that may be negative.
-    const lost = maker.scale(unknown, 1.02 * (linear.backTerms + 4) * UNIT);
-    const rest = maker.mul(size, maker.sub(maker.scalar(1), isPositive(back, linear.data)));
-    const other = maker.scale(applyLinear(pass, linear, rest, 'radius'), 1.001);
-    local = maker.add(local, maker.add(lost, other));
-  }
   local = maker.add(maker.scale(local, 1.01), back.roundOff(output));
   const rows = maker.abs(back.flat(coefficients, output));
   back.radius(back.weigh(rows, output, local));
-  const at = { output, coefficients, rows, unknown, radius, places };
-  if (inputs.least === null) {
-    const alone = back.weigh(rows, output, unknown);
-    const shared = sharedWeights(back, linear, { ...at, middle: pass.ball(linear.data).center });
-    back.radius(shared === null ? alone : maker.min(alone, shared));
-    back.add(linear.data, inputs.value);
+  const alone = back.weigh(rows, output, unknown);
+  if (inputs.least !== null) {
+    // 1 for rows that take them exactly.
+    const share = maker.input(EXACT_INPUT, ['R', 1]);
+    const exact = maker.reshape(share, [-1, ...new Array<number>(rank - 1).fill(1)]);
+    // What the sums of |A|·R round; and then weights of values that may be negative alone, or all of them.
+    const lost = maker.scale(unknown, 1.02 * (linear.backTerms + 4) * UNIT);
+    const odd = maker.mul(size, maker.sub(maker.scalar(1), isPositive(back, linear.data)));
+    const other = maker.scale(applyLinear(pass, linear, odd, 'radius'), 1.001);
+    back.radius(back.weigh(rows, output, lost));
+    back.radius(maker.mul(back.weigh(rows, output, other), share));
+    back.radius(maker.mul(alone, maker.sub(maker.scalar(1), share)));
+    back.add(linear.data, maker.sub(inputs.value, maker.mul(inputs.least, exact)));
     return true;
   }
-  gainShared(back, linear, at);
-  back.add(linear.data, maker.sub(inputs.value, inputs.least));
+  const shared = sharedWeights(back, linear, {
+    output,
+    coefficients,
+    rows,
+    unknown,
+    radius,
+    places,
+  });
+  back.radius(shared === null ? alone : maker.min(alone, shared));
+  back.add(linear.data, inputs.value);
   return true;
 };
-
-/**
- * Beyond |A|·R·a: of a = l + (a − l), 0 ≤ l ≤ a, only the second part counts for each place alone. The first one is
- * Σ R·|Σ A·l| over the places of a weight, instead of Σ |A|·R·l.
- */
-function gainShared(back: BackwardPass, linear: Linear, at: Shared): void {
-  const { pass, maker } = back;
-  const least = maker.mul(pass.interval(linear.data).low, isPositive(back, linear.data));
-  const shared = sharedWeights(back, linear, { ...at, middle: least, radius: null });
-  if (shared === null) return;
-  const alone = maker.scale(
-    back.weigh(at.rows, at.output, applyLinear(pass, linear, least, 'radius')),
-    1 - 3 * sumError(linear.terms + back.count(at.output), 32),
-  );
-  back.center(maker.scale(maker.max(maker.sub(alone, shared), maker.scalar(0)), 1 - FEW));
-}
 
 /** 1 where a value is not negative for certain, else 0. */
 function isPositive({ pass, maker }: BackwardPass, value: string): string {
@@ -146,15 +139,9 @@ function transposed(
   const isWhole = group === undefined || ('int' in group && group.int === 1);
   const apply = (rows: string, weight: string): string =>
     maker.node('ConvTranspose', [rows, weight], whole);
-  const least = pass.interval(linear.data).isExact
-    ? null
-    : maker.mul(
-        apply(maker.abs(coefficients), pass.weight(linear.weight, 'radius')),
-        isPositive(back, linear.data),
-      );
   if (!isWhole || filters <= each) {
     const value = apply(coefficients, pass.weight(linear.weight, 'center'));
-    return { value, least, units: units + 2 };
+    return { value, least: null, units };
   }
   const value = inBlocks(
     pass,
@@ -162,7 +149,7 @@ function transposed(
     { weight: linear.weight, axis: 0, each },
     apply,
   );
-  return { value, least, units: blockUnits(each * taps, Math.ceil(filters / each)) + 2 };
+  return { value, least: null, units: blockUnits(each * taps, Math.ceil(filters / each)) };
 }
 
 /** A·b. */
@@ -197,26 +184,22 @@ interface Shared {
   readonly rows: string;
   /** R·m in the shape of the output, with the greatest magnitude m of the input. */
   readonly unknown: string;
-  /** How far the input may be from where the sums are taken; null: that counts elsewhere. */
+  /** How far the input may be from its center; null: it is known. */
   readonly radius: string | null;
   readonly places: number;
 }
 
 /**
- * Weights that are used in many places: Σ_w R_w·|Σ_places A·a| at a value `middle` of the input, and the rest of it by
- * its radius. null where a convolution has groups or one place, or is too large to be written out.
+ * Weights that are used in many places: Σ_w R_w·|Σ_places A·a|, with the center of a, and the rest of a by its
+ * radius. null where a convolution has groups or one place, or is too large to be written out.
  */
-function sharedWeights(
-  back: BackwardPass,
-  linear: Linear,
-  at: Shared & { middle: string },
-): string | null {
+function sharedWeights(back: BackwardPass, linear: Linear, at: Shared): string | null {
   const { pass, maker } = back;
   const { attributes } = linear;
   const group = attributes.group;
   const isGrouped = group === undefined || !('int' in group) || group.int !== 1;
   if (!back.sharesWeights || linear.kind !== 'conv' || isGrouped || at.places < 2) return null;
-  const columns = unfolded(back, linear, at.output, at.middle);
+  const columns = unfolded(back, linear, at.output);
   if (columns === null) return null;
   const [filters = 0, channels = 0, ...kernel] = pass.shape(linear.weight);
   const taps = kernel.reduce((product, size) => product * size, channels);
@@ -236,14 +219,10 @@ function sharedWeights(
   return maker.add(first, back.weigh(at.rows, at.output, away));
 }
 
-/** What each place of the output sees of a value of the input: [1, places, taps]. */
-function unfolded(
-  back: BackwardPass,
-  linear: Linear,
-  output: string,
-  middle: string,
-): string | null {
+/** What each place of the output sees of the input's center: [1, places, taps]. */
+function unfolded(back: BackwardPass, linear: Linear, output: string): string | null {
   const { pass, maker } = back;
+  const { center } = pass.ball(linear.data);
   const [, channels = 0, ...sizes] = pass.shape(linear.data);
   const after = pass.shape(output).slice(2);
   const kernel = pass.shape(linear.weight).slice(2);
@@ -263,8 +242,8 @@ function unfolded(
   const [top = 0, left = 0, bottom = 0, right = 0] = pads;
   const width = w + left + right;
   const padded = pads.some((one) => one > 0)
-    ? maker.node('Pad', [middle, maker.whole([0, 0, top, left, 0, 0, bottom, right])])
-    : middle;
+    ? maker.node('Pad', [center, maker.whole([0, 0, top, left, 0, 0, bottom, right])])
+    : center;
   const places: number[] = [];
   for (let y = 0; y < oh; y++) {
     for (let x = 0; x < ow; x++) {
