@@ -197,8 +197,26 @@ export function operatorNetworks(rng: Rng): BoundedNetwork[] {
       ],
       { weights: { w6: randomWeight(rng, [6, 4]) } },
     ),
+    ...['nearest', 'linear'].map((mode) =>
+      make(
+        `Resize, ${mode}`,
+        [
+          node('Resize', ['z', '', 'scales'], 'r', { mode: { text: mode } }),
+          node('GlobalMaxPool', ['r'], 'g'),
+          node('Squeeze', ['g', 'places'], 's'),
+          node('Dropout', ['s'], 'd'),
+          node('Identity', ['d'], 'i'),
+          node('MatMul', ['i', 'w2'], 'y'),
+        ],
+        {
+          settings: { places: [2, 3] },
+          lists: { scales: [1, 1, 2, 2] },
+          weights: { w2: randomWeight(rng, [2, 4]) },
+        },
+      ),
+    ),
     make(
-      'ConvTranspose and Resize',
+      'ConvTranspose',
       [
         node('ConvTranspose', ['z', 'ct'], 'u', { strides: ints(2, 2) }),
         node('Relu', ['u'], 'a'),

@@ -25,10 +25,12 @@ export interface BoundedNetwork {
   scalars?: Record<string, number>;
   /** Floats that are no weights: they are known. */
   constants?: Record<string, number>;
+  /** Lists of floats that say how operators work. */
+  lists?: Record<string, number[]>;
   opset?: number;
 }
 
-function settingsOf({ settings = {}, scalars = {}, constants = {} }: BoundedNetwork) {
+function settingsOf({ settings = {}, scalars = {}, constants = {}, lists = {} }: BoundedNetwork) {
   const whole = (name: string, values: number[], dims: number[]) => ({
     name,
     type: 'int64' as const,
@@ -38,6 +40,12 @@ function settingsOf({ settings = {}, scalars = {}, constants = {} }: BoundedNetw
   return [
     ...Object.entries(settings).map(([name, values]) => whole(name, values, [values.length])),
     ...Object.entries(scalars).map(([name, value]) => whole(name, [value], [])),
+    ...Object.entries(lists).map(([name, values]) => ({
+      name,
+      type: 'float32' as const,
+      dims: [values.length],
+      bytes: new Uint8Array(Float32Array.from(values).buffer),
+    })),
     ...Object.entries(constants).map(([name, value]) => ({
       name,
       type: 'float32' as const,

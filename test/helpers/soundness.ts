@@ -1,5 +1,6 @@
 /** Compares bounds of a network with what the runtime gives for weights inside their intervals. */
 import type { ExecutionContext } from 'ava';
+import type { Fed } from '../../lib/knowledge/inference/messages.js';
 import type { Workbench } from '../../lib/knowledge/inference/workbench.js';
 import { NetworkBounds } from '../../lib/knowledge/progressive/network-bounds.js';
 import { analyse } from '../../lib/pure/bounds/analysis.js';
@@ -24,6 +25,13 @@ export interface SoundnessOptions {
   rows: number;
 }
 
+/** How the reference is run: in turn, as bounds hold for any batch, number of threads and level of optimization. */
+const RUNS = [
+  { name: 'reference', options: { threads: 1, optimization: 'all' }, parts: 1 },
+  { name: 'reference, threads', options: { threads: 2, optimization: 'all' }, parts: 3 },
+  { name: 'reference, plain', options: { threads: 2, optimization: 'disabled' }, parts: 2 },
+] as const;
+
 /**
  * Samples weights and checks that no score leaves its bounds.
  * @returns  the least share of an interval's width that was left between a score and its end.
@@ -42,9 +50,20 @@ export async function checkSoundness(
   const size = network.example.reduce((product, one) => product * one, 1);
   const x = Float32Array.from({ length: examples * size }, () => rng() * 2 - 0.5);
   const input = fed('x', x, [examples, ...network.example]);
-  const options = { threads: 1, optimization: 'all' } as const;
-  await bench.add('reference', modelOf(network, true), options);
-  const outputs = ['y'];
+  for (const { name, options } of RUNS) await bench.add(name, modelOf(network, true), options);
+  /** Scores of all examples by some weights, in batches. */
+  const scores = async (run: (typeof RUNS)[number], weights: Fed[]): Promise<Float64Array> => {
+    const each = Math.ceil(examples / run.parts);
+    const found: number[] = [];
+    for (let from = 0; from < examples; from += each) {
+      const to = Math.min(examples, from + each);
+      const part = fed('x', x.slice(from * size, to * size), [to - from, ...network.example]);
+      const inputs = [part, ...weights];
+      const [y] = await bench.pass({ name: run.name, inputs, kept: [], outputs: ['y'] });
+      found.push(...(y?.values ?? []));
+    }
+    return Float64Array.from(found);
+  };
   const scan = await bounds.scan(await bounds.given([input]), new Array<number>(examples).fill(0));
   t.true(scan.isFinite, network.title);
   const classes = scan.low.length / examples;
@@ -68,13 +87,8 @@ export async function checkSoundness(
   }
   let left = 1;
   for (let s = 0; s < samples; s++) {
-    const [y] = await bench.pass({
-      name: 'reference',
-      inputs: [input, ...sampleWeights(network, boundsOf, rng)],
-      kept: [],
-      outputs,
-    });
-    const values = y?.values as Float64Array;
+    const run = RUNS[s % RUNS.length] as (typeof RUNS)[number];
+    const values = await scores(run, sampleWeights(network, boundsOf, rng));
     for (let k = 0; k < values.length; k++) {
       const [low, high, value] = [scan.low[k], scan.high[k], values[k]] as [number, number, number];
       if (!(low <= value && value <= high)) {

@@ -53,6 +53,7 @@ export class NetworkBounds {
   readonly #kept = new Map<string, WeightInput>();
   readonly #targets: readonly string[];
   readonly #hasMargins: boolean;
+  #hasRows = false;
   #boundsOf: BoundsOf | null = null;
 
   private constructor(
@@ -77,7 +78,9 @@ export class NetworkBounds {
     });
     await made.#load('scan', program);
     try {
-      await made.#load('rows', rowProgram(analysis, []));
+      // Loaded when the first example needs it.
+      rowProgram(analysis, []);
+      made.#hasRows = true;
     } catch (error) {
       if (!(error instanceof NoBounds)) throw error;
     }
@@ -190,7 +193,7 @@ export class NetworkBounds {
   async rows(given: Fed[], claims: readonly Claim[], refined: Refined | null): Promise<number[]> {
     const classes = this.#scores;
     const least = claims.map(() => Number.NEGATIVE_INFINITY);
-    if (!this.#programs.has('rows')) return least;
+    if (!this.#hasRows) return least;
     const each = Math.max(1, Math.floor(ROWS_MAX / WAYS.length));
     for (let from = 0; from < claims.length; from += each) {
       const part = claims.slice(from, from + each);
@@ -233,7 +236,7 @@ export class NetworkBounds {
 
   /** True if there are values whose ends can be refined. */
   get canRefine(): boolean {
-    return this.#targets.length > 0 && this.#programs.has('rows');
+    return this.#targets.length > 0 && this.#hasRows;
   }
 
   /**

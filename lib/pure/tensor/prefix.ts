@@ -57,6 +57,7 @@ export interface ValueBounds {
  * @param known   how many these are.
  */
 export function boundsOf(dtype: DType, bytes: Uint8Array, known: number): ValueBounds {
+  if (dtype === 'F32') return singleBounds(bytes, known);
   const { width } = DTYPES[dtype];
   const near = bytes.slice();
   const far = bytes.slice();
@@ -78,6 +79,27 @@ export function boundsOf(dtype: DType, bytes: Uint8Array, known: number): ValueB
     greatest[i] = isNegative ? zero : outer;
   }
   return { least, greatest };
+}
+
+/** `boundsOf` of float32, a word at a time. */
+function singleBounds(bytes: Uint8Array, known: number): ValueBounds {
+  const least = new Uint32Array(bytes.slice().buffer);
+  const greatest = new Uint32Array(least.length);
+  const rest = known >= 4 ? 0 : 2 ** (32 - 8 * known) - 1;
+  const infinity = 0x7f800000;
+  for (let i = 0; i < least.length; i++) {
+    const near = ((least[i] as number) & ~rest) >>> 0;
+    let far = (near | rest) >>> 0;
+    const size = near & 0x7fffffff;
+    if ((far & 0x7fffffff) > infinity && size <= infinity) far = (far & 0x80000000) | infinity;
+    const isNegative = near >= 0x80000000;
+    least[i] = isNegative ? far : near;
+    greatest[i] = isNegative ? near : far;
+  }
+  return {
+    least: new Float32Array(least.buffer),
+    greatest: new Float32Array(greatest.buffer),
+  };
 }
 
 /** Gives a number of planes that a user named back. @throws {UsageError} */

@@ -245,5 +245,8 @@ function boundsOfBytes(dtype: DType, bytes: Uint8Array, planes: number): Paramet
     return { low: values, high: values };
   }
   const { least, greatest } = prefixBounds(dtype, bytes, planes);
+  if (least instanceof Float32Array && greatest instanceof Float32Array) {
+    return { low: least, high: greatest };
+  }
   return { low: Float32Array.from(least, Number), high: Float32Array.from(greatest, Number) };
 }

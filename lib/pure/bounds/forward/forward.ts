@@ -189,6 +189,10 @@ export class ForwardPass {
   weight(name: string, form: WeightForm): string {
     const parameter = this.analysis.parameters.get(name);
     if (parameter === undefined) throw new NoBounds(`'${name}' is not a parameter`);
+    // A third of what is sent, for a pass over the weights that is short beside a product.
+    if (form === 'size') {
+      return this.once(`size ${name}`, () => this.maker.abs(this.weight(name, 'center')));
+    }
     return this.feed(weightInput(name, form, parameter.shape));
   }
 

@@ -187,10 +187,18 @@ const reduceMean: ForwardRule = (pass, node) => {
   );
 };
 
-/** Nearest neighbours are exact; others are not bounded. */
+/** Shares of its neighbours that a linear interpolation rounds, here and in the reference. */
+const INTERPOLATION_ERROR = 4 * FEW;
+
+/** Nearest neighbours are exact, and linear interpolations of them grow with each; cubic ones do not. */
 const resize: ForwardRule = (pass, node) => {
-  if ((textOf(node, 'mode') ?? 'nearest') !== 'nearest') {
-    throw new NoBounds('Resize is bounded for nearest neighbours alone', 'Resize');
+  const mode = textOf(node, 'mode') ?? 'nearest';
+  const isCropped = textOf(node, 'coordinate_transformation_mode') === 'tf_crop_and_resize';
+  if ((mode !== 'nearest' && mode !== 'linear') || isCropped || numberOf(node, 'antialias') === 1) {
+    throw new NoBounds(
+      'Resize is bounded for nearest neighbours and linear interpolation',
+      'Resize',
+    );
   }
   const { maker } = pass;
   const shape = pass.shape(node.outputs[0] as string);
@@ -204,12 +212,16 @@ const resize: ForwardRule = (pass, node) => {
     const value = attributeOf(node, name);
     if (value?.kind === 'string') attributes[name] = { text: value.value };
   }
-  return bothEnds(pass.interval(node.inputs[0] as string), (end) =>
-    maker.node('Resize', [end, '', maker.floats(scales, [scales.length])], {
+  const apply = (value: string): string =>
+    maker.node('Resize', [value, '', maker.floats(scales, [scales.length])], {
       ...attributes,
-      mode: { text: 'nearest' },
-    }),
-  );
+      mode: { text: mode },
+    });
+  const data = pass.interval(node.inputs[0] as string);
+  const ends = bothEnds(data, apply);
+  if (mode === 'nearest') return ends;
+  const error = maker.shift(maker.scale(apply(pass.sizeOf(data)), INTERPOLATION_ERROR), TINY);
+  return { low: maker.sub(ends.low, error), high: maker.add(ends.high, error) };
 };
 
 /** Axes of one place are repeated; that of the batch is kept, whatever it is. */
