@@ -212,7 +212,37 @@ const PAPER = [
   ['VGG-16, top 5', 2, 38.35, 0.43],
 ] as const;
 
-export function figure6d(rows: readonly ProgressiveRow[]): string {
+/** What `npm run bench:progressive` wrote of a network. */
+export interface CascadeRow {
+  name: string;
+  data: { examples: number };
+  stages: {
+    planes: [least: number, most: number];
+    share: number;
+    final: { intervals?: number };
+    settled: number;
+    mismatch: number | null;
+  }[];
+}
+
+/** Rows of networks of another benchmark, at depths that are the same for all parameters. */
+function cascadeRows(networks: readonly CascadeRow[], percent: (share: number) => string) {
+  return networks.flatMap(({ name, data, stages }) =>
+    stages.flatMap(({ planes: [least, most], share, final, settled, mismatch }, i) => {
+      if (least !== most || mismatch === null) return [];
+      // Intervals of later depths were computed for what was open alone.
+      const intervals = i === 0 ? percent((final.intervals ?? 0) / data.examples) : '–';
+      const parts = [percent(share), percent(mismatch), '–', intervals, percent(settled)];
+      return [[`${name} (${data.examples} images)`, String(least), '–', ...parts]];
+    }),
+  );
+}
+
+/** Beside the paper's figure: the networks of this benchmark, and those of `bench:progressive`. */
+export function figure6d(
+  rows: readonly ProgressiveRow[],
+  networks: readonly CascadeRow[] = [],
+): string {
   const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
   const head = [
     'network',
@@ -222,6 +252,7 @@ export function figure6d(rows: readonly ProgressiveRow[]): string {
     'other answers',
     'proven by scores',
     'proven by margins',
+    'proven by dlv',
   ];
   const paper = PAPER.map(([name, planes, read, error]) => [
     `${name} (the paper)`,
@@ -229,6 +260,7 @@ export function figure6d(rows: readonly ProgressiveRow[]): string {
     `${read} %`,
     '–',
     `${error} %`,
+    '–',
     '–',
     '–',
   ]);
@@ -240,6 +272,7 @@ export function figure6d(rows: readonly ProgressiveRow[]): string {
     percent(row.mismatch),
     percent(row.byScores),
     percent(row.byMargins),
+    '–',
   ]);
-  return markdownTable([head, ...paper, ...own]);
+  return markdownTable([head, ...paper, ...own, ...cascadeRows(networks, percent)]);
 }

@@ -8,6 +8,9 @@ import { type Analysis, NoBounds } from './analysis.js';
 import { ForwardPass } from './forward/forward.js';
 import { RULES } from './forward/rules.js';
 
+/** Reasons that are told. */
+const REASONS_MAX = 3;
+
 /** @throws {NoBounds} if nothing is left to be bounded. */
 export function beyondUnknown(analysis: Analysis): Analysis {
   const { nodes, scores, parameters } = analysis;
@@ -26,6 +29,7 @@ export function beyondUnknown(analysis: Analysis): Analysis {
     }
   }
   const [first] = unknown as [{ node: GraphNode; why: string }];
+  const why = [...new Set(unknown.map((one) => one.why))].slice(0, REASONS_MAX).join('; ');
   const rest = nodes.filter((node) => !before.has(node));
   const used = new Set(rest.flatMap(({ inputs }) => inputs));
   const made = [...before].flatMap(({ outputs }) => outputs);
@@ -35,13 +39,13 @@ export function beyondUnknown(analysis: Analysis): Analysis {
   const isOver = !rest.some((node) => node.outputs.includes(scores));
   const isOdd = outputs.some((name) => !analysis.floats.has(name) || name.includes('#'));
   if (isOver || spared.size === 0 || isOdd || outputs.length === 0)
-    throw new NoBounds(first.why, first.node.op);
+    throw new NoBounds(why, first.node.op);
   const given = [...analysis.given.filter((name) => used.has(name)), ...outputs];
   const cut: Analysis = {
     ...one,
     nodes: rest,
     given,
-    prefix: { outputs, spared, why: first.why },
+    prefix: { outputs, spared, why },
   };
   new ForwardPass(cut, RULES).run(scores);
   return cut;
