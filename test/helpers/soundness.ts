@@ -23,6 +23,8 @@ export interface SoundnessOptions {
   samples: number;
   /** Examples whose rows are carried back. */
   rows: number;
+  /** Which of the ways to run the reference; default: all of them in turn. */
+  run?: number;
 }
 
 /** How the reference is run: in turn, as bounds hold for any batch, number of threads and level of optimization. */
@@ -40,7 +42,7 @@ export async function checkSoundness(
   t: ExecutionContext,
   bench: Workbench,
   network: BoundedNetwork,
-  { rng, width, examples, samples, rows }: SoundnessOptions,
+  { rng, width, examples, samples, rows, run: only }: SoundnessOptions,
 ): Promise<{ checked: number; left: number }> {
   const analysis = analyse(await networkOf(network));
   t.is(analysis.scores, 'y', network.title);
@@ -50,7 +52,8 @@ export async function checkSoundness(
   const size = network.example.reduce((product, one) => product * one, 1);
   const x = Float32Array.from({ length: examples * size }, () => rng() * 2 - 0.5);
   const input = fed('x', x, [examples, ...network.example]);
-  for (const { name, options } of RUNS) await bench.add(name, modelOf(network, true), options);
+  const runs = only === undefined ? RUNS : [RUNS[only % RUNS.length] as (typeof RUNS)[number]];
+  for (const { name, options } of runs) await bench.add(name, modelOf(network, true), options);
   /** Scores of all examples by some weights, in batches. */
   const scores = async (run: (typeof RUNS)[number], weights: Fed[]): Promise<Float64Array> => {
     const each = Math.ceil(examples / run.parts);
@@ -87,7 +90,7 @@ export async function checkSoundness(
   }
   let left = 1;
   for (let s = 0; s < samples; s++) {
-    const run = RUNS[s % RUNS.length] as (typeof RUNS)[number];
+    const run = runs[s % runs.length] as (typeof RUNS)[number];
     const values = await scores(run, sampleWeights(network, boundsOf, rng));
     for (let k = 0; k < values.length; k++) {
       const [low, high, value] = [scan.low[k], scan.high[k], values[k]] as [number, number, number];

@@ -33,12 +33,12 @@ test('bounds: no score of sampled weights leaves them, operator by operator', as
       ...featureNetworks(rng),
       responseNetwork(rng),
     ];
-    for (const network of networks) {
-      for (const width of [2 ** -8]) {
-        const options = { rng, width, examples: 6, samples: 5, rows: 2 };
-        const { left } = await checkSoundness(t, bench, network, options);
-        t.true(left >= 0, network.title);
-      }
+    for (const [run, network] of networks.entries()) {
+      // With known weights what is rounded counts alone.
+      const width = run % 4 === 3 ? 0 : 2 ** -8;
+      const options = { rng, width, examples: 6, samples: 4, rows: 1, run };
+      const { left } = await checkSoundness(t, bench, network, options);
+      t.true(left >= 0, network.title);
     }
     // An attack comes close to the bounds, and not beyond: bounds that were half as wide would be left.
     const attacked = denseNetwork(rng, [12, 24, 24, 4]);
