@@ -102,13 +102,21 @@ const STATEMENTS: readonly [RegExp, string][] = [
 ];
 
 const ORDER = ['from', 'where', 'group', 'having', 'order', 'limit', 'offset'];
+/** Words of the language that people call models and variables. */
+const RESERVED =
+  /^(group|order|limit|offset|keep|using|vary|all|any|like|asc|desc|distinct|having|with|between)$/i;
 const STEPS = ['next', 'prev', 'succ', 'pred', 'path', 'act', 'norm'];
+const NAME = 'a name';
 const WORD = /^[\p{L}\p{M}\p{N}_]+/u;
 
-/** @param words  keywords that would have fitted at `from`. */
-export function hintFor(text: string, from: number, words: ReadonlySet<string>): string {
+/** @param fits  keywords that would have fitted at `from`, and 'a name' where one would have. */
+export function hintFor(text: string, from: number, fits: ReadonlySet<string>): string {
+  const words = new Set([...fits].filter((one) => one !== NAME));
   const [before, rest] = [text.slice(0, from), text.slice(from)];
   const word = WORD.exec(rest)?.[0];
+  if (word !== undefined && fits.has(NAME) && words.size === 0 && RESERVED.test(word)) {
+    return `'${word}' is a word of the language; in backticks it is a name: \`${word}\``;
+  }
   const exact = FOREIGN.find(([pattern]) => pattern.test(rest));
   if (exact !== undefined) return exact[1];
   const near = word === undefined || words.size === 0 ? [] : closestNames(word, words);

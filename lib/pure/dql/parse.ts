@@ -111,7 +111,8 @@ function syntaxError(text: string, { expected, location }: grammar.SyntaxError):
     fits.length === 0
       ? 'this does not fit here'
       : `expected ${listed}${fits.length > EXPECTED_MAX ? ', …' : ''}`;
-  return queryError(text, { from }, what, hintFor(text, from, words));
+  const names = [...others].filter((one) => one === 'a name');
+  return queryError(text, { from }, what, hintFor(text, from, new Set([...words, ...names])));
 }
 
 /** Layers as the grammar gives them: repetitions are not written out. */

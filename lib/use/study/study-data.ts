@@ -1,5 +1,7 @@
 /** Data of a study: each data set opened once, checked, and laid out for trainers. */
+
 import { sha256Hex } from '../../base/bytes/hash.js';
+import { UsageError } from '../../base/errors.js';
 import { leadsTo, readSmallFile, statOrNull } from '../../base/files/files.js';
 import { USER_TEXT_BYTES_MAX } from '../../base/limits.js';
 import { type DataSet, openDataSet } from '../../knowledge/inference/data/data-set.js';
@@ -45,6 +47,11 @@ export class StudyData {
     const train = await openDataSet({ data, labels, ...(limit === null ? {} : { limit }) }, signal);
     const test =
       testData === null ? null : await openDataSet({ data: testData, labels: testLabels }, signal);
+    if (test === null && testShare > 0 && train.examples < 2) {
+      throw new UsageError(`'${data}' has 1 example, and none to hold back as test data`, {
+        hint: 'set "test_share" to 0, or name test_data',
+      });
+    }
     const beside = await besideData(data);
     const preprocess = checkPreprocess({ ...beside, ...options.preprocess });
     const said = [train.sha256, train.examples, test?.sha256 ?? testShare, preprocess];

@@ -244,6 +244,7 @@ test('hints say what was meant', (t) => {
     ['select m where m derived from', /derived from "base@1"/],
     ['slice s from m mutate s.input = m["a"]', /s\.output/],
     ['slice s from m mutate m.input = m["a"] and m.output = m["b"]', /s\.input and s\.output/],
+    ['construct group as INPUT(4) -> RELU', /in backticks it is a name: `group`/],
     ['select m where m["a"].next{1 has RELU', /next\{1,3\}/],
   ] as const) {
     const error = t.throws(() => parseStatement(text)) as UsageError;
