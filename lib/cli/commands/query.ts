@@ -53,6 +53,7 @@ const EXAMPLE: QueryResult = {
       fitted: 1,
       failed: ['mnist@2', 'mnist@1'],
       unknown: [],
+      bindings: [],
     },
   ],
   explain: false,

@@ -66,12 +66,12 @@ const READS = {
 function conditionSection({ conditions }: QueryResult): Section | null {
   if (conditions.length === 0) return null;
   const rows = conditions.map(
-    ({ condition, reads, asked, fitted, failed, unknown }): TableCell[] => [
+    ({ condition, reads, asked, fitted, failed, unknown, bindings }): TableCell[] => [
       html`<code>${condition}</code>`,
       READS[reads],
       asked,
       fitted,
-      failed.join(', '),
+      [failed.join(', '), ...bindings].join('; '),
       unknown.join(', '),
     ],
   );

@@ -288,7 +288,12 @@ export function captureNumbers(text: string, condition: Condition): Set<number> 
 export interface CapturingTest<R> {
   test: (tuple: Tuple<R>) => Truth;
   bindings: (tuple: Tuple<R>) => Captures[];
+  /** For some bindings, the first condition that does not hold with it. */
+  failures: (tuple: Tuple<R>) => string[];
 }
+
+/** Bindings of one version that `failures` tells of. */
+const FAILURES_MAX = 3;
 
 /** @throws {UsageError} for a number that nothing captures. */
 export function compileCapturing<R>(
@@ -328,7 +333,20 @@ export function compileCapturing<R>(
     }
     return found;
   };
+  const textOf = ({ span }: Condition): string => scope.text.slice(span.from, span.to).trim();
+  const failures = (tuple: Tuple<R>): string[] => {
+    const parts = condition.kind === 'and' ? condition.items : [condition];
+    const tests = parts.map((one) => ({ one, test: compileCondition(one, context) }));
+    return offers(tuple)
+      .slice(0, FAILURES_MAX)
+      .flatMap((captures) => {
+        const failed = tests.find(({ test }) => test(tuple, captures) !== true);
+        const bound = [...captures].map(([number, taken]) => `$${number} = ${taken}`).join(', ');
+        return failed === undefined ? [] : [`${bound}: ${textOf(failed.one)}`];
+      });
+  };
   return {
+    failures,
     test: (tuple) => anyOf(offers(tuple), (captures) => inner(tuple, captures)),
     bindings: (tuple) => offers(tuple).filter((captures) => inner(tuple, captures) === true),
   };

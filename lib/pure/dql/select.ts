@@ -294,12 +294,16 @@ export class QueryRunner<R> {
     return kept;
   }
 
-  #ask({ test, report }: StepPlan<R>, tuple: Tuple<R>, name: () => string): boolean {
+  #ask({ test, report, failures }: StepPlan<R>, tuple: Tuple<R>, name: () => string): boolean {
     const truth = test(tuple);
     report.asked++;
     if (truth === true) report.fitted++;
     const examples = truth === false ? report.failed : report.unknown;
-    if (truth !== true && examples.length < EXAMPLES_MAX) examples.push(name());
+    if (truth !== true && examples.length < EXAMPLES_MAX) {
+      examples.push(name());
+      if (failures !== null)
+        report.bindings.push(...failures(tuple).map((one) => `${name()}, ${one}`));
+    }
     return truth === true;
   }
 

@@ -26,6 +26,8 @@ export interface ConditionReport {
   /** Names of some that did not fit, and of some of which it could not be said. */
   failed: string[];
   unknown: string[];
+  /** Of conditions that capture: for some of these versions, which binding failed which of them. */
+  bindings: string[];
 }
 
 /** A condition, ready to be asked of rows of versions. */
@@ -34,20 +36,21 @@ export interface StepPlan<R> {
   places: number[];
   reads: Reads;
   test: (tuple: Tuple<R>) => Truth;
+  failures: ((tuple: Tuple<R>) => string[]) | null;
   report: ConditionReport;
 }
 
 /** Prepares one condition. @throws {UsageError} {NotFoundError} */
 export function planStep<R>(condition: Condition, context: ConditionContext<R>): StepPlan<R> {
   const { text } = context.scope;
-  const capturing = captureNumbers(text, condition).size > 0;
-  const test = capturing
-    ? compileCapturing(condition, context).test
-    : withoutCaptures(compileCondition(condition, context));
+  const capturing =
+    captureNumbers(text, condition).size > 0 ? compileCapturing(condition, context) : null;
+  const test = capturing?.test ?? withoutCaptures(compileCondition(condition, context));
   const { places, reads } = needsOf(condition, context);
   return {
     places,
     reads,
+    failures: capturing?.failures ?? null,
     test: isOfNetworkAlone(condition)
       ? oncePerNetwork(test, places[0] as number, context.host)
       : test,
@@ -59,6 +62,7 @@ export function planStep<R>(condition: Condition, context: ConditionContext<R>):
       fitted: 0,
       failed: [],
       unknown: [],
+      bindings: [],
     },
   };
 }

@@ -53,13 +53,17 @@ const READS = {
   curves: 'curves of metrics',
 } as const;
 
+/** Bindings of captures that a terminal shows of one condition. */
+const BINDINGS_SHOWN = 6;
+
 /** One line for each condition: what it was asked of, how many fitted, some that did not. */
 function printExplain(ui: Ui, { conditions }: QueryResult): void {
   if (conditions.length === 0) ui.note('no condition: every version fits');
-  for (const { condition, reads, asked, fitted, failed, unknown } of conditions) {
+  for (const { condition, reads, asked, fitted, failed, unknown, bindings } of conditions) {
     ui.note(`${condition}`);
     ui.note(`  reads ${READS[reads]}; ${fitted} of ${asked} fit`);
     if (failed.length > 0) ui.note(`  not, for instance: ${failed.join('; ')}`);
+    for (const one of bindings.slice(0, BINDINGS_SHOWN)) ui.note(`    ${one}`);
     if (unknown.length > 0) ui.note(`  cannot be said, a value is missing: ${unknown.join('; ')}`);
   }
 }

@@ -117,6 +117,22 @@ test('subqueries and queries that are kept', async (t) => {
   });
 });
 
+test('conditions that capture tell which binding failed which of them', async (t) => {
+  const rows = [
+    { name: 'x', columns: {}, network: alexnet() },
+    { name: 'y', columns: {}, network: lenet5() },
+  ];
+  const { conditions } = await ask(
+    dqlHost(rows),
+    'select m where m["conv*($1)"].kernel = 11 and exists m["fc$1"]',
+  );
+  t.deepEqual(conditions.length, 1);
+  const { bindings, failed } = conditions[0] as (typeof conditions)[0];
+  t.deepEqual(failed, ['x', 'y']);
+  t.true(bindings.includes('x, $1 = 0: exists m["fc$1"]'), bindings.join('\n'));
+  t.true(bindings.includes('y, $1 = 0: m["conv*($1)"].kernel = 11'), bindings.join('\n'));
+});
+
 test('networks are loaded of those versions alone that are left by the other conditions', async (t) => {
   const rows = [
     { name: 'x', columns: { n: 1 }, network: alexnet() },
