@@ -26,8 +26,12 @@ export async function runIn(
   return { code, stderr, result: JSON.parse(stdout) as RunResult };
 }
 
-/** Checks that every checkpoint that the trainer had finished is a version with exactly its bytes. @returns their number */
-export async function allKept(t: ExecutionContext, repo: TestRepository): Promise<number> {
+/** Checks that every checkpoint that the trainer had finished is a version with exactly its bytes. @param how.before  those that were finished later may be lost; milliseconds since 1970. @returns their number */
+export async function allKept(
+  t: ExecutionContext,
+  repo: TestRepository,
+  { before = Number.POSITIVE_INFINITY } = {},
+): Promise<number> {
   const stored = new Map<string, Map<string, string>[]>();
   await repo.with(async (open) => {
     const entries = await repo.json<{ version: string }[]>('log', '--all');
@@ -44,7 +48,7 @@ export async function allKept(t: ExecutionContext, repo: TestRepository): Promis
       stored.set(facts.place, [...(stored.get(facts.place) ?? []), files]);
     }
   });
-  const whole = await wholeCheckpoints(repo.dir);
+  const whole = (await wholeCheckpoints(repo.dir)).filter(({ time }) => time < before);
   for (const { place, files } of whole) {
     const found = stored
       .get(place)

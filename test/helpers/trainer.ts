@@ -10,6 +10,7 @@ import path from 'node:path';
 const SCRIPT = `
 const fs = require('fs'), path = require('path'), { createHash } = require('crypto');
 const words = process.argv.slice(2), kept = [];
+if (process.env.DEAF === '1') process.on('SIGINT', () => {});
 const limit = Number(process.env.LIMIT ?? '99'), beat = Number(process.env.BEAT ?? '700');
 const pause = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 let settled = 0;
@@ -38,7 +39,7 @@ function weights(seed) {
 const sha = (file) => createHash('sha256').update(fs.readFileSync(file)).digest('hex');
 function note(place, files) {
   const hashes = Object.fromEntries(files.map((name) => [name, sha(name === '' ? place : path.join(place, name))]));
-  fs.appendFileSync('whole.jsonl', JSON.stringify({ place, files: hashes }) + '\\n');
+  fs.appendFileSync('whole.jsonl', JSON.stringify({ place, files: hashes, time: Date.now() }) + '\\n');
 }
 function rotate(place) {
   kept.push(place);
@@ -101,6 +102,8 @@ export async function writeTrainer(dir: string): Promise<string[]> {
 export interface WholeCheckpoint {
   place: string;
   files: Record<string, string>;
+  /** When it was, milliseconds since 1970. */
+  time: number;
 }
 
 /** The checkpoints that the trainer of a folder had finished. */

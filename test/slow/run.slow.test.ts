@@ -67,3 +67,39 @@ test('dlv is killed: the run has crashed, recovering stores what was complete, r
   t.true(await repo.exists('out/checkpoint-20/model.safetensors'));
   t.is(await allKept(t, repo), 3);
 });
+
+test('two runs on one branch, while HEAD goes elsewhere: each checkpoint is a version of that branch', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('a.txt', 'a');
+  await repo.commit('first');
+  const trainers = await Promise.all(
+    ['1', '2'].map((n) => {
+      const words = [`${n}0`, `${n}1`, `${n}2`].flatMap((step) => ['file', step]);
+      // In one folder each would take the other's checkpoints for its own.
+      const flags = ['--branch', 'both', '--checkpoints', `out/net_step_${n}*`];
+      return startRun(repo, words, { flags, env: { WAIT: '1', LIMIT: '1' } });
+    }),
+  );
+  const ends = trainers.map((child) => new Promise((resolve) => child.once('close', resolve)));
+  await until(async () => (await wholeCheckpoints(repo.dir)).length >= 2);
+  await repo.json('switch', '-c', 'elsewhere');
+  await repo.write('a.txt', 'b');
+  await repo.dlv('add', 'a.txt');
+  await repo.commit('meanwhile');
+  t.deepEqual(await Promise.all(ends), [0, 0]);
+  await allKept(t, repo);
+  const messages = async (branch: string): Promise<string[]> =>
+    (await repo.json<{ message: string }[]>('log', branch)).map(({ message }) => message);
+  t.deepEqual(await messages('net/elsewhere'), ['meanwhile', 'first']);
+  t.is((await messages('net/both')).filter((text) => /of run/.test(text)).length, 6);
+  t.deepEqual(
+    (await repo.json<RunEntry[]>('run', 'list')).map(({ versions, waiting }) => [
+      versions,
+      waiting,
+    ]),
+    [
+      [3, 0],
+      [3, 0],
+    ],
+  );
+});

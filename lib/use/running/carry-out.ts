@@ -42,6 +42,8 @@ const STIR_MS = 10;
 const LEFT_BEHIND_MS = 10_000;
 /** Failures in a row after the end of the command before what is held is left for later. */
 const ATTEMPTS_AT_END = 4;
+/** The wait after the first of them; it grows with each. */
+const AGAIN_AT_END_MS = 3000;
 const HYPERPARAMETERS_MAX = 1000;
 /** Folders that are watched at once; the others are looked at now and then. */
 const FOLDERS_MAX = 200;
@@ -109,7 +111,7 @@ class Carrying {
   #signals = 0;
   #stopSaving = false;
   #writing: Promise<void> = Promise.resolve();
-  #storing: Promise<void> | null = null;
+  #storing: Promise<unknown> | null = null;
 
   constructor(layout: Layout, record: RunRecord, stretch: Stretch, host: RunHost) {
     this.#layout = layout;
@@ -422,15 +424,22 @@ class Carrying {
   async #storeRest(): Promise<void> {
     await this.#storing;
     await this.#committer.hurry();
+    // Where not even the record can be written, nobody is started who could fail.
+    let failures = 0;
+    let notBefore = 0;
     while (!this.#stopSaving) {
       await this.#committer.settled();
       // Outcomes of files that could not be read to their ends are decided once more.
       await this.#tryTo(async () => {
         await this.#look(await this.#scanner.scan(), true);
       });
-      if (!this.#keeper.hasHeld() || this.#committer.failures >= ATTEMPTS_AT_END) break;
-      await this.#tryTo(() => this.#write(true));
-      await this.#tryTo(() => this.#store(true));
+      const attempts = Math.max(failures, this.#committer.failures);
+      if (!this.#keeper.hasHeld() || attempts >= ATTEMPTS_AT_END) break;
+      if (performance.now() >= notBefore) {
+        const hasFailed = !(await this.#tryTo(() => this.#store(true)));
+        failures = hasFailed ? failures + 1 : 0;
+        notBefore = performance.now() + (hasFailed ? AGAIN_AT_END_MS * failures : 0);
+      }
       this.#host.status({ record: this.#record, rssBytes: 0 });
       if (!this.#committer.isRunning) await sleep(200);
     }
@@ -451,11 +460,14 @@ class Carrying {
     if (problem !== null) this.#problem(`no version says how the run ended: ${problem}`);
   }
 
-  async #tryTo(action: () => Promise<unknown>): Promise<void> {
+  /** @returns false if it failed, which is told. */
+  async #tryTo(action: () => Promise<unknown>): Promise<boolean> {
     try {
       await action();
+      return true;
     } catch (error) {
       this.#problem(messageOf(error));
+      return false;
     }
   }
 
