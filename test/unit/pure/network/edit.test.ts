@@ -99,6 +99,22 @@ test('every layer that can be made runs, and dlv infers the shape that onnxrunti
   }
 });
 
+test('a join may take what flows in once more', async (t) => {
+  const file = await newFile(
+    'construct m as INPUT(4) -> FULL("b", units = 3) -> ADD(from = "b") -> SUB(from = "b")',
+  );
+  t.deepEqual(await layersIn(file), ['b', 'add1', 'add2']);
+  const twice = await editedFile(file, change('m["b"].insert = ADD(from = "b")'));
+  t.is((await layersIn(twice)).length, 4);
+  if (cannotRun(t)) return;
+  const input = randomInput([2, 4]);
+  const plain = only(
+    await runOnnx(await newFile('construct m as INPUT(4) -> FULL("b", units = 3)'), { input }),
+  );
+  // b + b − b
+  t.true(distance(only(await runOnnx(file, { input })), plain) < 1e-6);
+});
+
 test('insert, replace and delete: layers, weights that are carried, outputs that keep their names', async (t) => {
   const base = await newFile(SMALL);
   const names = await layersIn(base);
