@@ -59,6 +59,7 @@ test('merge: files and tensors that one side alone changed are taken from it', a
   );
   const dry = await repo.json<MergeResult>('merge', 'side', '--dry-run');
   t.deepEqual(dry.tensors, [{ path: 'model.safetensors', theirs: 2, tensors: 3 }]);
+  t.true(dry.changes.some(({ path: name }) => name === 'model.safetensors'));
   t.deepEqual(await repo.changes(), []);
   const done = await repo.json<MergeResult>('merge', 'side');
   t.is(done.outcome, 'merged');

@@ -169,8 +169,8 @@ async function mergeTensors(
     result.every(({ tensor }) => isSameShape(tensor, ours.get(tensor.name)));
   if (fits && merged.theirs === 0) return { file: null, merged: null, conflicts: [] };
   if (!fits && format !== 'safetensors') return null;
-  if (session === null) return { file: null, merged, conflicts: [] };
   const entry = sides.ours;
+  if (session === null) return { file: entry, merged, conflicts: [] };
   if (fits) {
     const order = [...ours.keys()];
     const changed = new Map<number, TensorStream>(
