@@ -77,6 +77,13 @@ test('import: checkpoints without weights, cut, without a shard, behind a broken
     );
     t.deepEqual(await contents(repo, `bert@${i + 1}`), Object.fromEntries(own), `${step}`);
   }
+  // What was not asked for is not missed.
+  const only = ['--model', 'few', '--only', '*.json', '--only', '**/trainer_state.json'];
+  const few = await repo.json<ImportResult>('import', dir, ...only);
+  t.false(
+    few.problems.some((problem) => /no weights|00001-of/.test(problem)),
+    few.problems.join(),
+  );
   const log = await repo.json<LogEntry[]>('log', 'bert');
   t.deepEqual(
     log.map(({ metrics }) => metrics.loss),

@@ -11,10 +11,13 @@ export class Lacks {
   /** Versions in whose files no weights were found. */
   readonly #weightless: string[] = [];
 
-  /** Problems of a version: files that need others which it does not have. */
-  of(title: string, files: readonly NewFile[]): string[] {
+  /**
+   * Problems of a version: files that need others which are not there.
+   * @param there  paths of all files there, also of those that are not taken.
+   */
+  of(title: string, files: readonly NewFile[], there: Iterable<string>): string[] {
     const problems: string[] = [];
-    const paths = new Set(files.map(({ path }) => path));
+    const paths = new Set(there);
     for (const { path, hint } of files) {
       const missing = hint.references.filter((reference) => !paths.has(reference));
       const key = JSON.stringify([path, missing]);

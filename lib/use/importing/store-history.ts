@@ -124,7 +124,8 @@ class HistoryImport {
       this.#context.progress.finish();
       await this.#placed.remove();
     }
-    if (this.#source.kind === 'checkpoints') this.#report.problems.push(...this.#lacks.weights());
+    if (this.#source.kind === 'checkpoints' && this.#only.length === 0)
+      this.#report.problems.push(...this.#lacks.weights());
     for (const [branch, key] of branches) await refs.setBranch(branch, this.#ids.get(key) ?? null);
     for (const [tag, key] of tags) await refs.setTag(tag, this.#ids.get(key) ?? null);
     const problems = [...this.#report.problems, ...refs.problems];
@@ -207,7 +208,8 @@ class HistoryImport {
     }
     await withSession(this.#repo, async (session) => {
       const entries = await this.#store(session, version, taken);
-      this.#report.problems.push(...this.#lacks.of(version.title, entries));
+      const there = all.map(({ path: name }) => name);
+      this.#report.problems.push(...this.#lacks.of(version.title, entries, there));
       const wanted = this.#newVersion(version, entries, parents);
       const { id, kept } = await makeVersion(this.#repo, session, wanted, {
         name: async (lock, made) => {
