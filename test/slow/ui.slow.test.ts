@@ -11,7 +11,8 @@ import { Layout } from '../../lib/storage/repo/layout.js';
 import { appendRows } from '../../lib/storage/repo/runs/run-metrics.js';
 import { writeRun } from '../../lib/storage/repo/runs/run-record.js';
 import { findChromium, launch, serveUi } from '../helpers/chromium.js';
-import { linearNetwork } from '../helpers/linear-network.js';
+import { hasRuntime, linearNetwork } from '../helpers/linear-network.js';
+import { fixture } from '../helpers/paths.js';
 import { TestRepository } from '../helpers/repository.js';
 import { runRecord } from '../helpers/run-record.js';
 import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
@@ -372,4 +373,40 @@ walk('ui: a partial clone and a damaged repository say so', async (t) => {
   await visit(other, new URL('/versions', damaged).href);
   await other.waitForSelector('text=3 versions');
   t.pass();
+});
+
+walk('ui: versions are evaluated and compared on the same examples', async (t) => {
+  t.timeout(120_000);
+  if (!hasRuntime()) return t.pass('SKIPPED: onnxruntime-node is not installed');
+  const repo = await TestRepository.create(t);
+  for (const seed of [1, 2]) {
+    const weights = Array.from({ length: 64 }, (_, pixel) =>
+      Array.from({ length: 10 }, (_, digit) => Math.sin(seed * 37 * (pixel + 1) * (digit + 1))),
+    );
+    const bias = new Array<number>(10).fill(0);
+    await repo.write('net.onnx', linearNetwork({ weights, bias, example: [1, 8, 8] }));
+    await repo.commit(`seed ${seed}`);
+  }
+  for (const name of ['images.npy', 'labels.npy']) {
+    await fs.copyFile(fixture('digits', name), path.join(repo.dir, name));
+  }
+  const address = await serveUi(t, repo.dir);
+  const browser = await launch(program as string);
+  t.teardown(() => browser.close());
+  const { page } = await opened(t, await browser.newContext(), address);
+  await visit(page, new URL('/eval?sel=net@1,net@2', address).href);
+  for (const [flag, value] of [
+    ['data', 'images.npy'],
+    ['labels', 'labels.npy'],
+    ['scale', '1/16'],
+    ['limit', '300'],
+  ] as const) {
+    await page.fill(`label.field:has(span:text-is("${flag}")) input`, value);
+  }
+  await page.click('button.primary >> text=Run');
+  await page.waitForURL('**run=1**');
+  await page.waitForSelector('h2 >> text=Against net@1, on the same examples');
+  t.regex(await page.locator('main').innerText(), /300/);
+  await page.reload();
+  await page.waitForSelector('h2 >> text=Against net@1, on the same examples');
 });
