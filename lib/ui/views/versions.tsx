@@ -1,7 +1,6 @@
 /** Versions as a table that is filtered and sorted as one writes. */
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { printable } from '../../base/bytes/printable.js';
 import { asDlvError } from '../../base/errors.js';
 import { formatCount, formatNumber } from '../../cli/output/ui.js';
 import type { QueryWords } from '../../pure/dql/complete.js';
@@ -9,16 +8,15 @@ import { parseColumn } from '../../pure/where/condition.js';
 import type { ColumnNames } from '../../use/history/table/column-names.js';
 import type { ListedVersion, VersionTable } from '../../use/ops/versions.js';
 import { Document, Empty, Text } from '../parts/basics.js';
-import { ColumnChoice, WhereField } from '../parts/filter.js';
-import { Grid, titleOf } from '../parts/grid.js';
+import { Grid } from '../parts/grid.js';
 import { Groups } from '../parts/groups.js';
 import { Parallel } from '../parts/parallel.js';
 import { Scatter } from '../parts/scatter.js';
+import { TableBar } from '../parts/table-bar.js';
 import { pathOf, useApi } from '../state/api.js';
 import { isMeasured } from '../state/axes.js';
 import { quotedColumn } from '../state/brush.js';
 import { groupsOf, sortGroups } from '../state/groups.js';
-import { useKeys } from '../state/keys.js';
 import { listOf } from '../state/route.js';
 import { setParams, useRoute } from '../state/router.js';
 import { columnNames, filterRows, mentioned, sortKeys, sortRows, spelled } from '../state/rows.js';
@@ -98,7 +96,7 @@ export function VersionsView(): JSX.Element {
           </>
         )}
       </h1>
-      <Filter
+      <TableBar
         words={words.data}
         problem={problem ?? null}
         names={usual.data?.columns ?? []}
@@ -197,13 +195,6 @@ function spelledColumns(cols: string | undefined, names: ColumnNames): string[] 
   });
 }
 
-/** Ways to show what fits. */
-const FORMS = [
-  ['', 'Table'],
-  ['parallel', 'Parallel'],
-  ['scatter', 'Scatter'],
-] as const;
-
 /** What a group is called by how many versions it has. */
 const COUNT = 'versions';
 
@@ -235,34 +226,6 @@ function Grouped({
     return sortGroups(groups, keys);
   }, [groups, sort]);
   return <Groups groups={sorted} by={by} columns={columns} where={where} sort={sort} />;
-}
-
-/** Attributes that versions are often grouped by. */
-const GROUPABLE = ['model', 'branch', 'author', 'operation'];
-
-function GroupField({ columns }: { columns: readonly string[] }): JSX.Element {
-  const { params } = useRoute();
-  const { group = '' } = params;
-  const offered = [...GROUPABLE, ...columns.filter((name) => name.startsWith('params.'))];
-  const known = group === '' || offered.includes(group) ? offered : [group, ...offered];
-  return (
-    <label class="field group">
-      <span>group by</span>
-      <select
-        value={group}
-        onChange={({ currentTarget: { value } }) =>
-          setParams({ group: value, as: undefined, sort: undefined })
-        }
-      >
-        <option value="">nothing</option>
-        {known.map((name) => (
-          <option key={name} value={name}>
-            {printable(titleOf(name))}
-          </option>
-        ))}
-      </select>
-    </label>
-  );
 }
 
 function NoVersions(): JSX.Element {
@@ -314,77 +277,4 @@ function findRows(
     const { hint } = error.data;
     return { rows, problem: `${error.message}${typeof hint === 'string' ? ` (${hint})` : ''}` };
   }
-}
-
-function Filter({
-  words,
-  problem,
-  names,
-  where,
-  onWhere,
-  onPause,
-}: {
-  words: QueryWords | null;
-  problem: string | null;
-  names: readonly string[];
-  where: string;
-  onWhere: (where: string) => void;
-  onPause: (where: string) => void;
-}): JSX.Element {
-  const { params } = useRoute();
-  const [isChoosing, setChoosing] = useState(false);
-  const field = useRef<HTMLInputElement | null>(null);
-  useKeys({ '/': () => field.current?.focus(), '.': () => setChoosing((is) => !is) });
-  useEffect(() => {
-    if (!isChoosing) return;
-    document.querySelector<HTMLInputElement>('.columns input')?.focus();
-  }, [isChoosing]);
-  return (
-    <>
-      <div class="bar filter">
-        <WhereField
-          fieldRef={field}
-          words={words}
-          problem={problem}
-          where={where}
-          onWhere={onWhere}
-          onPause={onPause}
-        />
-        <button
-          type="button"
-          aria-expanded={isChoosing}
-          title="choose columns (.)"
-          onClick={() => setChoosing(!isChoosing)}
-        >
-          Columns
-        </button>
-        <GroupField columns={words?.columns ?? []} />
-        <fieldset class="forms">
-          <legend class="spoken">shown as</legend>
-          {FORMS.map(([as, title]) => (
-            <button
-              key={as}
-              type="button"
-              aria-pressed={(params.as ?? '') === as && params.group === undefined}
-              onClick={() => setParams({ as, group: undefined })}
-            >
-              {title}
-            </button>
-          ))}
-        </fieldset>
-        {params.cols !== undefined && (
-          <button type="button" onClick={() => setParams({ cols: undefined })}>
-            Usual columns
-          </button>
-        )}
-      </div>
-      {isChoosing && (
-        <ColumnChoice
-          all={words?.columns ?? []}
-          shown={params.cols === undefined ? names : listOf(params.cols)}
-          onClose={() => setChoosing(false)}
-        />
-      )}
-    </>
-  );
 }
