@@ -8,7 +8,7 @@ const maps: { current: KeyMap }[] = [];
 let prefix = '';
 let prefixAt = 0;
 /** A second key has to follow the first within this time. */
-const PREFIX_MS = 1500;
+const PREFIX_MS = 3000;
 
 function isWriting(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
