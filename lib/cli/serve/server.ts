@@ -87,9 +87,9 @@ export class UiServer {
     this.#session = new Session(typeof address === 'object' ? (address?.port ?? 0) : 0);
   }
 
-  /** Reads what a page asks for first, so that it is there when the browser is. */
+  /** Reads what a page asks for first, and what takes long, so that it is there when the browser is. */
   async warm(): Promise<void> {
-    const asked = ['list?last=3', 'list?versions=&last=100', 'words', 'list?versions='];
+    const asked = ['list?last=3', 'list?versions=&last=100', 'words', 'list?versions=', 'du'];
     for (const one of asked) {
       const { pathname, searchParams } = new URL(one, 'http://x');
       const found = await this.#find(pathname.slice(1), searchParams, this.#closing.signal);
