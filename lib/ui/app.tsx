@@ -122,7 +122,9 @@ function Help({ onClose }: { onClose: () => void }): JSX.Element {
 
 /** What is selected, and what can be done with it. */
 function Tray(): JSX.Element | null {
-  const selected = selectedOf(useRoute());
+  const route = useRoute();
+  const { view, params } = route;
+  const selected = selectedOf(route);
   if (selected.length === 0) return null;
   return (
     <aside class="tray" aria-label="selected versions">
@@ -151,6 +153,16 @@ function Tray(): JSX.Element | null {
             title="compare (d)"
           >
             Compare
+          </Link>
+        )}
+        {selected.length === 1 && (
+          <Link
+            view="versions"
+            params={{ ...(view === 'versions' ? params : {}), base: selected[0] }}
+            class="button"
+            title="compare all rows with this one (b)"
+          >
+            As baseline
           </Link>
         )}
         <Link view="curves" params={{ v: selected.join(',') }} class="button">
@@ -228,6 +240,14 @@ export function App({ error }: { error: ApiError | null }): JSX.Element {
             onClick={() => copy(command, '')}
           >
             Copy command
+          </button>
+          <button
+            type="button"
+            class="quiet wideonly"
+            title="copy the address (y)"
+            onClick={() => copy(location.href, 'the address')}
+          >
+            Copy link
           </button>
           <button
             type="button"
