@@ -242,9 +242,10 @@ export class NetworkBounds {
   /**
    * Better ends of the values that bend, layer by layer: by the way back for elements whose sign is open.
    * @param work  multiplications that it may take; layers beyond it keep their intervals.
-   * @returns  null if no layer is within it.
+   * @returns  null if there is none, or none within it.
    */
   async refine(given: Fed[], work: number): Promise<Refined | null> {
+    if (!this.canRefine) return null;
     const refined: Refined = [];
     let left = work;
     let hasRefined = false;
