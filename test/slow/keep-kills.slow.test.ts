@@ -48,9 +48,9 @@ test('keep: rules at a remote and recalls, killed again and again', async (t) =>
     }
     await fs.rm(repo.dir, { recursive: true });
   };
-  /** Kills a command, at a share of the time that it took whole. */
+  /** Kills a command on its way: a process takes longer to begin than the command here. */
   const kill = async (args: string[], cwd: string, took: number): Promise<number> =>
-    (await killed(args, cwd, 100 + random() * took)) ? 1 : 0;
+    (await killed(args, cwd, 150 + random() * (took + 500))) ? 1 : 0;
 
   let took = 1500;
   for (let kills = 0, rounds = 0; kills < KILLS && (rounds === 0 || hasTime()); rounds++) {
