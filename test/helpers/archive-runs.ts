@@ -1,7 +1,9 @@
 /** `dlv archive`: what its quick and its slow tests share. */
+
 import type { ExecutionContext } from 'ava';
 import { sha256Hex } from '../../lib/base/bytes/hash.js';
 import { checkRepository } from '../../lib/storage/fsck/fsck.js';
+import { type SegmentEntry, storedBytes } from '../../lib/storage/store/types.js';
 import { type ArchiveOptions, type ArchiveResult, archive } from '../../lib/use/ops/archive.js';
 import { checkout } from '../../lib/use/ops/checkout.js';
 import { Repository } from '../../lib/use/repository.js';
@@ -49,4 +51,27 @@ export async function checkVersions(
     checkRepository(open.layout, { open: Repository.openForRepair }),
   );
   t.deepEqual(problems, []);
+}
+
+/** Bytes read for a snapshot, from the records on disk: the sum over the chains of its extents. */
+export async function bytesOnDisk(repo: TestRepository, version: string): Promise<number> {
+  return repo.with(async (open) => {
+    const { files } = await open.tree(version as Parameters<typeof open.tree>[0]);
+    let bytes = 0;
+    for (const entry of files) {
+      const { recipe } = await open.openFile(entry);
+      for (const id of new Set(recipe?.extents ?? [])) {
+        const segments = (await open.store.findSegment(id, 0))?.segments ?? 0;
+        for (let segment = 0; segment < segments; segment++) {
+          for (let next: typeof id | null = id; next !== null; ) {
+            const found: SegmentEntry | null = await open.store.findSegment(next, segment);
+            if (found === null) throw new Error(`no extent ${next}`);
+            bytes += storedBytes(found);
+            next = found.base;
+          }
+        }
+      }
+    }
+    return bytes;
+  });
 }

@@ -3,6 +3,9 @@ import type { PlanPoint } from '../../lib/use/measure/bench-plans.js';
 import { packFiles } from './pack-files.js';
 import type { TestRepository } from './repository.js';
 
+/** Nothing is left out for want of time on a busy machine. */
+export const UNHURRIED = ['--time-limit', '600'];
+
 export async function packsOf(repo: TestRepository): Promise<string[]> {
   const names = await packFiles(repo.file('.dlv/packs'));
   return names.sort();

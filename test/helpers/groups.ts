@@ -13,7 +13,7 @@ const DIST = path.join(PROJECT_ROOT, 'dist');
 /** Each run writes its bundles into a folder of its own here. */
 const GROUPS_DIR = path.join(DIST, 'groups');
 /** More would leave one core idle at the end, and hold more memory at once. */
-const FILES_MAX = 24;
+const FILES_MAX = 32;
 
 /** What ava puts before the title of a test of a group. */
 export const GROUP_IN_TITLE = /^\d\d-\S+ › /;

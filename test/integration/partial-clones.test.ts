@@ -9,68 +9,19 @@ import type { FetchResult } from '../../lib/use/ops/fetch.js';
 import type { FsckOpResult } from '../../lib/use/ops/fsck.js';
 import { checkPartialRemote } from '../conformance/partial-remote.js';
 import { dlv } from '../helpers/dlv.js';
-import { cloned, pushed, step } from '../helpers/remotes.js';
+import {
+  checkedOut,
+  isSound,
+  largeRemote,
+  SHAPES,
+  type Test,
+  without,
+} from '../helpers/partial.js';
+import { cloned, pushed } from '../helpers/remotes.js';
 import { TestRepository } from '../helpers/repository.js';
 import { s3Env, serveBuckets } from '../helpers/s3-server.js';
-import { nudge, randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
-import { tempDir } from '../helpers/temp-dir.js';
+import { randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
 import { serveFolder } from '../helpers/web-server.js';
-import { readTree, type Tree, writeTree } from '../trust/tree.js';
-
-const SHAPES = { 'a.weight': [512, 512], 'b.weight': [256, 512], 'b.bias': [64] };
-
-type Test = Parameters<typeof TestRepository.create>[0];
-
-/**
- * Three versions of a model of 1.5 MiB beside a state of the optimiser, and a remote that has them: made once,
- * and copied for each test.
- */
-async function makeVersions(t: Test): Promise<{ tree: Tree; files: Buffer[] }> {
-  const top = await tempDir(t);
-  const repo = await TestRepository.create(t, top);
-  let tensors = randomTensors(SHAPES, 1);
-  const state = randomTensors({ 'a.exp_avg': [256, 256] }, 9);
-  const files: Buffer[] = [];
-  for (let n = 1; n <= 3; n++) {
-    files.push(safetensors(tensors));
-    await repo.write('model.safetensors', files.at(-1) as Buffer);
-    await repo.write('state.opt', safetensors(nudge(state, 1e-2, n)));
-    await repo.commit(`version ${n}`);
-    tensors = nudge(tensors, 1e-3, n);
-  }
-  await repo.json('remote', 'add', 'origin', path.join(top, 'team.dlv'));
-  await repo.json('push', '-u', 'origin');
-  return { tree: readTree(top), files };
-}
-
-let made: ReturnType<typeof makeVersions> | undefined;
-
-/** Those versions and a remote that has them. */
-async function largeRemote(t: Test) {
-  made ??= makeVersions(t);
-  const { tree, files } = await made;
-  const top = path.join(await tempDir(t), 'top');
-  writeTree(top, tree, null);
-  const repo = new TestRepository(path.join(top, 'net'));
-  const url = path.join(top, 'team.dlv');
-  await repo.json('remote', 'set-url', 'origin', url);
-  return { repo, top, url, files };
-}
-
-/** Runs something while the remote is away. */
-async function without<T>(url: string, action: () => Promise<T>): Promise<T> {
-  await fs.rename(url, `${url}.away`);
-  try {
-    return await action();
-  } finally {
-    await fs.rename(`${url}.away`, url);
-  }
-}
-
-async function checkedOut(repo: TestRepository, revision: string, out: string): Promise<Buffer> {
-  await repo.json('checkout', revision, '--out', `../${out}`);
-  return fs.readFile(path.join(repo.dir, '..', out, 'model.safetensors'));
-}
 
 /** Bytes of all packs, trash included. */
 async function packBytes(repo: TestRepository): Promise<number> {
@@ -90,12 +41,6 @@ async function isWhole(t: Test, repo: TestRepository, files: readonly Buffer[]):
     const found = await repo.dlv('cat', `net@${n + 1}:model.safetensors`);
     t.true(found.stdoutBytes.equals(file), `version ${n + 1} ${found.stderr}`);
   }
-}
-
-async function isSound(t: Test, repo: TestRepository): Promise<FsckOpResult> {
-  const found = await repo.json<FsckOpResult>('fsck');
-  t.deepEqual(found.problems, []);
-  return found;
 }
 
 test('clone --planes: under half of the bytes, history and approximate copies without the remote', async (t) => {
@@ -245,32 +190,6 @@ test('clone --planes: refining does not fetch leading planes again', async (t) =
   await isSound(t, repo);
 });
 
-test('a planes clone: commits, pushes, fetches and collects like any other', async (t) => {
-  const { repo: other, top, url, files } = await largeRemote(t);
-  const { repo } = await cloned(top, url, 'half', '--planes', '2');
-  const tensors = randomTensors(SHAPES, 1);
-  await without(url, async () => {
-    await step(repo, tensors, 41);
-    await isSound(t, repo);
-    await repo.json('gc', '--prune=now');
-    await isSound(t, repo);
-  });
-  const mine = await repo.read('model.safetensors');
-  await repo.json('push');
-  await other.json('pull');
-  t.true((await other.read('model.safetensors')).equals(mine));
-  await step(other, tensors, 42);
-  await other.json('push');
-  const theirs = await other.read('model.safetensors');
-  await repo.json('fetch');
-  await isSound(t, repo);
-  t.true((await checkedOut(repo, 'origin/net/main', 'theirs')).equals(theirs));
-  await repo.json('pull');
-  t.true((await repo.read('model.safetensors')).equals(theirs));
-  t.true((await checkedOut(repo, 'net@1', 'first')).equals(files[0] as Buffer));
-  await isSound(t, repo);
-});
-
 test('adding the exact file to a planes clone makes its tensors whole here', async (t) => {
   const { top, url, files } = await largeRemote(t);
   const { repo } = await cloned(top, url, 'half', '--planes', '2');
@@ -377,31 +296,6 @@ test('tensors of a planes clone: readTensor, load', async (t) => {
     new Float32Array(new Uint8Array(one.stdoutBytes).buffer),
     exact['a.weight']?.values as Float32Array,
   );
-});
-
-test('push from a partial clone to another remote brings what is needed; none serves as a remote', async (t) => {
-  const { top, url, files } = await largeRemote(t);
-  const flags = {
-    half: ['--planes', '2'],
-    shallow: ['--depth', '1'],
-    some: ['--only', '*.safetensors'],
-  };
-  for (const [name, how] of Object.entries(flags)) {
-    const { repo } = await cloned(top, url, name, ...how);
-    const other = path.join(top, `${name}.dlv`);
-    await repo.json('push', other, 'net/main');
-    const { repo: copy } = await cloned(top, other, `${name}-copy`);
-    await isSound(t, copy);
-    for (const [n, file] of files.entries()) {
-      const found = await copy.dlv('cat', `net@${n + 1}:model.safetensors`);
-      t.true(found.stdoutBytes.equals(file), `${name} ${n + 1}`);
-    }
-    t.is((await repo.dlv('--no-fetch', 'push', other, 'net/main')).code, 0);
-  }
-  const { repo: half } = await cloned(top, url, 'half2', '--planes', '2');
-  const refused = await half.dlv('clone', half.dir, '../from-half');
-  t.is(refused.code, 1);
-  t.regex(refused.stderr, /is a partial clone/);
 });
 
 test('detach: frees low planes that the remote has; what it does not have stays', async (t) => {
