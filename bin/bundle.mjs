@@ -13,7 +13,6 @@ import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { acrossLayers, divide, entryOf } from './layers.mjs';
 
 const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
 const BIN = path.join(DIST, 'bin');
@@ -96,6 +95,7 @@ async function writeLayer(file, body) {
 
 async function bundle({ layerFile }) {
   const { build } = await import('esbuild');
+  const { acrossLayers, divide, entryOf } = await import('./layers.mjs'); // not in the package
   const { metafile } = await build({
     ...COMMAND,
     entryPoints: [path.join(DIST, 'lib/cli/main.js')],
