@@ -24,6 +24,15 @@ async function entryOf(repo: TestRepository): Promise<RunEntry> {
   return entry as RunEntry;
 }
 
+/** It may have ended since somebody looked. */
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 for (let i = 0; i < KILLS; i++) {
   const delay = Math.round(500 + random() * 5000);
   test.serial(`dlv is killed after ${delay} ms, while its trainer rotates`, async (t) => {
@@ -56,7 +65,7 @@ for (let i = 0; i < KILLS; i++) {
       'show',
       (await entryOf(repo)).run,
     );
-    if (state === 'running' && pid !== null) process.kill(pid, 'SIGKILL');
+    if (state === 'running' && pid !== null) killIfThere(pid);
     const code = await ended;
     t.true(code === 137 || code === 0, String(code));
     await allKept(t, repo);
