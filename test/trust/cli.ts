@@ -79,6 +79,7 @@ export function answerProblems(answer: Answer, isJson = true): string[] {
   if (!isJson) return code === 0 || isDocumented(code) ? wrong : [...wrong, `exit code ${code}`];
   let document: {
     ok?: boolean;
+    fit?: number;
     error?: { code?: string; message?: string; data?: { hint?: unknown } };
   };
   try {
@@ -92,9 +93,9 @@ export function answerProblems(answer: Answer, isJson = true): string[] {
     return wrong;
   }
   if (error === undefined) {
-    // fsck that found damage.
-    if (code !== 12 || document.ok !== false)
-      wrong.push(`exit code ${code} without an error: ${stdout}`);
+    // fsck that found damage; slice or construct that found no network to work on.
+    const isAnswer = code === 12 ? document.ok === false : code === 1 && document.fit === 0;
+    if (!isAnswer) wrong.push(`exit code ${code} without an error: ${stdout}`);
     return wrong;
   }
   const { message = '' } = error;
