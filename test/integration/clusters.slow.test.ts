@@ -96,7 +96,7 @@ async function checkCluster(t: ExecutionContext, cluster: TestCluster): Promise<
   t.true(jobs.every((name) => name.endsWith('-1')));
 
   // The worker and the head die beside a dlv that lives: what they ran is submitted again.
-  // Where jobs outlive the head, those that are still to come have to be submitted again.
+  // On Ray the long study failed here, and why is not known; the short one has jobs to come when the head dies.
   const text = cluster.kind === 'slurm' ? LONG : STUDY;
   const expected = await dlvJson<StudyResult>(['query', text], { cwd: whole });
   const two = await settle(t, cluster);

@@ -138,7 +138,7 @@ test('kernel: all builds write the same bytes and give every value back', async 
         }
       },
     ),
-    { numRuns: 10 },
+    { numRuns: 25 },
   );
 });
 

@@ -208,7 +208,7 @@ test('prefix: planes through any chain are exact at the next common stop, and re
         }
       },
     ),
-    { numRuns: 25 },
+    { numRuns: 60 },
   );
 });
 
