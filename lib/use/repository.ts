@@ -47,6 +47,7 @@ import { forgetWholeSets, leavesOut } from '../storage/repo/promised.js';
 import { type Head, readHead } from '../storage/repo/refs/head.js';
 import { modelNameProblem, takenByRevision } from '../storage/repo/refs/ref-name.js';
 import { Config, readConfig } from '../storage/repo/settings/config.js';
+import { lowSpeedOf } from '../storage/repo/settings/rate.js';
 import type { FileEntry, FilePage } from '../storage/repo/version/file-page.js';
 import { readTree } from '../storage/repo/version/file-tree.js';
 import { isOfRole } from '../storage/repo/version/snapshots.js';
@@ -216,6 +217,7 @@ export class Repository implements Readers {
       cwd,
       limitRate: this.config.get('transfer.limitRate'),
       jobs: this.config.get('transfer.jobs'),
+      lowSpeed: lowSpeedOf(this.config),
       ...(signal ? { signal } : {}),
       ...(onFetch ? { onFetch } : {}),
       ...(onFetched ? { onBytes: onFetched } : {}),

@@ -1,5 +1,6 @@
 /** Every setting is obeyed: for each, two values whose effects differ. */
 import fs from 'node:fs/promises';
+import net, { type AddressInfo } from 'node:net';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { io } from '../../lib/base/files/files.js';
@@ -15,6 +16,7 @@ import { withRepository } from '../../lib/use/ops/with-repository.js';
 import { Repository } from '../../lib/use/repository.js';
 import { studyExecutor } from '../../lib/use/study/study-executor.js';
 import { lineOf } from '../../lib/use/tracking/line.js';
+import { dlv } from '../helpers/dlv.js';
 import { recordedSlurm } from '../helpers/recorded-slurm.js';
 import { SHAPES, TestRepository } from '../helpers/repository.js';
 import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
@@ -257,6 +259,26 @@ const OBEYED: Record<ConfigKey, (t: ExecutionContext) => Promise<void>> = {
       t.throws(() => lineOf(open, { jobs: 0 }, repo.context), { code: 'DLV_USAGE' });
       t.throws(() => lineOf(open, { limitRate: 'fast' }, repo.context), { code: 'DLV_USAGE' });
     });
+  },
+  'transfer.lowSpeedLimit': async (t) => {
+    const repo = await TestRepository.create(t);
+    const least = await asUser(t, '[transfer]\n  lowSpeedLimit = 5000\n', () =>
+      repo.with(async (open) => lineOf(open, {}, repo.context).lowSpeed),
+    );
+    t.deepEqual(least, { bytesPerSecond: 5000, seconds: 30 });
+  },
+  'transfer.lowSpeedTime': async (t) => {
+    const repo = await TestRepository.create(t);
+    const silent = net.createServer(() => {});
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    t.teardown(() => silent.close());
+    const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/net.dlv`;
+    const settings = await tempDir(t);
+    await fs.writeFile(path.join(settings, 'config'), '[transfer]\n  lowSpeedTime = 1\n');
+    const env = { DLV_CONFIG: path.join(settings, 'config') };
+    const found = await dlv(['fetch', url], { cwd: repo.dir, env });
+    t.is(found.code, 1);
+    t.regex(found.stderr, /does not answer: nothing in 1 seconds/);
   },
   'gc.graceDays': async (t) => {
     const own = '[gc]\nautoSets = 2\ngraceDays = ';

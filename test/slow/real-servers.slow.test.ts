@@ -255,6 +255,18 @@ if (isInstalled('versitygw')) {
       await copy.json('reset', '--hard', 'origin/net/main');
       t.is(Buffer.compare(await copy.read('model.safetensors'), safetensors(tensors)), 0);
       t.deepEqual(await sound(copy), []);
+      for (let i = 0; i < 2; i++) {
+        if (await killed(['detach', '--planes', '2', '--to', 'origin'], target, when())) kills++;
+        t.deepEqual(await sound(copy), []);
+      }
+      await copy.json('detach', '--planes', '2', '--to', 'origin');
+      for (let i = 0; i < 2; i++) {
+        if (await killed(['fetch', '--planes', 'all'], target, when())) kills++;
+        t.deepEqual(await sound(copy), []);
+      }
+      const whole = await copy.dlv('cat', 'net/main:model.safetensors');
+      t.is(whole.code, 0, whole.stderr);
+      t.is(Buffer.compare(whole.stdoutBytes, safetensors(tensors)), 0);
       await fs.rm(target, { recursive: true });
     }
   });

@@ -106,7 +106,9 @@ export function shownUrl(url: string): string {
 }
 
 /** How a remote is opened. */
-export interface OpenOptions extends TransferOptions, Pick<LineOptions, 'rate' | 'connections'> {
+export interface OpenOptions
+  extends TransferOptions,
+    Pick<LineOptions, 'rate' | 'connections' | 'lowSpeed'> {
   /** Folder that relative addresses are taken from. */
   readonly cwd: string;
   /** Keeps what never changes at the remote; null while there is no repository. */
@@ -115,8 +117,12 @@ export interface OpenOptions extends TransferOptions, Pick<LineOptions, 'rate' |
 
 /** What reaches a folder is at hand; what speaks to servers is loaded when it is used. */
 async function openTransport(address: Address, how: OpenOptions): Promise<Transport> {
-  const { rate, connections, cache } = how;
-  const line = { ...(rate ? { rate } : {}), ...(connections ? { connections } : {}) };
+  const { rate, connections, lowSpeed, cache } = how;
+  const line = {
+    ...(rate ? { rate } : {}),
+    ...(connections ? { connections } : {}),
+    ...(lowSpeed ? { lowSpeed } : {}),
+  };
   if (address.kind === 'folder') return new FolderTransport(address.folder, line);
   if (address.kind === 'bucket') {
     const { S3Transport } = await import('./transports/s3/s3-transport.js');

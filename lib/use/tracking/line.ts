@@ -4,7 +4,7 @@ import type { OpenOptions } from '../../storage/exchange/open-remote.js';
 import { RemoteCache } from '../../storage/exchange/remote-cache.js';
 import { RateLimit } from '../../storage/exchange/transports/rate-limit.js';
 import type { ReadAccess, SettingAccess } from '../../storage/objects/access.js';
-import { parseRate, RATE_FORM } from '../../storage/repo/settings/rate.js';
+import { lowSpeedOf, parseRate, RATE_FORM } from '../../storage/repo/settings/rate.js';
 import type { OpContext } from '../context.js';
 
 /** Options of every command that speaks to a remote. */
@@ -44,6 +44,7 @@ export function lineOf(
     cwd: context.cwd,
     cache: new RemoteCache(repo.layout),
     connections: jobs,
+    lowSpeed: lowSpeedOf(repo.config),
     ...(rate === Number.POSITIVE_INFINITY ? {} : { rate: new RateLimit(rate) }),
     ...(context.signal ? { signal: context.signal } : {}),
   };

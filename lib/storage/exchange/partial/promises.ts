@@ -11,7 +11,7 @@ import { basePlanesOf, stopOf, wantsHead } from '../../objects/planes/link.js';
 import type { Supply, SupplyWants } from '../../objects/stored/bring.js';
 import { type PromisedOfRemote, readPromised, thinSets } from '../../repo/promised.js';
 import { readRemotes } from '../../repo/remotes.js';
-import { parseRate } from '../../repo/settings/rate.js';
+import { type LowSpeed, parseRate } from '../../repo/settings/rate.js';
 import { PACKS_DIR } from '../../store/names.js';
 import { ObjectStore } from '../../store/object-store.js';
 import {
@@ -40,6 +40,7 @@ export interface PromisesOptions extends TransferOptions {
   /** Settings of the line: bytes per second as text, and requests at once. */
   readonly limitRate: string | null;
   readonly jobs: number;
+  readonly lowSpeed: LowSpeed;
   /** Begins to fetch so many bytes. */
   onFetch?(remote: string, bytes: number): void;
 }
@@ -272,12 +273,13 @@ export class Promises implements Promised, Supply {
     }
     const { bringObjects } = await import('./bring.js');
     const { openReader } = await import('../open-remote.js');
-    const { signal, cwd, onFetch, jobs, limitRate } = this.#options;
+    const { signal, cwd, onFetch, jobs, limitRate, lowSpeed } = this.#options;
     const rate = limitRate === null ? null : parseRate(limitRate);
     const how = {
       cwd,
       cache: new RemoteCache(this.#repo.layout),
       connections: jobs,
+      lowSpeed,
       ...(rate === null ? {} : { rate: new RateLimit(rate) }),
       ...(signal ? { signal } : {}),
     };

@@ -23,6 +23,14 @@ export interface HttpAnswer {
   drop(): void;
 }
 
+/** Whose turn it is in a request, ours or the other side's. */
+export interface Turns {
+  /** The other side has moved so many bytes, and now it is our turn. */
+  ours(moved?: number): void;
+  theirs(): void;
+  end(): void;
+}
+
 export interface AnswerOptions {
   /** The address, for messages. */
   readonly shown: string;
@@ -30,11 +38,13 @@ export interface AnswerOptions {
   readonly isEmpty: boolean;
   /** Called for each piece that came; the next is asked for when it is fulfilled. */
   onPiece(bytes: number): Promise<void>;
+  /** Is told whose turn it is. */
+  readonly watch: Turns;
 }
 
 export function readAnswer(
   message: http.IncomingMessage,
-  { shown, isEmpty, onPiece }: AnswerOptions,
+  { shown, isEmpty, onPiece, watch }: AnswerOptions,
 ): HttpAnswer {
   const declared = Number(message.headers['content-length'] ?? Number.NaN);
   const each = async (take: (bytes: Uint8Array) => Promise<void>): Promise<void> => {
@@ -42,11 +52,13 @@ export function readAnswer(
     try {
       for await (const piece of message as AsyncIterable<Buffer>) {
         got += piece.length;
+        watch.ours(piece.length);
         await onPiece(piece.length);
         await take(piece);
+        watch.theirs();
       }
     } catch (error) {
-      if (error instanceof DlvError) throw error;
+      if (error instanceof DlvError || error instanceof PassingError) throw error;
       throw new PassingError(error as Error);
     }
     if (!isEmpty && Number.isFinite(declared) && got !== declared) {
@@ -73,7 +85,10 @@ export function readAnswer(
       });
       return Buffer.concat(pieces);
     },
-    drop: () => void message.resume(),
+    drop: () => {
+      watch.end();
+      message.resume();
+    },
   };
 }
 

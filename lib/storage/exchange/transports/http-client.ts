@@ -10,7 +10,9 @@ import http from 'node:http';
 import https from 'node:https';
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { AbortedError, DlvError, RemoteError } from '../../../base/errors.js';
+import type { LowSpeed } from '../../repo/settings/rate.js';
 import { type HttpAnswer, PassingError, readAnswer } from './http-answer.js';
+import { LOW_SPEED, LowSpeedWatch, StalledError } from './low-speed.js';
 import { type HttpProxy, proxyFor, TunnelAgent } from './proxy.js';
 import { pause, RateLimit } from './rate-limit.js';
 import { printable, redirectTarget } from './redirects.js';
@@ -21,8 +23,8 @@ const REDIRECTS_MAX = 5;
 const ATTEMPTS_MAX = 6;
 const FIRST_PAUSE_MS = 200;
 const PAUSE_MS_MAX = 10_000;
-/** Without a byte for so long, a request has failed. */
-const IDLE_MS = 60_000;
+/** Requests that stall are made once more: a connection that was kept may have been forgotten in between. */
+const STALLS_MAX = 2;
 /** A body is handed to the connection in pieces of this size. */
 const BODY_PIECE_BYTES = 256 * 1024;
 /** Connections to one host where nobody says how many. */
@@ -46,9 +48,10 @@ export interface LineOptions {
   connections?: number;
   /** Environment that proxies are taken from. */
   env?: Readonly<Record<string, string | undefined>>;
-  /** Milliseconds before the second attempt, and without a byte; tests take fewer. */
+  /** The least that a server has to move. */
+  lowSpeed?: LowSpeed;
+  /** Milliseconds before the second attempt; tests take fewer. */
   firstPauseMs?: number;
-  idleMs?: number;
 }
 
 export interface HttpClientOptions extends LineOptions {
@@ -65,6 +68,8 @@ interface Route {
   readonly agent: http.Agent | https.Agent;
   /** The proxy that is asked in place of an http server. */
   readonly proxy: HttpProxy | null;
+  /** Host of the proxy, whether it is asked or tunnelled through. */
+  readonly via: string | null;
 }
 
 export class HttpClient {
@@ -88,13 +93,14 @@ export class HttpClient {
   async send<T>(request: HttpRequest, handle: Handle<T>, signal?: AbortSignal): Promise<T> {
     // Each request that is under way listens to it; Node would warn of a leak from the eleventh on.
     if (signal !== undefined) setMaxListeners(0, signal);
-    for (let attempt = 1; ; attempt++) {
+    for (let attempt = 1, stalls = 0; ; attempt++) {
       throwIfAborted(signal);
       try {
         return await this.#follow(request, handle, signal);
       } catch (error) {
         if (signal?.aborted) throw new AbortedError();
         if (!(error instanceof PassingError)) throw error;
+        if (error instanceof StalledError && ++stalls === STALLS_MAX) throw error.final;
         if (attempt === ATTEMPTS_MAX) throw this.#failed(error);
         await pause(this.#pauseMs(attempt, error.waitMs), signal);
       } finally {
@@ -166,7 +172,7 @@ export class HttpClient {
     const { url, method, body } = request;
     const own = isOwn ? { ...request.headers, ...(await this.#options.sign?.(request)) } : {};
     const range = request.headers?.range;
-    const { agent, proxy } = this.#routeTo(url);
+    const { agent, proxy, via } = this.#routeTo(url);
     const headers: Record<string, string> = {
       'user-agent': 'dlv',
       'accept-encoding': 'identity',
@@ -176,41 +182,61 @@ export class HttpClient {
       ...(proxy === null ? {} : { host: url.host, ...proxy.headers }),
     };
     this.#options.traffic.requests++;
-    const answer = await new Promise<http.IncomingMessage>((resolve, reject) => {
-      const options = { method, headers, agent, ...(signal ? { signal } : {}) };
-      const sent =
-        proxy === null
-          ? (url.protocol === 'https:' ? https : http).request(url, options, resolve)
-          : (proxy.url.protocol === 'https:' ? https : http).request(
-              proxy.url,
-              { ...options, path: url.href },
-              resolve,
-            );
-      sent.setTimeout((this.#options.idleMs ?? IDLE_MS) + this.#rate.pieceMs, () =>
-        sent.destroy(new Error('it did not answer in time')),
-      );
-      sent.on('socket', (socket) => this.#wire.watch(socket));
-      sent.on('error', (error) => reject(new PassingError(throughProxy(error, proxy?.url))));
-      this.#write(sent, body ?? new Uint8Array(0), signal).catch(reject);
-    });
-    const { shown } = this.#options;
-    checkPlain(answer, shown);
-    const onPiece = async (bytes: number): Promise<void> => {
-      this.#wire.count();
-      await this.#rate.pass(bytes, signal);
-    };
-    return readAnswer(answer, { shown, isEmpty: method === 'HEAD', onPiece });
+    const { shown, lowSpeed = LOW_SPEED } = this.#options;
+    let end: (error: StalledError) => void = () => {};
+    const about = { shown, via, isWork: method === 'POST' };
+    const watch = new LowSpeedWatch(lowSpeed, about, (error) => end(error));
+    try {
+      const answer = await new Promise<http.IncomingMessage>((resolve, reject) => {
+        const options = { method, headers, agent, ...(signal ? { signal } : {}) };
+        const sent =
+          proxy === null
+            ? (url.protocol === 'https:' ? https : http).request(url, options, resolve)
+            : (proxy.url.protocol === 'https:' ? https : http).request(
+                proxy.url,
+                { ...options, path: url.href },
+                resolve,
+              );
+        // One that waits for its connection says nothing when it is destroyed.
+        end = (error) => {
+          reject(error);
+          sent.destroy(error);
+        };
+        sent.on('socket', (socket) => this.#wire.watch(socket));
+        sent.on('error', (error) => reject(new PassingError(throughProxy(error, proxy?.url))));
+        this.#write({ sent, watch }, body ?? new Uint8Array(0), signal).catch(reject);
+      });
+      end = (error) => void answer.destroy(error);
+      answer.once('close', () => watch.end());
+      checkPlain(answer, shown);
+      const onPiece = async (bytes: number): Promise<void> => {
+        this.#wire.count();
+        await this.#rate.pass(bytes, signal);
+      };
+      return readAnswer(answer, { shown, isEmpty: method === 'HEAD', onPiece, watch });
+    } catch (error) {
+      watch.end();
+      throw error;
+    }
   }
 
   /** Hands a body to the connection no faster than the line and the limit allow. */
-  async #write(sent: http.ClientRequest, body: Uint8Array, signal?: AbortSignal): Promise<void> {
+  async #write(
+    { sent, watch }: { sent: http.ClientRequest; watch: LowSpeedWatch },
+    body: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const step = Math.min(BODY_PIECE_BYTES, this.#rate.pieceBytes);
     for (let at = 0; at < body.length && !sent.destroyed; at += step) {
       const piece = body.subarray(at, at + step);
+      watch.ours();
       await this.#rate.pass(piece.length, signal);
+      watch.theirs();
       if (sent.destroyed || sent.writableEnded) return;
       if (!sent.write(piece)) await drained(sent);
+      watch.ours(piece.length);
     }
+    watch.theirs();
     sent.end();
   }
 
@@ -219,9 +245,10 @@ export class HttpClient {
     const proxy = proxyFor(url, this.#options.env);
     const options = { keepAlive: true, maxSockets: this.#options.connections ?? CONNECTIONS };
     const key = `${url.protocol}${proxy?.url.href ?? ''}`;
-    const agent = this.#agents.get(key) ?? newAgent(proxy, isSecure, options);
+    const { seconds } = this.#options.lowSpeed ?? LOW_SPEED;
+    const agent = this.#agents.get(key) ?? newAgent(proxy, isSecure, { ...options, seconds });
     this.#agents.set(key, agent);
-    return { agent, proxy: isSecure ? null : proxy };
+    return { agent, proxy: isSecure ? null : proxy, via: proxy?.url.host ?? null };
   }
 
   close(): void {
@@ -233,9 +260,12 @@ export class HttpClient {
 function newAgent(
   proxy: HttpProxy | null,
   isSecure: boolean,
-  options: http.AgentOptions,
+  { seconds, ...options }: http.AgentOptions & { seconds: number },
 ): http.Agent | https.Agent {
-  if (proxy !== null && isSecure) return new TunnelAgent(proxy, options);
+  if (proxy !== null && isSecure) {
+    // The request gives up before.
+    return new TunnelAgent(proxy, options, 2000 * seconds);
+  }
   const isTls = proxy === null ? isSecure : proxy.url.protocol === 'https:';
   return isTls ? new https.Agent(options) : new http.Agent(options);
 }

@@ -62,10 +62,13 @@ function isExcepted({ hostname, port, protocol }: URL, list: string): boolean {
 /** Connections to servers through the tunnel of a proxy. */
 export class TunnelAgent extends https.Agent {
   readonly #proxy: HttpProxy;
+  readonly #limitMs: number;
 
-  constructor(proxy: HttpProxy, options: https.AgentOptions) {
+  /** @param limitMs  how long the proxy may take to make a tunnel. */
+  constructor(proxy: HttpProxy, options: https.AgentOptions, limitMs: number) {
     super(options);
     this.#proxy = proxy;
+    this.#limitMs = limitMs;
   }
 
   override createConnection(
@@ -85,7 +88,13 @@ export class TunnelAgent extends https.Agent {
       headers: { host: target, ...headers },
       agent: false,
     });
+    const late = setTimeout(
+      () => asked.destroy(new Error(`the proxy '${url.host}' does not answer`)),
+      this.#limitMs,
+    );
+    asked.once('close', () => clearTimeout(late));
     asked.once('connect', (answer, socket) => {
+      clearTimeout(late);
       if (answer.statusCode === 200) {
         callback?.(null, tls.connect({ ...(options as tls.ConnectionOptions), socket }));
         return;

@@ -4,11 +4,14 @@ import { TRANSFER_PIECE_BYTES } from '../../../base/limits.js';
 import { shortObject } from './folder-transport.js';
 import type { HttpAnswer } from './http-answer.js';
 import type { HttpClient } from './http-client.js';
+import { StalledError } from './low-speed.js';
 import type { ByteRange, TransferOptions } from './transport.js';
 
 /** Answers that break off before so many bytes are borne so often. */
 const LEAST_BYTES = 64 * 1024;
 const SLOW_MAX = 20;
+/** Those that stall, less often: each takes as long as a server is waited for. */
+const STALLS_MAX = 3;
 
 /** An object that is read. */
 export interface RangedObject {
@@ -31,6 +34,7 @@ export async function readRange(
   // What has arrived before a line broke is not asked for again.
   let at = start;
   let slow = 0;
+  let stalls = 0;
   while (at < end) {
     const from = at;
     await client.send(
@@ -48,9 +52,9 @@ export async function readRange(
             onBytes?.(wanted.length);
           })
           .catch((error: unknown) => {
+            if (at === from || error instanceof RemoteError) throw error;
+            if (error instanceof StalledError && ++stalls === STALLS_MAX) throw error.final;
             // Something came: the rest is asked for, with as many attempts as before.
-            if (at > from && !(error instanceof RemoteError)) return;
-            throw error;
           });
       },
       signal,

@@ -125,6 +125,22 @@ export const CONFIG_KEYS = {
     max: 64,
     about: 'requests to a remote at once',
   },
+  'transfer.lowSpeedLimit': {
+    type: 'integer',
+    repository: 'trusted',
+    default: 100,
+    min: 0,
+    max: 2 ** 30,
+    about: 'bytes per second that a server moves at least for each request; 0: any byte is enough',
+  },
+  'transfer.lowSpeedTime': {
+    type: 'integer',
+    repository: 'trusted',
+    default: 30,
+    min: 1,
+    max: 86_400,
+    about: 'seconds that a server is waited for which moves less than transfer.lowSpeedLimit',
+  },
   'gc.graceDays': {
     type: 'number',
     repository: 'yes',

@@ -16,7 +16,7 @@ import { faulty } from '../../../helpers/faulty.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
 import { serveFolder, type WebServer } from '../../../helpers/web-server.js';
 
-const QUICK = { firstPauseMs: 1, idleMs: 60_000 };
+const QUICK = { firstPauseMs: 1, lowSpeed: { bytesPerSecond: 1, seconds: 60 } };
 
 async function served(
   t: ExecutionContext,
@@ -169,6 +169,60 @@ test('http: a server that sends without end is cut off', async (t) => {
   };
   await t.throwsAsync(transport.load('remote', 100_000), { code: 'DLV_LIMIT' });
   t.true(sent < 1 << 26);
+});
+
+test('http: a server that is silent, or dribbles, is given up soon and named', async (t) => {
+  const { put, server } = await served(t);
+  await put(PACK, pattern(100_000));
+  const lowSpeed = { bytesPerSecond: 100, seconds: 0.4 };
+  const transport = new HttpTransport(`${server.url}/models/net.dlv`, {
+    firstPauseMs: 1,
+    lowSpeed,
+  });
+  t.teardown(() => transport.close());
+  const named = {
+    code: 'DLV_REMOTE',
+    message: /models\/net\.dlv' does not answer: (nothing|\d+ bytes) in 0\.4/,
+  };
+  server.misbehave = () => true;
+  const silent = await t.throwsAsync(transport.load('remote', 10), named);
+  t.regex(
+    String((silent as unknown as { data: { hint: string } }).data.hint),
+    /transfer\.lowSpeedTime/,
+  );
+  t.is(server.requests, 2);
+  server.misbehave = (request, response) => {
+    const [from = 0, to = 0] = (request.headers.range ?? '').match(/\d+/g)?.map(Number) ?? [];
+    const range = {
+      'content-range': `bytes ${from}-${to}/100000`,
+      'content-length': to + 1 - from,
+    };
+    response.writeHead(206, range);
+    const timer = setInterval(() => response.write('x'), 50);
+    response.once('close', () => clearInterval(timer));
+    return true;
+  };
+  await t.throwsAsync(readPart(transport, PACK, 0, 100_000), named);
+  t.true(server.requests < 8, `${server.requests}`);
+});
+
+test('http: what takes its time here is not held against the server', async (t) => {
+  const { put, server } = await served(t);
+  const bytes = pattern(3_000_000);
+  await put(PACK, bytes);
+  const lowSpeed = { bytesPerSecond: 1_000_000, seconds: 0.1 };
+  const transport = new HttpTransport(`${server.url}/models/net.dlv`, {
+    firstPauseMs: 1,
+    lowSpeed,
+  });
+  t.teardown(() => transport.close());
+  const got: Uint8Array[] = [];
+  await transport.read(PACK, { start: 0, end: bytes.length }, async (piece) => {
+    got.push(Buffer.from(piece));
+    if (got.length < 4) await new Promise((resolve) => setTimeout(resolve, 300));
+  });
+  t.is(Buffer.compare(Buffer.concat(got), bytes), 0);
+  t.is(server.requests, 1);
 });
 
 test('http: takes nothing', async (t) => {

@@ -96,7 +96,7 @@ async function runProxy(t: ExecutionContext): Promise<TestProxy> {
   return state;
 }
 
-const QUICK = { firstPauseMs: 1, idleMs: 60_000 };
+const QUICK = { firstPauseMs: 1, lowSpeed: { bytesPerSecond: 1, seconds: 60 } };
 
 test('proxy: a web server is asked through it, the password only by the proxy, and its count is the report', async (t) => {
   const root = await tempDir(t);
@@ -133,6 +133,23 @@ test('proxy: https goes through a tunnel; a proxy that forbids it is named', asy
   const forbidden = new HttpTransport('https://forbidden.example/net.dlv', { ...QUICK, env });
   t.teardown(() => forbidden.close());
   await t.throwsAsync(forbidden.load('remote', 10), { message: /the proxy answers 403/ });
+});
+
+test('proxy: one that takes connections and says nothing is given up', async (t) => {
+  const silent = net.createServer(() => {});
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => silent.close());
+  const { port } = silent.address() as AddressInfo;
+  const env = { ALL_PROXY: `http://127.0.0.1:${port}` };
+  const lowSpeed = { bytesPerSecond: 1, seconds: 0.3 };
+  for (const url of ['http://models.example/net', 'https://models.example/net']) {
+    const transport = new HttpTransport(url, { env, firstPauseMs: 1, lowSpeed });
+    t.teardown(() => transport.close());
+    const message = new RegExp(
+      `does not answer: nothing in 0.3 .*through the proxy '127.0.0.1:${port}'`,
+    );
+    await t.throwsAsync(transport.load('remote', 10), { code: 'DLV_REMOTE', message });
+  }
 });
 
 test('proxy: one that does not answer is named', async (t) => {

@@ -24,7 +24,7 @@ import {
 } from '../../../helpers/s3-server.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
 
-const QUICK = { firstPauseMs: 1, idleMs: 60_000 };
+const QUICK = { firstPauseMs: 1, lowSpeed: { bytesPerSecond: 1, seconds: 60 } };
 const PACK = `packs/${'a'.repeat(32)}.hi`;
 
 interface Bucket {
@@ -197,8 +197,12 @@ test('bucket: the clock of the store counts where ours is wrong', async (t) => {
     response.end('<Error><Code>RequestTimeTooSkewed</Code></Error>');
     return true;
   };
-  t.is(await transport.load('remote', 10), null);
+  // All of them are sent before the first is answered.
+  const names = ['remote', 'format', 'packs/x'];
+  const loaded = await Promise.all(names.map((name) => transport.load(name, 10)));
+  t.deepEqual(loaded, [null, null, null]);
   t.regex(seen, /^20310101T0000/);
+  t.is(server.requests, 6);
 });
 
 test('bucket: credentials that end are asked for again; those of a process are taken', async (t) => {

@@ -11,6 +11,9 @@ import { type S3Credentials, signS3 } from './s3-signature.js';
 /** Credentials are read again this long before they end. */
 const RENEW_MS = 60_000;
 
+/** Stores of S3 bear a clock that is wrong by three times as much. */
+const SKEW_MS_MAX = 5 * 60_000;
+
 /** A request about an object; an empty name: about the bucket. */
 export interface S3Request extends Pick<HttpRequest, 'method' | 'headers' | 'body'> {
   readonly name: string;
@@ -72,10 +75,12 @@ export class S3Client {
     for (let attempt = 1; ; attempt++) {
       const whole: HttpRequest = { ...request, url: this.urlOf(name, query) };
       const again = Symbol();
+      // Others that are under way at the same time may learn it first.
+      const made = { region: this.#place.region, skewMs: this.#skewMs };
       const result = await this.#http.send<T | typeof again>(
         whole,
         async (answer) => {
-          if (attempt > 1 || !(await this.#learns(answer))) return handle(answer);
+          if (attempt > 1 || !(await this.#learns(answer, made))) return handle(answer);
           return again;
         },
         signal,
@@ -84,19 +89,26 @@ export class S3Client {
     }
   }
 
-  /** Takes from an answer what the next attempt needs. @returns false if there is nothing. */
-  async #learns(answer: HttpAnswer): Promise<boolean> {
+  /**
+   * Takes from an answer what the next attempt needs.
+   * @param made  what the request was made with.
+   * @returns false if there is nothing.
+   */
+  async #learns(
+    answer: HttpAnswer,
+    made: { readonly region: string; readonly skewMs: number },
+  ): Promise<boolean> {
     const { status, headers } = answer;
     const region = headers['x-amz-bucket-region'];
     const isElsewhere = [301, 307, 400].includes(status) && typeof region === 'string';
-    if (isElsewhere && this.#isAmazon && region !== this.#place.region) {
+    if (isElsewhere && this.#isAmazon && region !== made.region) {
       if (!/^[a-z0-9-]{1,40}$/.test(region)) return false;
       answer.drop();
       this.#place = { ...this.#place, region, endpoint: amazonEndpoint(region) };
       return true;
     }
     const skewMs = Date.parse(headers.date ?? '') - Date.now();
-    if (status === 403 && Math.abs(skewMs - this.#skewMs) > 5 * 60_000) {
+    if (status === 403 && Math.abs(skewMs - made.skewMs) > SKEW_MS_MAX) {
       answer.drop();
       this.#skewMs = skewMs;
       return true;

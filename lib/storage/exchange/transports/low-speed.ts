@@ -1,0 +1,97 @@
+/**
+ * Gives up on a server that says nothing, or dribbles: a request fails while the other side, in all the time that it
+ * is waited for, moves fewer bytes than a bound. Time that passes here, on a disk or for a limit of bytes per second,
+ * does not count.
+ */
+import { RemoteError } from '../../../base/errors.js';
+import type { LowSpeed } from '../../repo/settings/rate.js';
+import { PassingError, type Turns } from './http-answer.js';
+
+/** Where nobody set another. */
+export const LOW_SPEED: LowSpeed = { bytesPerSecond: 100, seconds: 30 };
+
+/** Looks in so many parts of the time, and at least once a second. */
+const LOOKS = 20;
+/** Where a store puts an object together, it may say nothing for so many times as long. */
+const WORK_FACTOR = 10;
+
+/** That a server moved too little. Another attempt may meet a better connection, many would meet the same. */
+export class StalledError extends PassingError {
+  readonly final: RemoteError;
+
+  constructor(final: RemoteError) {
+    super(final);
+    this.final = final;
+  }
+}
+
+export class LowSpeedWatch implements Turns {
+  readonly #leastBytes: number;
+  readonly #limitMs: number;
+  readonly #timer: NodeJS.Timeout;
+  /** Since when it is the other side's turn; null: it is ours. */
+  #since: number | null = performance.now();
+  /** What the other side took, and moved, since it was last judged. */
+  #waitedMs = 0;
+  #moved = 0;
+
+  /**
+   * @param via  the proxy that is asked, if one is.
+   * @param isWork  true for a request whose answer takes work there.
+   * @param onStall  called at most once; the request is ended there.
+   */
+  constructor(
+    { bytesPerSecond, seconds }: LowSpeed,
+    { shown, via, isWork }: { shown: string; via: string | null; isWork: boolean },
+    onStall: (error: StalledError) => void,
+  ) {
+    this.#limitMs = seconds * 1000 * (isWork ? WORK_FACTOR : 1);
+    this.#leastBytes = Math.max(1, bytesPerSecond * seconds);
+    const look = (): void => {
+      this.#count();
+      if (this.#waitedMs < this.#limitMs) return;
+      if (this.#moved < this.#leastBytes) {
+        this.end();
+        const moved = this.#moved === 0 ? 'nothing' : `${this.#moved} bytes`;
+        const through = via === null ? '' : ` (through the proxy '${via}')`;
+        const what = `${moved} in ${this.#limitMs / 1000} seconds${through}`;
+        onStall(new StalledError(stalled(shown, what)));
+      }
+      [this.#waitedMs, this.#moved] = [0, 0];
+    };
+    this.#timer = setInterval(look, Math.min(1000, Math.ceil(this.#limitMs / LOOKS)));
+    this.#timer.unref();
+  }
+
+  ours(moved = 0): void {
+    this.#moved += moved;
+    this.#count();
+    this.#since = null;
+  }
+
+  theirs(): void {
+    this.#count();
+    this.#since = performance.now();
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+  }
+
+  #count(): void {
+    if (this.#since === null) return;
+    const now = performance.now();
+    this.#waitedMs += now - this.#since;
+    this.#since = now;
+  }
+}
+
+function stalled(shown: string, what: string): RemoteError {
+  return new RemoteError(`'${shown}' does not answer: ${what}`, {
+    url: shown,
+    stalled: true,
+    hint:
+      'check the line and the server, then run the command again: it goes on where it was. ' +
+      "'transfer.lowSpeedTime' and 'transfer.lowSpeedLimit' say how long is waited for how much",
+  });
+}
