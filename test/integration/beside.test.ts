@@ -7,6 +7,7 @@ import { add } from '../../lib/use/ops/add.js';
 import { cat } from '../../lib/use/ops/cat.js';
 import { diff } from '../../lib/use/ops/diff.js';
 import { showFile } from '../../lib/use/ops/show.js';
+import { commit, gitRepository } from '../helpers/git-sources.js';
 import { fixture } from '../helpers/paths.js';
 import { bytes, externalData, onnxModel, tensorProto } from '../helpers/protobuf.js';
 import { TestRepository } from '../helpers/repository.js';
@@ -30,10 +31,10 @@ async function shown(repo: TestRepository, path: string): Promise<[string, strin
   return [format, tensors.map(({ name }) => name), extents];
 }
 
-async function firstValue(repo: TestRepository, path: string): Promise<number> {
+async function firstValue(repo: TestRepository, path: string, revision = 'HEAD'): Promise<number> {
   const parts: Uint8Array[] = [];
   await repo.with((open) =>
-    cat(open, { revision: 'HEAD', path }, async (part) => parts.push(part) > 0, repo.context),
+    cat(open, { revision, path }, async (part) => parts.push(part) > 0, repo.context),
   );
   return Buffer.concat(parts).readFloatLE(0);
 }
@@ -57,6 +58,60 @@ test('add: external data in a folder below its models is theirs, and stored once
     snapshots.map(({ tensors }) => tensors.map(({ name, status }) => [name, status])),
     [[['p2', 'changed']]],
   );
+});
+
+test('add: external data whose model was exported again, or came later, is laid out anew', async (t) => {
+  const repo = await TestRepository.create(t);
+  const data = 'm/w.bin';
+  const valuesOf = async (...names: string[]): Promise<number[]> => {
+    const found: number[] = [];
+    for (const name of names) found.push(await firstValue(repo, `${data}#${name}`));
+    return found;
+  };
+  await repo.write(data, Buffer.concat([values(1), values(2), values(3)]));
+  await repo.commit('data alone', { step: 7 });
+  t.deepEqual(await shown(repo, data), ['blob', [], 0]);
+  await repo.write('m/a.onnx', model('w.bin', { w0: 0, w1: 1 }));
+  await repo.commit('a model came', { paths: ['m/a.onnx'] });
+  t.deepEqual(await valuesOf('w0', 'w1'), [1, 2]);
+  await repo.write('m/a.onnx', model('w.bin', { w0: 2, w1: 0 }));
+  // The bytes of the data are the same: what they mean is not.
+  const { snapshots } = await repo.with((open) => diff(open, {}, repo.context));
+  const changes = snapshots.flatMap(({ tensors }) => tensors);
+  t.deepEqual(
+    changes.map(({ name, status, numbers }) => [name, status, numbers?.maxAbs]),
+    [
+      ['w0', 'changed', 2],
+      ['w1', 'changed', 1],
+    ],
+  );
+  await repo.dlv('commit', '-a', '-m', 'places changed');
+  t.deepEqual(await valuesOf('w0', 'w1'), [3, 1]);
+  await repo.write('m/b.onnx', model('w.bin', { b: 1 }));
+  await repo.commit('a second model', { paths: ['m/b.onnx'] });
+  t.deepEqual(await valuesOf('w0', 'w1', 'b'), [3, 1, 2]);
+  // Data that is not as it was staged is not staged with the model.
+  await repo.write(data, Buffer.concat([values(4), values(5), values(6)]));
+  await repo.write('m/b.onnx', model('w.bin', { b: 0 }));
+  await repo.commit('the model alone', { paths: ['m/b.onnx'] });
+  t.deepEqual(await valuesOf('w0', 'w1'), [3, 1]);
+  t.is((await repo.dlv('fsck', '--files')).code, 0);
+});
+
+test('import: external data that stays as it was is laid out as the model of each commit says', async (t) => {
+  const dir = await gitRepository(t);
+  if (dir === null) return;
+  const weights = Buffer.concat([values(1), values(2)]);
+  const first = { 'w.bin': weights, 'a.onnx': model('w.bin', { w: 0 }) };
+  await commit(dir, 'first', first);
+  await commit(dir, 'second', { 'a.onnx': model('w.bin', { w: 1 }) });
+  await commit(dir, 'the first again', { 'a.onnx': first['a.onnx'] });
+  const repo = await TestRepository.create(t);
+  await repo.json('import', dir);
+  const found = await Promise.all(
+    ['source@1', 'source@2', 'source@3'].map((version) => firstValue(repo, 'w.bin#w', version)),
+  );
+  t.deepEqual(found, [1, 2, 1]);
 });
 
 test('add: models that name no file are not parsed for what lies beside them', async (t) => {

@@ -16,6 +16,12 @@ export const HEAD_BYTES = 64 * 1024;
 /** What to do about a file that ends too early. */
 export const CUT_HINT = 'it may be truncated: copy or export it again';
 
+/**
+ * Formats of files that say how others are laid out: models with external data, and the metadata of
+ * distributed checkpoints. If such a file changes, so do the tensors of the files that it references.
+ */
+export const DESCRIBING_FORMATS: ReadonlySet<string> = new Set(['onnx', 'torch-distributed']);
+
 /** Files that lie beside the one that is read, for formats whose names are in another file. */
 export interface Neighbours {
   /**

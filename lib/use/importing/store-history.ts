@@ -7,6 +7,7 @@ import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError } from '../../base/errors.js';
 import { MESSAGE_BYTES_MAX } from '../../base/limits.js';
+import { DESCRIBING_FORMATS } from '../../pure/formats/format.js';
 import { Glob } from '../../pure/paths/glob.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import { fileOf, ingestBatch, ingestSettings } from '../../storage/ingest/batch.js';
@@ -78,6 +79,8 @@ class HistoryImport {
   readonly #ids = new Map<string, Id>();
   /** Stored files by path and content. */
   readonly #stored = new Map<string, NewFile>();
+  /** What described them when they were stored, by path and content. */
+  readonly #describers = new Map<string, string>();
   /** Files by path and content that are not what their source says. */
   readonly #refused = new Set<string>();
   readonly #placed: PlacedFiles;
@@ -235,19 +238,62 @@ class HistoryImport {
     return this.#only.length === 0 || this.#only.some((glob) => glob.matches(name));
   }
 
-  /** Stores the files of a version that no version before has at these paths. */
+  /** Stores the files of a version that no version before has at these paths, described as they are in it. */
   async #store(
+    session: PackSession,
+    version: SourceVersion,
+    files: readonly SourceFile[],
+  ): Promise<NewFile[]> {
+    const isKnown = (key: string): boolean => this.#stored.has(key) || this.#refused.has(key);
+    await this.#placed.removeOthers(new Set(files.map(({ path: name }) => name)));
+    // What lies beside a file is read where it lies: as it is in this version.
+    for (const file of files) {
+      const format = this.#stored.get(keyOf(file))?.format ?? '';
+      if (DESCRIBING_FORMATS.has(format)) await this.#placed.place(file);
+    }
+    const fresh = files.filter((file) => !isKnown(keyOf(file)));
+    await this.#ingest(session, version, fresh);
+    const isFresh = new Set(fresh);
+    const describers = this.#describersOf(files);
+    const isDescribedAnew = (file: SourceFile): boolean => {
+      const before = this.#describers.get(keyOf(file)) ?? '';
+      const now = describers.get(file.path) ?? '';
+      this.#describers.set(keyOf(file), now);
+      return now !== '' && now !== before && this.#stored.has(keyOf(file)) && !isFresh.has(file);
+    };
+    await this.#ingest(session, version, files.filter(isDescribedAnew));
+    return this.#storedOf(files).sort((a, b) => comparePaths(a.path, b.path));
+  }
+
+  #storedOf(files: readonly SourceFile[]): NewFile[] {
+    return files.flatMap((file) => {
+      const entry = this.#stored.get(keyOf(file));
+      return entry === undefined ? [] : [{ ...entry, mode: file.mode }];
+    });
+  }
+
+  /** What describes the tensors of each file that others describe: their paths and contents. */
+  #describersOf(files: readonly SourceFile[]): Map<string, string> {
+    const describers = new Map<string, string>();
+    for (const file of files) {
+      const entry = this.#stored.get(keyOf(file));
+      if (entry === undefined || !DESCRIBING_FORMATS.has(entry.format)) continue;
+      for (const path of entry.hint.references) {
+        describers.set(path, `${describers.get(path) ?? ''}${keyOf(file)}\0`);
+      }
+    }
+    return describers;
+  }
+
+  async #ingest(
     session: PackSession,
     { title, parents }: SourceVersion,
     files: readonly SourceFile[],
-  ): Promise<NewFile[]> {
+  ): Promise<void> {
     const parent = parents.map((key) => this.#ids.get(key)).find((id) => id !== undefined);
-    const isKnown = (key: string): boolean => this.#stored.has(key) || this.#refused.has(key);
-    const fresh = files.filter((file) => !isKnown(keyOf(file)));
-    await this.#placed.removeOthers(new Set(files.map(({ path: name }) => name)));
     const places = new Map<string, SourceFile>();
     const batch: { path: string; file: string }[] = [];
-    for (const file of fresh) {
+    for (const file of files) {
       const place = await this.#placed.place(file);
       if (file.check !== null && file.check.kind !== 'sha256') {
         if (!(await isOfMd5(place, file.check))) {
@@ -280,12 +326,6 @@ class HistoryImport {
       }
       this.#stored.set(keyOf(file), fileOf(result, file.mode));
     }
-    return files
-      .flatMap((file) => {
-        const entry = this.#stored.get(keyOf(file));
-        return entry === undefined ? [] : [{ ...entry, mode: file.mode }];
-      })
-      .sort((a, b) => comparePaths(a.path, b.path));
   }
 
   #refuse(file: SourceFile, { problem }: ContentCheck): void {

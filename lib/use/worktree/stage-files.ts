@@ -7,6 +7,7 @@
 
 import { ConflictError, DlvError, UsageError } from '../../base/errors.js';
 import { type CodecLevel, type Level, parseLevel } from '../../pure/codec/segment.js';
+import { DESCRIBING_FORMATS } from '../../pure/formats/format.js';
 import { portabilityWarnings } from '../../pure/paths/portable-names.js';
 import {
   type BatchResult,
@@ -68,8 +69,22 @@ export async function storeChanges(
   const level = parseLevel(options.level ?? repo.config.get('codec.level'));
   const plan = await planStage(repo, onDisk, options, context);
   if (options.approximate !== true) await leaveOutCopies(repo.layout, plan, context);
-  const how = { plan, level, follow: options.follow === true };
-  return { plan, results: await storeFiles({ repo, session }, how, context) };
+  const { changed: paths, totalBytes: bytes } = plan;
+  const how = { plan, paths, bytes, level, follow: options.follow === true };
+  const results = await storeFiles({ repo, session }, how, context);
+  const described = await describedAnew(repo, onDisk, { plan, results }, context);
+  const again = {
+    ...how,
+    paths: [...described.keys()],
+    bytes: [...described.values()].reduce((sum, { size }) => sum + size, 0),
+    // What a link leads to has the staged content.
+    follow: true,
+  };
+  for (const result of await storeFiles({ repo, session }, again, context)) {
+    results.push({ ...result, step: result.step ?? described.get(result.path)?.step ?? null });
+  }
+  plan.unchanged = plan.unchanged.filter(({ path }) => !described.has(path));
+  return { plan, results };
 }
 
 /** The repository that files are staged in, and the session that stores them. */
@@ -212,16 +227,49 @@ async function warnOfOdd(
   }
 }
 
+/**
+ * Tracked files that did not change, but whose tensors another file describes that did: external data of an
+ * ONNX model that was exported again, shards whose metadata changed. They have to be read again.
+ */
+async function describedAnew(
+  repo: LineAccess,
+  { staging, writtenNs }: StagingOnDisk,
+  { plan, results }: StoredChanges,
+  context: OpContext,
+): Promise<Map<string, StagedEntry>> {
+  const stored = new Set(results.map(({ path }) => path));
+  const describing = results.filter(({ path, format, sha256 }) => {
+    return DESCRIBING_FORMATS.has(format) && plan.known.get(path) !== sha256;
+  });
+  const states = new WorkStates(repo, writtenNs, context.signal);
+  const described = new Map<string, StagedEntry>();
+  for (const path of new Set(describing.flatMap(({ references }) => references))) {
+    const entry = stored.has(path) || !plan.known.has(path) ? null : staging.entry(path);
+    if (entry === null || (await states.of(entry)).status !== 'same') continue;
+    described.set(path, entry);
+  }
+  return described;
+}
+
+interface StoringFiles {
+  plan: StagePlan;
+  /** The files that are read, and their bytes together. */
+  paths: readonly string[];
+  bytes: number;
+  level: CodecLevel;
+  follow: boolean;
+}
+
 async function storeFiles(
   { repo, session }: StageTarget,
-  { plan, level, follow }: { plan: StagePlan; level: CodecLevel; follow: boolean },
+  { plan, paths, bytes, level, follow }: StoringFiles,
   context: OpContext,
 ): Promise<BatchResult[]> {
   const results: BatchResult[] = [];
-  if (plan.changed.length === 0) return results;
+  if (paths.length === 0) return results;
   const parentFiles = await baseCandidates(repo, plan.line);
-  context.progress.start('adding', plan.totalBytes);
-  const files = plan.changed.map((path) => ({ path, file: repo.layout.workFile(path) }));
+  context.progress.start('adding', bytes);
+  const files = paths.map((path) => ({ path, file: repo.layout.workFile(path) }));
   for await (const result of ingestBatch(session, files, {
     parentFiles,
     ...ingestSettings(repo.config),
