@@ -6,11 +6,16 @@
  */
 import type { ByteSource } from '../../base/bytes/byte-source.js';
 import { isDamage } from '../../base/errors.js';
+import { isWholeGguf, isWholeHdf5, isWholePickle } from './whole-file.js';
 import { readZipEnd } from './zip/zip-end.js';
 
 /** Endings of files that people take for models. */
 const MODEL_NAME =
-  /\.(safetensors|pt|pth|ptl|bin|ckpt|onnx|npz|npy|gguf|ggml|h5|hdf5|keras|pkl|pickle|pb|tflite|mlmodel|msgpack|distcp|caffemodel)$/i;
+  /\.(safetensors|pt|pt2|pth|ptl|bin|ckpt|onnx|onnx[._]data|npz|npy|gguf|ggml|h5|hdf5|keras|pkl|pickle|joblib|pb|tflite|mlmodel|msgpack|distcp|caffemodel|weights|params|pdparams|pdiparams|nemo|mar|engine|data-\d+-of-\d+)$/i;
+/** What servers answer in words, and the most bytes of that. */
+const REFUSAL =
+  /^\s*([45]\d\d\b|error\b|(entry|file|repository|page|revision|object)? ?not found|invalid (username|credentials|token|rev)|access (denied|to )|unauthori[sz]ed|forbidden|too many requests|rate limit|bad gateway|internal server error|service unavailable)/i;
+const REFUSAL_BYTES_MAX = 1024;
 /** Bytes of each read while zeros are looked for. */
 const READ_BYTES = 1 << 20;
 
@@ -22,9 +27,6 @@ interface Expected {
   fits(head: Buffer, source: ByteSource): boolean | Promise<boolean>;
 }
 
-const HDF5 = Buffer.from('\x89HDF\r\n\x1a\n', 'latin1');
-/** Places where HDF5 may begin: behind a block of the user's. */
-const HDF5_PLACES = [0, 512, 1024, 2048];
 const begins = (head: Buffer, text: string, at = 0): boolean =>
   head.toString('latin1', at, at + text.length) === text;
 
@@ -39,39 +41,34 @@ const EXPECTED: readonly Expected[] = [
     what: 'a PyTorch file',
     fits: (head, source) => head[0] === 0x80 || fitsZip(head, source),
   },
-  { name: /\.(npz|keras)$/i, what: 'a zip archive', fits: fitsZip },
-  { name: /\.(h5|hdf5)$/i, what: 'an HDF5 file', fits: fitsHdf5 },
+  // What holds an array has a reader; what is empty was written so.
+  { name: /\.npz$/i, what: 'an archive of NumPy arrays', fits: isEmptyZip },
   {
-    name: /\.gguf$/i,
-    what: 'a GGUF file',
-    // Magic, version, and the counts of tensors and of metadata.
-    fits: (head, { size }) =>
-      (begins(head, 'GGUF') || begins(head, 'FUGG')) && size >= 4 + 4 + 8 + 8,
+    name: /\.keras$/i,
+    what: 'a Keras model',
+    fits: (head, source) => isWholeHdf5(head, source) || fitsZip(head, source),
   },
+  { name: /\.(h5|hdf5)$/i, what: 'an HDF5 file', fits: isWholeHdf5 },
+  { name: /\.gguf$/i, what: 'a GGUF file', fits: isWholeGguf },
+  { name: /\.(pkl|pickle)$/i, what: 'a pickle', fits: isWholePickle },
   { name: /\.tflite$/i, what: 'a TFLite model', fits: (head) => begins(head, 'TFL3', 4) },
 ];
 
-function fitsHdf5(head: Buffer, { size }: ByteSource): boolean {
-  if (!HDF5_PLACES.some((at) => HDF5.equals(head.subarray(at, at + HDF5.length)))) return false;
-  const end = endPlace(head);
-  return end === null || head.length < end + 8 || head.readBigUInt64LE(end) <= BigInt(size);
-}
-
-/** Where the superblock says how long the file is: behind two addresses of 8 bytes; null if unknown. */
-function endPlace(head: Buffer): number | null {
-  if (!HDF5.equals(head.subarray(0, HDF5.length))) return null;
-  const version = head[8] ?? 255;
-  if (version <= 1) return head[13] === 8 ? 24 + 4 * version + 2 * 8 : null;
-  return version <= 3 && head[9] === 8 ? 12 + 2 * 8 : null;
-}
-
 async function fitsZip(head: Buffer, source: ByteSource): Promise<boolean> {
-  if (!begins(head, 'PK')) return false;
+  return (await zipEntries(head, source)) !== null;
+}
+
+async function isEmptyZip(head: Buffer, source: ByteSource): Promise<boolean> {
+  return (await zipEntries(head, source)) === 0;
+}
+
+/** How many entries a zip archive says it has; null for what is none. */
+async function zipEntries(head: Buffer, source: ByteSource): Promise<number | null> {
+  if (!begins(head, 'PK')) return null;
   try {
-    await readZipEnd(source);
-    return true;
+    return (await readZipEnd(source)).entryCount;
   } catch (error) {
-    if (isDamage(error)) return false;
+    if (isDamage(error)) return null;
     throw error;
   }
 }
@@ -89,7 +86,7 @@ export async function describeLookalike(
   if (source.size === 0) return 'is named like a model and is empty: copy or export it again';
   const bytes = Buffer.from(head.buffer, head.byteOffset, head.byteLength);
   const text = bytes.toString('latin1', 0, 1024);
-  if (/^version https:\/\/[^\n]*git-lfs/.test(text)) {
+  if (/^version https:\/\/[^\n]*(git-lfs|hawser)/.test(text)) {
     return "is a pointer of git-lfs, not the model: run 'git lfs pull' and add it again";
   }
   if (/^(\xef\xbb\xbf)?\s*(<!doctype html|<html|<head|<\?xml|<!--)/i.test(text)) {
@@ -100,6 +97,9 @@ export async function describeLookalike(
   }
   if (await isZeros(source, head)) {
     return `is ${source.size} zero bytes, not a model: its writing was interrupted; copy or export it again`;
+  }
+  if (source.size <= REFUSAL_BYTES_MAX && REFUSAL.test(text)) {
+    return 'is the answer of a server in words, not the model: fetch it again';
   }
   const expected = EXPECTED.find(({ name }) => name.test(source.name));
   if (expected === undefined || (await expected.fits(bytes, source))) return null;

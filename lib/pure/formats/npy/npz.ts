@@ -35,7 +35,9 @@ export const npzReader: FormatReader = {
       if (isDamage(error) && !(await beginsWithArray(source))) return blobLayout();
       throw error;
     }
-    const { entries, start } = archive;
+    const { entries } = archive;
+    // Archives that were written into one file handle count their offsets from its beginning.
+    const start = entries.reduce((at, { headerOffset }) => Math.min(at, headerOffset), source.size);
     const arrays = lastOfEachName(entries).filter((entry) => entry.name.endsWith(SUFFIX));
     if (arrays.length === 0) return blobLayout();
     const layout: FileLayout = { ...blobLayout(), format: 'npz' };

@@ -71,9 +71,14 @@ const DTYPES_BY_NAME: Record<string, DType> = {
   float8_e4m3fnuz: 'F8_E4M3FNUZ',
   float8_e5m2fnuz: 'F8_E5M2FNUZ',
   float8_e8m0fnu: 'F8_E8M0',
-  // Two values in one element of one byte: the shape counts bytes.
+  // Two values in one element of one byte: the shape counts bytes (`isPacked`).
   float4_e2m1fn_x2: 'U8',
 };
+
+/** True for a dtype whose elements are bytes that hold several values each. */
+export function isPacked(name: string): boolean {
+  return name === 'torch.float4_e2m1fn_x2';
+}
 
 /** The dtype that `torch.<name>` means, or null if it is not known. */
 export function torchDType(name: string): DType | null {

@@ -55,12 +55,18 @@ export async function findArchives(
   const archives = ends.map((end, i) => {
     return { start: i === 0 ? start : (ends[i - 1] as number), end, name: `archive.${i}` };
   });
-  const what =
-    start > 0
-      ? `begins with ${start} bytes that are not an archive and are kept as opaque bytes; its tensors are numbered`
-      : `is ${ends.length} archives, one after another; no '${METADATA_NAME}' file beside it names ` +
-        'them, so its tensors are numbered: add both together';
-  return { archives, warnings: [what] };
+  return { archives, warnings: [numbered(source, ends.length, start)] };
+}
+
+/** Why the tensors of a file are numbered. */
+function numbered({ name }: ByteSource, count: number, start: number): string {
+  if (start > 0) {
+    return `begins with ${start} bytes that are not an archive and are kept as opaque bytes; its tensors are numbered`;
+  }
+  const many = `is ${count} archives, one after another`;
+  return /\.distcp$/i.test(name)
+    ? `${many}; no '${METADATA_NAME}' file beside it names them, so its tensors are numbered: add both together`
+    : `${many}: its tensors are numbered in that order, and PyTorch reads one of them alone`;
 }
 
 /** What the metadata beside the file says of it, or null. */

@@ -9,6 +9,7 @@ const SAYS = {
   quantised: 'shows quantised tensors by their integer codes, scales and zero points',
   sparse: 'shows sparse tensors by their indices and values',
   nested: 'shows nested tensors by their values and offsets',
+  packed: 'shows tensors of packed values by their bytes, each of which holds several',
   lazy: 'shows conjugated and negated views as the elements that they view',
   shard: "shows distributed tensors by this process's shard",
   wrapped: 'shows tensors of wrapper classes by the tensors inside',

@@ -142,7 +142,6 @@ function viewOf(args: readonly PickleValue[], extras: ViewExtras, steps: PickleS
 
 function quantised(args: readonly PickleValue[], file: string): TorchObject {
   const view = readView(args, null, file);
-  if ('what' in view) return { kind: 'opaque', what: view.what, inside: args };
   const parameters = args[4];
   const items = parameters instanceof PickleSequence ? parameters.items : [];
   const scheme = knownName(items[0]);
@@ -151,8 +150,11 @@ function quantised(args: readonly PickleValue[], file: string): TorchObject {
       ['scales', items[1] ?? null],
       ['zero_points', items[2] ?? null],
     ];
-    return { kind: 'quantised', view, parts, detail: '' };
+    if (!('what' in view)) return { kind: 'quantised', view, parts, detail: '' };
+    const codes: TorchPart = ['codes', args[0] ?? null];
+    return { kind: 'parts', parts: [codes, ...parts], note: 'opaque', detail: view.what };
   }
+  if ('what' in view) return { kind: 'opaque', what: view.what, inside: args };
   if (!(parameters instanceof PlacedTuple) || scheme !== 'torch.per_tensor_affine') {
     return { kind: 'opaque', what: 'a scheme of quantisation that is not known', inside: args };
   }

@@ -14,7 +14,7 @@ import {
   PickleSequence,
   type PickleValue,
 } from './pickle-value.js';
-import { type StorageClass, storageClass, torchDType } from './torch-dtype.js';
+import { isPacked, type StorageClass, storageClass, torchDType } from './torch-dtype.js';
 
 /** A storage that the pickle refers to: one entry of the archive. */
 export interface TorchStorage {
@@ -34,6 +34,8 @@ export interface TorchView {
   /** null for row-major contiguous. */
   strides: number[] | null;
   offset: number;
+  /** What its elements are that hold several values each. */
+  packed?: string;
 }
 
 /** A number that is in the pickle itself: a tensor without dimensions. */
@@ -104,7 +106,9 @@ export function readView(
     (stride, i) => (shape[i] as number) <= 1 || stride === strides[i],
   );
   const kept = isContiguous || shape.includes(0) ? null : strides;
-  return { storage, dtype, shape, strides: kept, offset };
+  const name = dtypeName instanceof PickleGlobal ? dtypeName.name : '';
+  const packed = isPacked(name) ? { packed: name } : {};
+  return { storage, dtype, shape, strides: kept, offset, ...packed };
 }
 
 function checkInside(

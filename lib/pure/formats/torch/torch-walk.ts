@@ -153,6 +153,8 @@ class Walk {
       case 'view': {
         const place = meaning.lazy === '' ? path : below(path, meaning.lazy);
         if (meaning.lazy !== '') notes.add('lazy', nameOf(place));
+        const { packed } = meaning.view;
+        if (packed !== undefined) notes.add('packed', nameOf(place), packed);
         this.#view(meaning.view, place);
         return true;
       }

@@ -247,6 +247,19 @@ test('npz: of archives joined in one file the last is shown, as NumPy does', asy
   }
 });
 
+test('npz: archives that were written into one file handle are told of as those that were joined', async (t) => {
+  const first = buildZip([{ name: 'w.npy', data: one(1) }]);
+  const bytes = Buffer.concat([first, buildZip([{ name: 'w.npy', data: one(2) }])]);
+  // As numpy.savez does: offsets count from the beginning of the file.
+  const end = bytes.length - 22;
+  const directory = end - bytes.readUInt32LE(end + 12);
+  bytes.writeUInt32LE(bytes.readUInt32LE(end + 16) + first.length, end + 16);
+  bytes.writeUInt32LE(bytes.readUInt32LE(directory + 42) + first.length, directory + 42);
+  const layout = await layoutOf(bytes);
+  t.deepEqual(firstFloats(layout, bytes), { w: 2 });
+  t.regex(layout.warnings.join(), new RegExp(`last archive of the file; ${first.length} bytes`));
+});
+
 test('npz: arrays are found behind other entries; a zip without any is a blob', async (t) => {
   const note = { name: 'meta.json', data: Buffer.from('{}') };
   const bytes = buildZip([note, { name: 'w.npy', data: one(1) }]);

@@ -101,6 +101,9 @@ test('distributed: without metadata, or with that of another file, tensors are n
   const alone = await layoutOf(file, bytes);
   t.deepEqual(names(alone), ['archive.0', 'archive.1', 'archive.2']);
   t.regex(alone.warnings.join(), /^is 3 archives, one after another; no '\.metadata' file/);
+  const joined = await layoutOf('two.pt', bytes);
+  t.deepEqual(names(joined), names(alone));
+  t.regex(joined.warnings.join(), /^is 3 archives, one after another: its tensors are numbered/);
   t.deepEqual(names(await layoutOf('other.distcp', bytes, read('.metadata'))), names(alone));
   t.deepEqual(names(await layoutOf(file, bytes, read('.metadata').subarray(0, 500))), names(alone));
   // Of another step: the pieces end behind the file's end.

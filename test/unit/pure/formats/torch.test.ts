@@ -12,6 +12,7 @@ import { layoutOf, sharesSkeleton, tensorBytes } from '../../../helpers/layouts.
 import { fixture } from '../../../helpers/paths.js';
 import {
   dictProgram,
+  FLOATS,
   integer,
   storage,
   tensor,
@@ -239,6 +240,45 @@ test('torch: a scale that is not a float of the pickle is not shown', async (t) 
   const other = await layoutOfProgram({ q: unknown });
   t.deepEqual(other.tensors, []);
   t.regex(other.warnings.join(), /cannot be shown.*'q' \(a scheme of quantisation/);
+});
+
+test('torch: codes that cannot be shown leave scales and zero points under their names', async (t) => {
+  const size = [integer(0), tuple(integer(4)), tuple(integer(1))];
+  const codes = storage('1', 'QUInt4x2Storage', 4);
+  const scheme = tuple('ctorch\nper_channel_affine\n', tensor(), tensor(), integer(0));
+  const q = call('torch._utils._rebuild_qtensor', codes, ...size, scheme);
+  const data = { 'data/0': FLOATS, 'data/1': new Uint8Array(2) };
+  const { tensors, warnings } = await layoutOf(torchArchive(dictProgram({ q }), data), 'hand.pt');
+  t.deepEqual(
+    tensors.map(({ name }) => name),
+    ['q.scales', 'q.zero_points'],
+  );
+  t.regex(warnings.join(), /cannot be shown.*'q' \(torch\.QUInt4x2Storage\)/);
+});
+
+test('torch: bytes that hold several values each are said to', async (t) => {
+  const size = [integer(0), tuple(integer(16)), tuple(integer(1)), '\x89', 'N'];
+  const call4 = (dtype: string): string =>
+    call(
+      'torch._utils._rebuild_tensor_v3',
+      storage('0', 'UntypedStorage', 16),
+      ...size,
+      `ctorch\n${dtype}\n`,
+    );
+  const { tensors, warnings } = await layoutOfProgram({
+    f4: call4('float4_e2m1fn_x2'),
+    u8: call4('uint8'),
+  });
+  t.deepEqual(
+    tensors.map(({ name, dtype, shape }) => [name, dtype, shape]),
+    [
+      ['f4', 'U8', [16]],
+      ['u8', 'U8', [16]],
+    ],
+  );
+  t.deepEqual(warnings, [
+    "shows tensors of packed values by their bytes, each of which holds several: 'f4' (torch.float4_e2m1fn_x2)",
+  ]);
 });
 
 test('torch: a view or a sparse layout of a later PyTorch is opaque', async (t) => {
