@@ -50,13 +50,13 @@ export interface PairNorms {
 
 /** Statistics of one pair of tensors. Numbers are null where they have no meaning. */
 export interface TensorComparison {
-  /** Elements of the new tensor (packed types: bytes). */
+  /** Elements of the new tensor (packed types: bytes that hold them). */
   elements: number;
   /** True if all bits are equal. */
   equal: boolean;
-  /** Share of elements with different bits, 0…1; null for another count or dtype. */
+  /** Share of elements with different bits, 0…1; null for another count or dtype, and for 6-bit types. */
   changed: number | null;
-  /** Largest |b − a| over pairs of finite values. Exact for integers: decimal text above 2^53. */
+  /** Largest |b − a| over pairs of finite values, of complex ones their distance. Exact for integers: decimal text above 2^53. */
   maxAbs: number | string | null;
   /** ‖b − a‖ / ‖a‖ over pairs of finite values; null if ‖a‖ is 0 or beyond float64. */
   relativeL2: number | null;
@@ -171,16 +171,20 @@ export function canLead(a: StoredTensor, b: StoredTensor): boolean {
 /** The numbers of a tensor compared with itself: nothing changed, so no value has to be read. */
 function identical(tensor: StoredTensor): Partial<TensorComparison> {
   if (!isNumeric(tensor.dtype)) return { changed: 0 };
-  return { changed: 0, maxAbs: 0, relativeL2: 0, cosine: 1, signFlips: 0 };
+  const isComplex = DTYPES[tensor.dtype].kind === 'complex';
+  return { changed: 0, maxAbs: 0, relativeL2: 0, cosine: 1, signFlips: isComplex ? null : 0 };
 }
 
 /** The numbers of types that the kernel does not know. */
 function finishWidened(pair: WidenedPair, numeric: boolean): Partial<TensorComparison> {
   const changed = pair.changedShare();
-  const told = { changed, equal: changed === 0 };
+  const told = { changed, equal: pair.isEqual };
   if (!numeric) return told;
   const numbers = numbersOf(pair.sums(), pair.components);
-  return { ...numbers, ...told, maxAbs: pair.exactMax() ?? numbers.maxAbs };
+  if (numbers.maxAbs === null) return { ...numbers, ...told };
+  // Complex numbers have no sign.
+  const signs = pair.isComplex ? { signFlips: null } : {};
+  return { ...numbers, ...told, ...signs, maxAbs: pair.exactMax() ?? numbers.maxAbs };
 }
 
 /** What sums say. @param components  pairs of numbers: of complex types two for each element. */

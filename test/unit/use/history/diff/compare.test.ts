@@ -1,5 +1,5 @@
 /** Comparison of tensors: views of one extent, numbers without meaning, hostile sizes. */
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { CorruptError, isDamage, LimitError } from '../../../../../lib/base/errors.js';
 import type { DType } from '../../../../../lib/pure/tensor/dtype.js';
 import type { Skeleton, SkeletonTensor } from '../../../../../lib/pure/tensor/recipe.js';
@@ -78,6 +78,61 @@ test('compare: sums beyond float64 give no number', async (t) => {
     const found = await compareTensors(repo, a as StoredTensor, b as StoredTensor);
     t.like(found, { equal: false, maxAbs: 1e200, relativeL2: null, cosine: null, nonFinite: 0 });
   });
+});
+
+/** Compares the only tensors of two files. */
+async function compareFiles(t: ExecutionContext, before: Buffer, after: Buffer) {
+  const work = await WorkRepository.make(t);
+  await work.add({ 'a.safetensors': before, 'b.safetensors': after });
+  return work.open(async (repo) => {
+    const [a, b] = (await stagedFiles(repo)).map((made) => tensorsOf(made)[0] as StoredTensor);
+    return compareTensors(repo, a as StoredTensor, b as StoredTensor);
+  });
+}
+
+function typed(dtype: string, shape: number[], values: Float32Array | Uint8Array): Buffer {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return safetensors([{ name: 'w', dtype, shape, bytes }]);
+}
+
+test('compare: complex numbers differ by their distance, real ones beside them have no imaginary part', async (t) => {
+  const count = 300_000;
+  const real = new Float32Array(count).map((_, i) => i % 7);
+  const pairs = (change: (i: number) => number): Buffer =>
+    typed(
+      'C64',
+      [count],
+      new Float32Array(2 * count).map((_, i) => (i % 2 ? 0 : (real[i / 2] as number)) + change(i)),
+    );
+  const plain = pairs(() => 0);
+  const moved = pairs((i) => (i === 10 ? 3 : i === 11 ? 4 : 0));
+  const found = await compareFiles(t, plain, moved);
+  t.like(found, { maxAbs: 5, changed: 1 / count, signFlips: null, equal: false });
+  for (const [a, b] of [
+    [typed('F32', [count], real), moved],
+    [moved, typed('F32', [count], real)],
+  ] as const) {
+    const cast = await compareFiles(t, a, b);
+    t.like(cast, { maxAbs: 5, changed: null, equal: false, dtypeChanged: true });
+  }
+  t.like(await compareFiles(t, typed('F32', [count], real), plain), { maxAbs: 0, relativeL2: 0 });
+});
+
+test('compare: of packed values those that differ are counted, not their bytes', async (t) => {
+  const bytes = new Uint8Array(5000).fill(0x12);
+  const other = bytes.slice();
+  other[3] = 0x13;
+  other[4] = 0x21;
+  const packed = (dtype: string, shape: number[], values: Uint8Array): Buffer =>
+    typed(dtype, shape, values);
+  const four = await compareFiles(t, packed('F4', [10_000], bytes), packed('F4', [10_000], other));
+  t.like(four, { changed: 3 / 10_000, equal: false, maxAbs: null });
+  // Four values in three bytes: which of them differ depends on an order that nothing says.
+  const shape = [(5001 * 4) / 3];
+  const six = (values: Uint8Array): Buffer =>
+    packed('F6_E2M3', shape, Buffer.concat([values, Buffer.from([1])]));
+  t.like(await compareFiles(t, six(bytes), six(other)), { changed: null, equal: false });
+  t.like(await compareFiles(t, six(bytes), six(bytes)), { changed: 0, equal: true });
 });
 
 test('tensors: an extent of another size than the view says is damage', async (t) => {
