@@ -7,7 +7,7 @@ import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Command, Option } from 'commander';
 import { COMMANDS } from './commands/index.js';
-import { FLAGS_ELSEWHERE, VERBS_ELSEWHERE } from './elsewhere.js';
+import { FLAGS_ELSEWHERE, FLAGS_EVERYWHERE, VERBS_ELSEWHERE } from './elsewhere.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { buildProgram } from './main.js';
 import type { Stdio } from './output/stdio.js';
@@ -110,6 +110,7 @@ function capital(text: string): string {
 /** What people type who come from git or DVC. */
 function elsewhere(): string[] {
   const verbs = Object.entries(VERBS_ELSEWHERE).map(([verb, hint]) => [`\`${verb}\``, hint]);
+  const everywhere = Object.entries(FLAGS_EVERYWHERE).map(([flag, hint]) => [`\`${flag}\``, hint]);
   const flags = Object.entries(FLAGS_ELSEWHERE).flatMap(([verb, table]) => {
     return Object.entries(table).map(([flag, hint]) => [`\`${verb} ${flag}\``, hint]);
   });
@@ -119,7 +120,7 @@ function elsewhere(): string[] {
     'Commands and flags of git and DVC that dlv lacks end with exit code 2 and this hint:',
     '',
   ];
-  return [...intro, ...table(['typed', 'what to do instead'], [...verbs, ...flags])];
+  return [...intro, ...table(['typed', 'what to do instead'], [...verbs, ...everywhere, ...flags])];
 }
 
 /** The text of docs/cli.md. */

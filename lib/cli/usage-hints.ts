@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import {
   FLAGS_ELSEWHERE,
+  FLAGS_EVERYWHERE,
   FOLDER_FLAG_ELSEWHERE,
   OPERANDS_ELSEWHERE,
   SHORT_NAMES,
@@ -45,10 +46,11 @@ function verbHint(verb: string, names: readonly string[]): string | null {
 
 function flagHint(given: string, command: Command): string | null {
   const word = given.replace(/=.*$/, '');
-  const table = FLAGS_ELSEWHERE[command.name()] ?? {};
+  const tables = [FLAGS_ELSEWHERE[command.name()] ?? {}, FLAGS_EVERYWHERE];
   // A value may be at a short flag: -Sname.
-  for (const flag of /^-[^-]/.test(word) ? [word, word.slice(0, 2)] : [word]) {
-    if (Object.hasOwn(table, flag)) return table[flag] as string;
+  const written = /^-[^-]/.test(word) ? [word, word.slice(0, 2)] : [word];
+  for (const table of tables) {
+    for (const flag of written) if (Object.hasOwn(table, flag)) return table[flag] as string;
   }
   const flags = command.options.flatMap(({ long }) => long ?? []);
   return didYouMean(flags.filter((flag) => word.length > 3 && flag.startsWith(word)));

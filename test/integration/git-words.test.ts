@@ -41,6 +41,7 @@ test('status -s: letters of staging and work tree, paths, and no walk with -uno'
   await repo.write('new', 'new');
   t.deepEqual(await short(repo), ['MM a', ' M d/b', '?? new']);
   t.deepEqual(await short(repo, '-uno'), ['MM a', ' M d/b']);
+  t.deepEqual(await short(repo, '-u'), ['MM a', ' M d/b', '?? new']);
   t.deepEqual(await short(repo, 'd'), [' M d/b']);
   t.deepEqual(await short(repo, 'd/*', 'new'), [' M d/b', '?? new']);
   t.deepEqual(await lines(repo, 'status', '-sb', 'a'), ['## net/main', 'MM a']);
@@ -166,4 +167,28 @@ test('show and list: what a version changed, formats, orders', async (t) => {
   t.deepEqual(await order('versions'), ['net', 'other']);
   t.deepEqual(await order('time'), ['other', 'net']);
   t.deepEqual(await order('logical'), ['other', 'net']);
+});
+
+test('checkout: a first word that names no version but a file writes files as they are staged', async (t) => {
+  const repo = await two(t);
+  const content = async (name: string): Promise<string> => (await repo.read(name)).toString();
+  for (const words of [['.'], ['a', 'd'], ['a', 'd/*']]) {
+    await repo.write('a', 'lost');
+    await repo.remove('d/b');
+    await lines(repo, 'checkout', ...words);
+    t.deepEqual([await content('a'), await content('d/b')], ['a2!', 'b1'], words.join(' '));
+  }
+  // A name of both is the branch's, as in git; behind -- it is the file's.
+  await repo.write('side', 'file');
+  await repo.commit('a file that is named as a branch');
+  await lines(repo, 'checkout', 'side');
+  t.is(await content('a'), 'a1');
+  await lines(repo, 'checkout', 'main');
+  await repo.write('side', 'lost');
+  await lines(repo, 'checkout', '--', 'side');
+  t.is(await content('side'), 'file');
+  t.is(await code(repo, 'checkout', 'nowhere'), 1);
+  await repo.write('untracked', 'stays');
+  t.is(await code(repo, 'checkout', 'untracked'), 1);
+  t.is(await content('untracked'), 'stays');
 });

@@ -64,12 +64,21 @@ async function checkoutFiles(run: Run, operands: string[], flags: Flags): Promis
     return restoreFiles(run, { paths: after, ...(flags.force ? { replaceLinks: true } : {}) });
   }
   const { checkout } = await import('../../use/ops/checkout.js');
+  const { splitWords } = await import('../../use/worktree/operands/revisions-or-paths.js');
   const options: CheckoutOptions = {
     revision: revision ?? 'HEAD',
     paths: [...paths, ...(after ?? [])],
     ...ownFlags(flags),
   };
-  const result = await run.repository((repo) => checkout(repo, options, run.context));
+  const result = await run.repository(async (repo) => {
+    // As in git: a first word that names no version but a file.
+    const mayBePath = revision !== undefined && flags.out === undefined && after === null;
+    const words = mayBePath ? await splitWords(repo, [revision], run.context) : null;
+    return (words?.paths.length ?? 0) > 0 ? null : checkout(repo, options, run.context);
+  });
+  if (result === null) {
+    return restoreFiles(run, { paths: before, ...(flags.force ? { replaceLinks: true } : {}) });
+  }
   run.answer(result, (ui) => print(ui, result, flags));
   return 0;
 }
@@ -86,7 +95,7 @@ export function register(program: Command, cli: Cli): void {
         'checked by its sha256.\n\nLocal changes, staged or not, are kept if the file is the ' +
         'same in both versions. Any other changed file is overwritten only with --force, if its ' +
         "content is in no version. 'dlv checkout -- <paths>' does the same as 'dlv restore " +
-        "<paths>' and prints the same document.\n\nWith --planes <k> and --out, only the k most " +
+        "<paths>' and prints the same document; the -- may be left out if the first path names no version.\n\nWith --planes <k> and --out, only the k most " +
         'significant bytes of each float are read, about half of the data for 2 of 4. The files ' +
         'are of the same format and can be used; each value is the middle of what it can be, at ' +
         'most 0.4 % off for 2 planes of fp32. They are marked as approximate, and dlv add refuses them.',

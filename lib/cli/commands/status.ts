@@ -11,7 +11,7 @@ interface Flags {
   short?: boolean;
   porcelain?: boolean;
   branch?: boolean;
-  untrackedFiles?: string;
+  untrackedFiles?: string | true;
   rehash?: boolean;
 }
 
@@ -62,7 +62,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--porcelain', 'the same as -s, for scripts; without the line that -b adds')
     .option('-b, --branch', 'with -s: print the model and its branch first')
     .option(
-      '-u, --untracked-files <mode>',
+      '-u, --untracked-files [mode]',
       'no: list only tracked files; all: list untracked ones too (the default)',
     )
     .option('--rehash', 'read every tracked file, even if its size and times are unchanged')
@@ -82,11 +82,13 @@ export function register(program: Command, cli: Cli): void {
     );
 }
 
-/** @throws {UsageError} unless the mode is one of git's. */
-function isNo(mode: string | undefined): boolean {
-  if (mode === undefined || mode === 'all' || mode === 'normal') return false;
+/** @throws {UsageError} unless the mode is one of git's; git takes -u alone for all. */
+function isNo(mode: string | true | undefined): boolean {
+  if (mode === undefined || mode === true || mode === 'all' || mode === 'normal') return false;
   if (mode === 'no') return true;
-  throw new UsageError(`--untracked-files is '${mode}'`, { hint: 'write no or all' });
+  throw new UsageError(`--untracked-files is '${mode}'`, {
+    hint: 'write no or all, and paths before the flag',
+  });
 }
 
 /** Files that were never written here are named up to so many. */

@@ -2,7 +2,12 @@
 import test from 'ava';
 import { COMMANDS } from '../../../lib/cli/commands/index.js';
 import { declaredCommands } from '../../../lib/cli/docs.js';
-import { FLAGS_ELSEWHERE, SHORT_NAMES, VERBS_ELSEWHERE } from '../../../lib/cli/elsewhere.js';
+import {
+  FLAGS_ELSEWHERE,
+  FLAGS_EVERYWHERE,
+  SHORT_NAMES,
+  VERBS_ELSEWHERE,
+} from '../../../lib/cli/elsewhere.js';
 import { TOPICS } from '../../../lib/cli/topics.js';
 import { folderFlagHint, usageHint } from '../../../lib/cli/usage-hints.js';
 
@@ -30,6 +35,7 @@ test('hints: what they tell to run is understood', async (t) => {
   const declared = await declaredCommands();
   const hints = [
     ...Object.values(VERBS_ELSEWHERE),
+    ...Object.values(FLAGS_EVERYWHERE),
     ...Object.values(FLAGS_ELSEWHERE).flatMap((table) => Object.values(table)),
   ];
   for (const hint of hints) {
@@ -46,6 +52,15 @@ test('hints: what they tell to run is understood', async (t) => {
       }
     }
   }
+});
+
+test('hints: flags that some commands lack are given by no other under that name alone', async (t) => {
+  const globals = (await declaredCommands())[0]?.command.parent?.options ?? [];
+  const own = globals.flatMap(({ short, long }) => [short, long]);
+  t.deepEqual(
+    Object.keys(FLAGS_EVERYWHERE).filter((flag) => own.includes(flag)),
+    [],
+  );
 });
 
 test('hints: commands', (t) => {
@@ -72,6 +87,12 @@ test('hints: flags', async (t) => {
   t.is(hint('log', '--onel'), 'did you mean --oneline?');
   t.is(hint('log', '--onel=x'), 'did you mean --oneline?');
   t.is(hint('log', '--zzz'), null);
+  t.regex(hint('log', '--no-pager') ?? '', /no pager/);
+  t.regex(hint('diff', '--color=always') ?? '', /FORCE_COLOR/);
+  // What a command says of its own comes first.
+  t.regex(hint('tag', '-v') ?? '', /signs nothing/);
+  t.regex(hint('list', '-v') ?? '', /dlv show/);
+  t.regex(hint('desc', '-v') ?? '', /--verbose/);
   t.regex(hint('branch', '-M') ?? '', /dlv branch -m/);
   t.regex(hint('branch', '--sort=-time') ?? '', /dlv branch --json/);
   t.regex(folderFlagHint('switch', ['switch', '-C', 'foo']) ?? '', /dlv switch -c/);
