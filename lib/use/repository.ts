@@ -40,7 +40,8 @@ import {
   requireReadFlag,
 } from '../storage/repo/format.js';
 import { initRepository } from '../storage/repo/init.js';
-import { Layout, newWorkName } from '../storage/repo/layout.js';
+import { Layout } from '../storage/repo/layout.js';
+import { newWorkName } from '../storage/repo/layout-names.js';
 import { finishMoves, hasMoves } from '../storage/repo/moves/carry-out.js';
 import { type LockOptions, type RepositoryLock, withLock } from '../storage/repo/processes/lock.js';
 import { forgetWholeSets, leavesOut } from '../storage/repo/promised.js';

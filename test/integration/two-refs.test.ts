@@ -2,8 +2,8 @@
 import fs from 'node:fs/promises';
 import test, { type ExecutionContext } from 'ava';
 import { io } from '../../lib/base/files/files.js';
-import { branchRefName } from '../../lib/storage/repo/layout.js';
 import { readHead } from '../../lib/storage/repo/refs/head.js';
+import { branchRefName } from '../../lib/storage/repo/refs/ref-name.js';
 import { listRefNames, readRef } from '../../lib/storage/repo/refs/refs.js';
 import { createBranch, renameBranch } from '../../lib/use/ops/branch.js';
 import { copy } from '../../lib/use/ops/copy.js';

@@ -21,7 +21,8 @@ import {
 } from '../../base/files/files.js';
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import { kernelBuild } from '../../pure/codec/planes.js';
-import { type Layout, newWorkName } from '../repo/layout.js';
+import type { Layout } from '../repo/layout.js';
+import { newWorkName } from '../repo/layout-names.js';
 import type { Backend } from '../store/backends/backend.js';
 import {
   type LinkKind,

@@ -11,7 +11,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, isDamage, LimitError, NotFoundError } from '../../base/errors.js';
 import { freeBytes, isMissing } from '../../base/files/files.js';
 import { TRANSFER_GAP_BYTES } from '../../base/limits.js';
-import { newWorkName } from '../repo/layout.js';
+import { newWorkName } from '../repo/layout-names.js';
 import type { RepositoryLock } from '../repo/processes/lock.js';
 import { leavesOut, type PartialFilter } from '../repo/promised.js';
 import { readNotes } from '../repo/refs/refs.js';

@@ -23,7 +23,8 @@ import {
 import { PatchFile } from '../../base/files/patch-file.js';
 import { parseOwnName } from '../../base/files/process.js';
 import { STATE_FILE_BYTES_MAX, TRANSFER_PIECE_BYTES } from '../../base/limits.js';
-import { incomingName, isIncomingName, type Layout } from '../repo/layout.js';
+import type { Layout } from '../repo/layout.js';
+import { incomingName, isIncomingName } from '../repo/layout-names.js';
 import { isAbandoned, ownerState } from '../repo/processes/process-identity.js';
 import { cutRanges, RangeSet, rangeBytes } from './ranges.js';
 import type { RemoteReader } from './remote.js';

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isDamage, RemoteError, UsageError } from '../../base/errors.js';
 import { leadsTo } from '../../base/files/files.js';
-import { holdsRepository } from '../repo/layout.js';
+import { holdsRepository } from '../repo/find-repository.js';
 import { isPlainUrl } from '../repo/remotes.js';
 import { Remote, type RemoteReader } from './remote.js';
 import type { RemoteCache } from './remote-cache.js';

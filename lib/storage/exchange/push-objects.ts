@@ -14,7 +14,7 @@ import { encodeSegment } from '../../pure/codec/segment.js';
 import type { ReadAccess } from '../objects/access.js';
 import { recodedRecord, storedSegment } from '../objects/recode.js';
 import { readRecord } from '../objects/records.js';
-import { newWorkName } from '../repo/layout.js';
+import { newWorkName } from '../repo/layout-names.js';
 import type { NumberMarks } from '../repo/numbers.js';
 import { packName } from '../store/names.js';
 import { RollingWriter, removeSealed } from '../store/packs/rolling-writer.js';

@@ -7,7 +7,7 @@ import { countNumbers } from '../objects/count-numbers.js';
 import { readBudgets } from '../repo/budgets.js';
 import { readFormat } from '../repo/format.js';
 import { dropKept } from '../repo/kept.js';
-import { branchRefName, type Layout } from '../repo/layout.js';
+import type { Layout } from '../repo/layout.js';
 import {
   formatNumbers,
   type NumberMarks,
@@ -17,6 +17,7 @@ import {
 } from '../repo/numbers.js';
 import type { RepositoryLock } from '../repo/processes/lock.js';
 import { readHead } from '../repo/refs/head.js';
+import { branchRefName } from '../repo/refs/ref-name.js';
 import { readRef } from '../repo/refs/refs.js';
 import { readLineStagings, readStaging, writeStaging } from '../repo/staging/staging-file.js';
 import { decodeManifest } from '../store/manifest.js';

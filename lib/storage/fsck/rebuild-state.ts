@@ -22,11 +22,11 @@ import { findLostNotes } from '../objects/tiers.js';
 import { REBUILT_FORMAT, readFormat, writeFormat } from '../repo/format.js';
 import { mendGitMarkers } from '../repo/git-markers.js';
 import { restoreKept } from '../repo/kept.js';
-import { type Layout, notesRefName, SELF_IGNORE } from '../repo/layout.js';
+import { type Layout, SELF_IGNORE } from '../repo/layout.js';
 import { finishMoves, hasMoves } from '../repo/moves/carry-out.js';
 import type { RepositoryLock } from '../repo/processes/lock.js';
 import { formatHead, type Head, parseHead, readHead } from '../repo/refs/head.js';
-import { parseRefName } from '../repo/refs/ref-name.js';
+import { notesRefName, parseRefName } from '../repo/refs/ref-name.js';
 import {
   appendReflog,
   isListLog,

@@ -7,8 +7,9 @@
  */
 import path from 'node:path';
 import { NoRepositoryError, UnsafeError } from '../../base/errors.js';
-import { ownerOf, statOrNull } from '../../base/files/files.js';
-import { findRepositoryOrNull, Layout } from './layout.js';
+import { listDirectory, ownerOf, statOrNull } from '../../base/files/files.js';
+import { PACKS_DIR } from '../store/names.js';
+import { Layout, REPOSITORY_DIR } from './layout.js';
 import { readConfigFile, userConfigFile } from './settings/config.js';
 import { addFolder, listsFolder } from './settings/safe.js';
 
@@ -92,4 +93,34 @@ async function whyUnsafe(layout: Layout, env: NodeJS.ProcessEnv): Promise<string
 function sudoUser(own: number, env: NodeJS.ProcessEnv): number | null {
   const uid = env.SUDO_UID ?? '';
   return own === 0 && /^\d{1,10}$/.test(uid) ? Number(uid) : null;
+}
+
+/** True if a folder is the work tree of a repository, perhaps of a damaged or dangerous one. */
+export async function holdsRepository(folder: string): Promise<boolean> {
+  const dir = path.join(folder, REPOSITORY_DIR);
+  if ((await statOrNull(dir))?.isFile !== false) return false;
+  // Any of them alone, whatever it is, means a repository, which its readers will judge.
+  for (const file of ['format', 'HEAD', 'manifest']) {
+    if ((await statOrNull(path.join(dir, file))) !== null) return true;
+  }
+  return holdsRemains(dir);
+}
+
+/** True if there are packs or kept state files in .dlv. Where 'git clean' was at work, all other files are gone. */
+export async function holdsRemains(dir: string): Promise<boolean> {
+  if ((await statOrNull(path.join(dir, 'kept', 'HEAD'))) !== null) return true;
+  const packs = path.join(dir, PACKS_DIR);
+  if ((await statOrNull(packs))?.isDirectory !== true) return false;
+  return (await listDirectory(packs)).some((name) => /^[0-9a-f]{32}\.blob$/.test(name));
+}
+
+/** Finds the repository whose work tree holds `startDir`, walking up. @returns null if there is none. */
+export async function findRepositoryOrNull(startDir: string): Promise<Layout | null> {
+  let dir = path.resolve(startDir);
+  for (;;) {
+    if (await holdsRepository(dir)) return new Layout(dir);
+    const parent = path.dirname(dir);
+    if (parent === dir) return null;
+    dir = parent;
+  }
 }

@@ -10,9 +10,10 @@ import {
   syncDirectory,
   writeFileAtomic,
 } from '../../base/files/files.js';
+import { holdsRemains } from './find-repository.js';
 import { writeFormat } from './format.js';
 import { markForGit } from './git-markers.js';
-import { holdsRemains, type Layout, SELF_IGNORE } from './layout.js';
+import { type Layout, SELF_IGNORE } from './layout.js';
 import { formatHead, parseHead } from './refs/head.js';
 import { checkBranchName, checkModelName } from './refs/ref-name.js';
 

@@ -1,17 +1,24 @@
 /**
  * Every path under .dlv is built here and nowhere else.
  *
- * Owns the names of files and folders, and how a repository is found from a folder inside its work
- * tree. Reads and writes no content. @see docs/format/layout.md
+ * Owns the places of files and folders; layout-names.ts says which names dlv makes in them. Reads and
+ * writes nothing. @see docs/format/layout.md
  */
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
-import { type Id, sha256Hex } from '../../base/bytes/hash.js';
-import { listDirectory, statOrNull } from '../../base/files/files.js';
+import { sha256Hex } from '../../base/bytes/hash.js';
 import { guardBelow } from '../../base/files/gate.js';
-import { newOwnName, parseOwnName } from '../../base/files/process.js';
+import { newOwnName } from '../../base/files/process.js';
 import { MANIFEST_NAME, PACKS_DIR, packName, TMP_DIR, TRASH_DIR } from '../store/names.js';
 import type { FileClass, SetId } from '../store/types.js';
+import {
+  INCOMING_DIR,
+  newWorkName,
+  ownFolderName,
+  ownTmpName,
+  type RunFile,
+  type WorkKind,
+} from './layout-names.js';
 
 /** Name of the folder that makes a folder a work tree. */
 export const REPOSITORY_DIR = '.dlv';
@@ -20,93 +27,6 @@ export const SELF_IGNORE = '*\n';
 
 /** Name of the folder that makes the folder that it is in a repository to git. */
 export const GIT_MARKER = '.git';
-
-/** What works under tmp/: the kinds of its folders (calibration: of a file). */
-const WORK_KINDS = [
-  'add',
-  'files',
-  'archive',
-  'gc',
-  'rebuild',
-  'calibration',
-  'tier',
-  'fetch',
-  'push',
-  'merge',
-  'import',
-  'construct',
-  'marker',
-  'loaded',
-] as const;
-export type WorkKind = (typeof WORK_KINDS)[number];
-
-/** Folder of this process under tmp/, in this and all other repositories. */
-let ownFolder: string | null = null;
-let workNumber = 0;
-
-function ownTmpName(): string {
-  ownFolder ??= newOwnName();
-  return `${TMP_DIR}/${ownFolder}`;
-}
-
-/** A name under tmp/ that nothing else has, relative to .dlv, for unfinished work of this process. */
-export function newWorkName(kind: WorkKind): string {
-  return `${ownTmpName()}/${kind}-${workNumber++}`;
-}
-
-/** Folder of files that are arriving from a remote, below it one for each process that fetches. */
-const INCOMING_DIR = 'incoming';
-
-/** A name for a file that is arriving for this process, relative to .dlv. @param file  of the file alone. */
-export function incomingName(file: string): string {
-  ownFolder ??= newOwnName();
-  return `${INCOMING_DIR}/${ownFolder}/${file}`;
-}
-
-/** True if dlv makes such a name in a folder of incoming/. */
-export function isIncomingName(name: string): boolean {
-  return /^[0-9a-f]{32}\.(blob|hi|mid|low|idx)(\.have)?$/.test(name);
-}
-
-/** Names below a folder of a process under tmp/, those of earlier versions among them. */
-const WORK_NAME = new RegExp(
-  `^(\\d+|(${[...WORK_KINDS, 'salvage', 'front'].join('|')})(-[0-9a-f]+)+)$`,
-);
-const WORK_FILE = /^(\d+|set\.(blob|hi|mid|low|idx)|HEAD|objects|refs)$/;
-
-/** True if dlv makes such a name under tmp/<process>/: at depth 1 work, at depth 2 its files. */
-export function isWorkName(name: string, depth: number): boolean {
-  return depth === 1 ? WORK_NAME.test(name) : depth === 2 && WORK_FILE.test(name);
-}
-
-/** Files of a run. */
-export type RunFile =
-  | 'run.json'
-  | 'metrics.jsonl'
-  | 'output.log'
-  | 'changes.diff'
-  | 'packages.txt'
-  | 'held';
-
-/** True for the id of a run, which is the name of its folder. */
-export function isRunId(text: string): boolean {
-  return /^[0-9a-f]{10}$/.test(text);
-}
-
-/** True if dlv makes such a name in trash/: a file of a pack set, or a copy kept aside. */
-export function isTrashName(name: string): boolean {
-  return /^[0-9a-f]{32}\.(blob|hi|mid|low|idx)$|^\d{13}-(\d+-\d+|[0-9a-f]{16})-.+$/s.test(name);
-}
-
-/** True if dlv makes such a name in readers/. */
-export function isReaderName(name: string): boolean {
-  return parseOwnName(name) !== null || /^\d+-\d+$/.test(name);
-}
-
-/** True if a name beside `lock` is that of a lock which a taker of a dead one holds. */
-export function isBreakLockName(name: string): boolean {
-  return /^lock(\.[0-9a-f]{16})+$/.test(name);
-}
 
 /** The paths of one repository. All are absolute if `workTree` is. */
 export class Layout {
@@ -258,8 +178,7 @@ export class Layout {
   }
   /** The same of this process. */
   get ownIncoming(): string {
-    ownFolder ??= newOwnName();
-    return this.incomingOf(ownFolder);
+    return this.incomingOf(ownFolderName());
   }
   /** A file that is arriving for this process. @param name  of the file alone. */
   ownIncomingFile(name: string): string {
@@ -401,62 +320,7 @@ export class Layout {
   }
 }
 
-/** Name of the ref that holds the notes of a version. */
-export function notesRefName(version: Id): string {
-  return `refs/notes/${version.slice(0, 2)}/${version}`;
-}
-
-/** Name of the ref of a branch. */
-export function branchRefName(model: string, branch: string): string {
-  return `refs/heads/${model}/${branch}`;
-}
-
-/** Name of the ref of stashed work. @param number  from 1, in the order of stashing. */
-export function stashRefName(model: string, number: number): string {
-  return `refs/stash/${model}/${number}`;
-}
-
-/** Name of the ref that says where a branch of a remote was seen. */
-export function remoteRefName(remote: string, model: string, branch: string): string {
-  return `refs/remotes/${remote}/${model}/${branch}`;
-}
-
-/** Name of the ref of a tag. */
-export function tagRefName(tag: string): string {
-  return `refs/tags/${tag}`;
-}
-
 /** True if a path, without links, is or lies in the data of a repository: of this one or any other. */
 export function isRepositoryData(place: string): boolean {
   return place.split(path.sep).includes(REPOSITORY_DIR);
-}
-
-/** True if a folder is the work tree of a repository, perhaps of a damaged or dangerous one. */
-export async function holdsRepository(folder: string): Promise<boolean> {
-  const dir = path.join(folder, REPOSITORY_DIR);
-  if ((await statOrNull(dir))?.isFile !== false) return false;
-  // Any of them alone, whatever it is, means a repository, which its readers will judge.
-  for (const file of ['format', 'HEAD', 'manifest']) {
-    if ((await statOrNull(path.join(dir, file))) !== null) return true;
-  }
-  return holdsRemains(dir);
-}
-
-/** True if there are packs or kept state files in .dlv. Where 'git clean' was at work, all other files are gone. */
-export async function holdsRemains(dir: string): Promise<boolean> {
-  if ((await statOrNull(path.join(dir, 'kept', 'HEAD'))) !== null) return true;
-  const packs = path.join(dir, PACKS_DIR);
-  if ((await statOrNull(packs))?.isDirectory !== true) return false;
-  return (await listDirectory(packs)).some((name) => /^[0-9a-f]{32}\.blob$/.test(name));
-}
-
-/** Finds the repository whose work tree holds `startDir`, walking up. @returns null if there is none. */
-export async function findRepositoryOrNull(startDir: string): Promise<Layout | null> {
-  let dir = path.resolve(startDir);
-  for (;;) {
-    if (await holdsRepository(dir)) return new Layout(dir);
-    const parent = path.dirname(dir);
-    if (parent === dir) return null;
-    dir = parent;
-  }
 }

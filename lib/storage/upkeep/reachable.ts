@@ -16,7 +16,7 @@ import { statOrNull } from '../../base/files/files.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { namedObjects, openStoredFile, type StoredFile } from '../objects/stored/stored-file.js';
 import { type NoteReader, readTier, type VersionTier } from '../objects/tiers.js';
-import { notesRefName } from '../repo/layout.js';
+import { notesRefName } from '../repo/refs/ref-name.js';
 import { notesReader } from '../repo/refs/refs.js';
 import type { FileEntry } from '../repo/version/file-page.js';
 import { type FileTree, readPages } from '../repo/version/file-tree.js';

@@ -6,8 +6,9 @@ import { isMissing, statOrNull } from '../../base/files/files.js';
 import { forEachInTurns } from '../../base/files/small-files.js';
 import type { ObjectAccess } from '../objects/access.js';
 import type { NoteReader } from '../objects/tiers.js';
-import { branchRefName, type Layout } from '../repo/layout.js';
+import type { Layout } from '../repo/layout.js';
 import { readHead } from '../repo/refs/head.js';
+import { branchRefName } from '../repo/refs/ref-name.js';
 import {
   DELETED_LOG,
   isListLog,

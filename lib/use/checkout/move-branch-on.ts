@@ -1,7 +1,7 @@
 /** Moves the current branch on to a version that derives from its own, and the files with it. */
 import type { Id } from '../../base/bytes/hash.js';
-import { branchRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
+import { branchRefName } from '../../storage/repo/refs/ref-name.js';
 import { appendReflog } from '../../storage/repo/refs/reflog.js';
 import { updateRef } from '../../storage/repo/refs/refs.js';
 import type { OpContext } from '../context.js';

@@ -1,8 +1,11 @@
 /** Branches and tags of a history that is taken, as those of a model. */
 import type { Id } from '../../base/bytes/hash.js';
-import { branchRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
-import { refNameProblem, takenByRevision } from '../../storage/repo/refs/ref-name.js';
+import {
+  branchRefName,
+  refNameProblem,
+  takenByRevision,
+} from '../../storage/repo/refs/ref-name.js';
 import { listRefs, updateRef } from '../../storage/repo/refs/refs.js';
 import type { StoreAccess } from '../history/access.js';
 import { moveReason } from '../history/lines/moves.js';

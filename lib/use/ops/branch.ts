@@ -2,9 +2,8 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, ExistsError, NotFoundError } from '../../base/errors.js';
-import { branchRefName, remoteRefName } from '../../storage/repo/layout.js';
 import { readHead } from '../../storage/repo/refs/head.js';
-import { parseRefName } from '../../storage/repo/refs/ref-name.js';
+import { branchRefName, parseRefName, remoteRefName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs, type Ref, readRef, updateRef } from '../../storage/repo/refs/refs.js';
 import {
   changeRemotes,

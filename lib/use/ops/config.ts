@@ -1,8 +1,12 @@
 /** `dlv config`: reads and changes settings of the repository or of the user. */
 import { NotFoundError, UnsafeError } from '../../base/errors.js';
-import { checkTrusted, findRepository } from '../../storage/repo/find-repository.js';
+import {
+  checkTrusted,
+  findRepository,
+  findRepositoryOrNull,
+} from '../../storage/repo/find-repository.js';
 import { keepStateFiles } from '../../storage/repo/kept.js';
-import { findRepositoryOrNull, type Layout } from '../../storage/repo/layout.js';
+import type { Layout } from '../../storage/repo/layout.js';
 import {
   changeConfigFile,
   checkRepositoryKey,

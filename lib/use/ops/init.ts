@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { UsageError } from '../../base/errors.js';
 import { makeDirectory, statOrNull } from '../../base/files/files.js';
-import { findRepositoryOrNull } from '../../storage/repo/layout.js';
+import { findRepositoryOrNull } from '../../storage/repo/find-repository.js';
 import { writeHead } from '../../storage/repo/refs/head.js';
 import { checkNewBranchName, checkNewModelName } from '../../storage/repo/refs/ref-name.js';
 import { readConfig } from '../../storage/repo/settings/config.js';

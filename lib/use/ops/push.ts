@@ -6,11 +6,15 @@ import { type Pushed, pushVersions } from '../../storage/exchange/push-objects.j
 import type { Remote } from '../../storage/exchange/remote.js';
 import { RemoteCache } from '../../storage/exchange/remote-cache.js';
 import type { RemoteState } from '../../storage/exchange/remote-file.js';
-import { branchRefName, remoteRefName, tagRefName } from '../../storage/repo/layout.js';
 import { makeMoves } from '../../storage/repo/moves/carry-out.js';
 import { type NumberMarks, readNumbers } from '../../storage/repo/numbers.js';
 import { readHead } from '../../storage/repo/refs/head.js';
-import { parseRefName } from '../../storage/repo/refs/ref-name.js';
+import {
+  branchRefName,
+  parseRefName,
+  remoteRefName,
+  tagRefName,
+} from '../../storage/repo/refs/ref-name.js';
 import { listRefs, readRef } from '../../storage/repo/refs/refs.js';
 import { changeRemotes, parseBranchTitle } from '../../storage/repo/remotes.js';
 import type { OpContext } from '../context.js';

@@ -2,10 +2,10 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
-import { branchRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import type { Head } from '../../storage/repo/refs/head.js';
 import { writeHead } from '../../storage/repo/refs/head.js';
+import { branchRefName } from '../../storage/repo/refs/ref-name.js';
 import { appendReflog, type MoveReason } from '../../storage/repo/refs/reflog.js';
 import { listModels, updateRef } from '../../storage/repo/refs/refs.js';
 import type { StagedEntry } from '../../storage/repo/staging/staging.js';

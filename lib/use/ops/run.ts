@@ -7,8 +7,8 @@ import { ownIdentity } from '../../base/files/process.js';
 import { removeFolder } from '../../base/files/temporary.js';
 import { MASK, maskWords, paramsOfWords, placeCheckpoint } from '../../pure/logs/command-words.js';
 import { formatParam } from '../../pure/logs/param-value.js';
-import { branchRefName, type Layout } from '../../storage/repo/layout.js';
-import { checkModelName } from '../../storage/repo/refs/ref-name.js';
+import type { Layout } from '../../storage/repo/layout.js';
+import { branchRefName, checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { readRef } from '../../storage/repo/refs/refs.js';
 import {
   listRuns,

@@ -2,9 +2,9 @@
 
 import { type Id, isId } from '../../base/bytes/hash.js';
 import { AmbiguousError, ExistsError, NotFoundError, UsageError } from '../../base/errors.js';
-import { branchRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { type Head, readHead } from '../../storage/repo/refs/head.js';
+import { branchRefName } from '../../storage/repo/refs/ref-name.js';
 import { NOT_A_VERSION, readReflog } from '../../storage/repo/refs/reflog.js';
 import { currentBranch, resolveHead } from '../../storage/repo/refs/revision.js';
 import { changeRemotes } from '../../storage/repo/remotes.js';

@@ -11,9 +11,8 @@ import {
 } from '../../base/errors.js';
 import { tagNotes } from '../../storage/objects/tag-notes.js';
 import { exactTags } from '../../storage/objects/tiers.js';
-import { tagRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
-import { checkNewTagName, checkTagName } from '../../storage/repo/refs/ref-name.js';
+import { checkNewTagName, checkTagName, tagRefName } from '../../storage/repo/refs/ref-name.js';
 import { addNotes, listRefs, readRef, updateRef } from '../../storage/repo/refs/refs.js';
 import { currentAuthor, currentMoment, formatAuthor } from '../../storage/repo/settings/author.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';

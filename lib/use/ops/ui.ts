@@ -4,7 +4,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMissing, listEntries, readSmallFile, statOrNull } from '../../base/files/files.js';
 import { findRepository } from '../../storage/repo/find-repository.js';
-import { isRunId, type Layout } from '../../storage/repo/layout.js';
+import type { Layout } from '../../storage/repo/layout.js';
+import { isRunId } from '../../storage/repo/layout-names.js';
 import type { OpContext } from '../context.js';
 
 /** Folders of refs that are looked at; a change in those beyond shows when something else changes. */

@@ -14,7 +14,7 @@ import { commonName } from '../../pure/paths/checkpoint-names.js';
 import { comparePaths, pathProblem } from '../../pure/paths/version-path.js';
 import { fileOf, ingestBatch, ingestSettings } from '../../storage/ingest/batch.js';
 import { withSession } from '../../storage/objects/access.js';
-import { branchRefName } from '../../storage/repo/layout.js';
+import { branchRefName } from '../../storage/repo/refs/ref-name.js';
 import { readRef } from '../../storage/repo/refs/refs.js';
 import { readRunMetrics } from '../../storage/repo/runs/run-metrics.js';
 import {

@@ -12,7 +12,7 @@ import {
 } from '../../base/files/files.js';
 import { streamFile } from '../../storage/objects/stored/rebuild.js';
 import { openStoredFile } from '../../storage/objects/stored/stored-file.js';
-import { branchRefName } from '../../storage/repo/layout.js';
+import { branchRefName } from '../../storage/repo/refs/ref-name.js';
 import { readRef } from '../../storage/repo/refs/refs.js';
 import { placeOf, type RunRecord, recordPlace } from '../../storage/repo/runs/run-record.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';

@@ -14,7 +14,8 @@ import { listDirectory, makeDirectory, writeFileAtomic } from '../../base/files/
 import { identityOf } from '../../base/files/process.js';
 import { LOG_NAMES_MAX } from '../../base/limits.js';
 import { maskWords } from '../../pure/logs/command-words.js';
-import { branchRefName, type Layout } from '../../storage/repo/layout.js';
+import type { Layout } from '../../storage/repo/layout.js';
+import { branchRefName } from '../../storage/repo/refs/ref-name.js';
 import { readRef } from '../../storage/repo/refs/refs.js';
 import { appendRows, type MetricRow } from '../../storage/repo/runs/run-metrics.js';
 import {

@@ -1,7 +1,7 @@
 /** How far a branch is from the one that it follows. */
 import type { Id } from '../../base/bytes/hash.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
-import { remoteRefName } from '../../storage/repo/layout.js';
+import { remoteRefName } from '../../storage/repo/refs/ref-name.js';
 import { readRef } from '../../storage/repo/refs/refs.js';
 import type { Upstream } from '../../storage/repo/remotes.js';
 import { collectVersions } from '../history/lines/ancestry.js';

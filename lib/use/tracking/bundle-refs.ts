@@ -2,9 +2,8 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
-import { branchRefName, tagRefName } from '../../storage/repo/layout.js';
 import { readHead } from '../../storage/repo/refs/head.js';
-import { parseRefName } from '../../storage/repo/refs/ref-name.js';
+import { branchRefName, parseRefName, tagRefName } from '../../storage/repo/refs/ref-name.js';
 import { listModels, listRefs, readRef } from '../../storage/repo/refs/refs.js';
 import { collectVersions } from '../history/lines/ancestry.js';
 import { type BranchName, findBranch, listBranchTips } from '../history/lines/branches.js';

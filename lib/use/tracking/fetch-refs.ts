@@ -14,13 +14,12 @@ import {
 import type { FetchingRepository } from '../../storage/exchange/fetch-plan.js';
 import type { RemoteReader } from '../../storage/exchange/remote.js';
 import type { SettingAccess } from '../../storage/objects/access.js';
-import { remoteRefName } from '../../storage/repo/layout.js';
 import { makeMoves } from '../../storage/repo/moves/carry-out.js';
 import type { Moves, RefMove } from '../../storage/repo/moves/journal.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import type { PartialFilter } from '../../storage/repo/promised.js';
 import { readGone } from '../../storage/repo/refs/gone.js';
-import { parseRefName } from '../../storage/repo/refs/ref-name.js';
+import { parseRefName, remoteRefName } from '../../storage/repo/refs/ref-name.js';
 import type { MoveReason } from '../../storage/repo/refs/reflog.js';
 import { listRefs, readRef } from '../../storage/repo/refs/refs.js';
 import type { OpContext } from '../context.js';

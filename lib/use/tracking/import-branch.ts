@@ -1,8 +1,8 @@
 /** What becomes of a branch here when one of its name is imported. */
 import type { Id } from '../../base/bytes/hash.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
-import { tagRefName } from '../../storage/repo/layout.js';
 import { readHead } from '../../storage/repo/refs/head.js';
+import { tagRefName } from '../../storage/repo/refs/ref-name.js';
 import { listRefNames, readRef } from '../../storage/repo/refs/refs.js';
 import { parseBranchTitle } from '../../storage/repo/remotes.js';
 import { derivesFrom } from './ahead-behind.js';

@@ -3,8 +3,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError } from '../../base/errors.js';
 import type { RemoteState } from '../../storage/exchange/remote-file.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
-import { remoteRefName } from '../../storage/repo/layout.js';
-import { parseRefName } from '../../storage/repo/refs/ref-name.js';
+import { parseRefName, remoteRefName } from '../../storage/repo/refs/ref-name.js';
 import { readRef } from '../../storage/repo/refs/refs.js';
 import { derivesFrom } from './ahead-behind.js';
 

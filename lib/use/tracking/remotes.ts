@@ -3,8 +3,7 @@
 import { closestNames } from '../../base/bytes/closest.js';
 import { AmbiguousError, NotFoundError, UsageError } from '../../base/errors.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
-import { remoteRefName } from '../../storage/repo/layout.js';
-import { modelNameProblem } from '../../storage/repo/refs/ref-name.js';
+import { modelNameProblem, remoteRefName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs, readRef } from '../../storage/repo/refs/refs.js';
 import {
   parseBranchTitle,

@@ -11,7 +11,8 @@ import {
   type Packed,
 } from '../../../lib/base/bytes/msgpack/msgpack.js';
 import { seal, unseal } from '../../../lib/base/bytes/sealed.js';
-import { branchRefName, Layout } from '../../../lib/storage/repo/layout.js';
+import { Layout } from '../../../lib/storage/repo/layout.js';
+import { branchRefName } from '../../../lib/storage/repo/refs/ref-name.js';
 import { formatRef, readRef } from '../../../lib/storage/repo/refs/refs.js';
 import { Repository } from '../../../lib/use/repository.js';
 

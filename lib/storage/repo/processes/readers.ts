@@ -19,7 +19,8 @@ import {
   WriteFile,
 } from '../../../base/files/files.js';
 import { STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
-import { isReaderName, type Layout } from '../layout.js';
+import type { Layout } from '../layout.js';
+import { isReaderName } from '../layout-names.js';
 import {
   formatIdentity,
   isAbandoned,

@@ -7,9 +7,15 @@ import { sealReadable, unseal } from '../../../base/bytes/sealed.js';
 import { CorruptError } from '../../../base/errors.js';
 import { isMissing, readSmallFile, writeFileAtomic } from '../../../base/files/files.js';
 import { STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
-import { branchRefName, type Layout } from '../layout.js';
+import type { Layout } from '../layout.js';
 import type { RepositoryLock } from '../processes/lock.js';
-import { checkBranchName, checkModelName, modelNameProblem, parseRefName } from './ref-name.js';
+import {
+  branchRefName,
+  checkBranchName,
+  checkModelName,
+  modelNameProblem,
+  parseRefName,
+} from './ref-name.js';
 
 /** What HEAD names: a branch (that may have no version yet), or one version of a model. */
 export type Head =

@@ -2,6 +2,7 @@
  * Names of models, branches, tags and refs: git's rules (git check-ref-format), and a model is one
  * part without '@', so that `model/branch` and `model@n` have one reading.
  */
+import type { Id } from '../../../base/bytes/hash.js';
 import { UsageError } from '../../../base/errors.js';
 import { REF_NAME_BYTES_MAX, REF_PART_BYTES_MAX } from '../../../base/limits.js';
 
@@ -135,4 +136,29 @@ export function shownRef(name: string): string {
 export function checkRefName(name: string): string {
   const problem = refNameProblem(name) ?? (parseRefName(name) ? null : 'is not a name of a ref');
   return check('ref', name, problem);
+}
+
+/** Name of the ref that holds the notes of a version. */
+export function notesRefName(version: Id): string {
+  return `refs/notes/${version.slice(0, 2)}/${version}`;
+}
+
+/** Name of the ref of a branch. */
+export function branchRefName(model: string, branch: string): string {
+  return `refs/heads/${model}/${branch}`;
+}
+
+/** Name of the ref of stashed work. @param number  from 1, in the order of stashing. */
+export function stashRefName(model: string, number: number): string {
+  return `refs/stash/${model}/${number}`;
+}
+
+/** Name of the ref that says where a branch of a remote was seen. */
+export function remoteRefName(remote: string, model: string, branch: string): string {
+  return `refs/remotes/${remote}/${model}/${branch}`;
+}
+
+/** Name of the ref of a tag. */
+export function tagRefName(tag: string): string {
+  return `refs/tags/${tag}`;
 }

@@ -23,9 +23,9 @@ import {
 import { listTree, readFiles } from '../../../base/files/small-files.js';
 import { TEMPORARY_PREFIX } from '../../../base/files/temporary-name.js';
 import { NOTES_BYTES_MAX, STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
-import { GIT_MARKER, type Layout, notesRefName } from '../layout.js';
+import { GIT_MARKER, type Layout } from '../layout.js';
 import type { RepositoryLock } from '../processes/lock.js';
-import { checkRefName, parseRefName, shownRef } from './ref-name.js';
+import { checkRefName, notesRefName, parseRefName, shownRef } from './ref-name.js';
 import { appendReflog, keepReflog, type MoveReason } from './reflog.js';
 
 /** A ref and the version that it names. */

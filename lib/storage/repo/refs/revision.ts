@@ -14,10 +14,11 @@
 import { suggestNames } from '../../../base/bytes/closest.js';
 import { type Id, isId } from '../../../base/bytes/hash.js';
 import { AmbiguousError, isDamage, NotFoundError, UsageError } from '../../../base/errors.js';
-import { branchRefName, type Layout } from '../layout.js';
+import type { Layout } from '../layout.js';
 import { shortId } from '../version/version.js';
 import { readHead } from './head.js';
 import {
+  branchRefName,
   mayBeRevision,
   modelNameProblem,
   parseRefName,

@@ -8,10 +8,10 @@
 import type { Id } from '../../../base/bytes/hash.js';
 import { type DlvError, isDamage, isUnreadable } from '../../../base/errors.js';
 import { isMissing } from '../../../base/files/files.js';
-import { branchRefName, type Layout } from '../layout.js';
+import type { Layout } from '../layout.js';
 import type { Version } from '../version/version.js';
 import { readHead } from './head.js';
-import { parseRefName, shownRef } from './ref-name.js';
+import { branchRefName, parseRefName, shownRef } from './ref-name.js';
 import {
   DELETED_LOG,
   isListLog,

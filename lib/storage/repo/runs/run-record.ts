@@ -20,7 +20,8 @@ import {
   writeFileAtomic,
 } from '../../../base/files/files.js';
 import { RUN_RECORD_BYTES_MAX } from '../../../base/limits.js';
-import { isRunId, type Layout } from '../layout.js';
+import type { Layout } from '../layout.js';
+import { isRunId } from '../layout-names.js';
 import { type ProcessIdentity, processState } from '../processes/process-identity.js';
 
 const FORM = 1;

@@ -7,9 +7,9 @@ import {
   type PublishedBytes,
   publishedSets,
 } from '../../../storage/objects/stored-bytes.js';
-import { branchRefName } from '../../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../../storage/repo/processes/lock.js';
 import { readHead } from '../../../storage/repo/refs/head.js';
+import { branchRefName } from '../../../storage/repo/refs/ref-name.js';
 import { appendReflog } from '../../../storage/repo/refs/reflog.js';
 import { updateRef } from '../../../storage/repo/refs/refs.js';
 import { formatAuthor } from '../../../storage/repo/settings/author.js';

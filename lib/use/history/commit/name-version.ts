@@ -1,8 +1,8 @@
 /** Moves a branch to a version that was not made of the work tree; staging goes along where that changes nothing else. */
 import type { Id } from '../../../base/bytes/hash.js';
-import { branchRefName } from '../../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../../storage/repo/processes/lock.js';
 import { readHead } from '../../../storage/repo/refs/head.js';
+import { branchRefName } from '../../../storage/repo/refs/ref-name.js';
 import { appendReflog, type MoveReason } from '../../../storage/repo/refs/reflog.js';
 import { updateRef } from '../../../storage/repo/refs/refs.js';
 import { readStaging, writeStaging } from '../../../storage/repo/staging/staging-file.js';

@@ -4,15 +4,16 @@ import { suggestNames } from '../../../base/bytes/closest.js';
 import type { Id } from '../../../base/bytes/hash.js';
 import { AmbiguousError, ExistsError, NotFoundError, UsageError } from '../../../base/errors.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
-import { branchRefName, tagRefName } from '../../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../../storage/repo/processes/lock.js';
 import { readHead } from '../../../storage/repo/refs/head.js';
 import {
+  branchRefName,
   checkModelName,
   checkNewBranchName,
   checkNewModelName,
   parseRefName,
   refNameProblem,
+  tagRefName,
 } from '../../../storage/repo/refs/ref-name.js';
 import {
   appendReflog,

@@ -4,9 +4,8 @@
 
 import type { Id } from '../../../base/bytes/hash.js';
 import { ConflictError, NotFoundError } from '../../../base/errors.js';
-import { branchRefName } from '../../../storage/repo/layout.js';
 import { readHead } from '../../../storage/repo/refs/head.js';
-import { checkModelName } from '../../../storage/repo/refs/ref-name.js';
+import { branchRefName, checkModelName } from '../../../storage/repo/refs/ref-name.js';
 import { listRefs, readRef } from '../../../storage/repo/refs/refs.js';
 import type { Staging } from '../../../storage/repo/staging/staging.js';
 import type { FileEntry, Snapshot } from '../../../storage/repo/version/file-page.js';

@@ -5,9 +5,9 @@
  */
 import type { Id } from '../../../base/bytes/hash.js';
 import { ConflictError, isUnreadable, UsageError } from '../../../base/errors.js';
-import { branchRefName } from '../../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../../storage/repo/processes/lock.js';
 import { readHead } from '../../../storage/repo/refs/head.js';
+import { branchRefName } from '../../../storage/repo/refs/ref-name.js';
 import { DELETED_LOG, readListLog, readReflog } from '../../../storage/repo/refs/reflog.js';
 import { listRefs, readRef } from '../../../storage/repo/refs/refs.js';
 import { type StagedBranch, Staging } from '../../../storage/repo/staging/staging.js';

@@ -5,7 +5,8 @@
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { isMissing, listEntries, statOrNull } from '../../../base/files/files.js';
 import { pathProblem } from '../../../pure/paths/version-path.js';
-import { holdsRepository, type Layout } from '../../../storage/repo/layout.js';
+import { holdsRepository } from '../../../storage/repo/find-repository.js';
+import type { Layout } from '../../../storage/repo/layout.js';
 import { isUnfinishedName } from '../../../storage/repo/processes/abandoned.js';
 import { IgnoreRules } from '../../../storage/repo/settings/ignore.js';
 import { GIT_IGNORE_FILE } from '../../../storage/repo/settings/pattern-file.js';

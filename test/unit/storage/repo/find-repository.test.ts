@@ -6,10 +6,11 @@ import type { UnsafeError } from '../../../../lib/base/errors.js';
 import {
   checkTrusted,
   findRepository,
+  findRepositoryOrNull,
   SAFE_DIRECTORY_VARIABLE,
 } from '../../../../lib/storage/repo/find-repository.js';
 import { initRepository } from '../../../../lib/storage/repo/init.js';
-import { findRepositoryOrNull, Layout } from '../../../../lib/storage/repo/layout.js';
+import { Layout } from '../../../../lib/storage/repo/layout.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
 import { tempRepo } from './temp-repo.js';
 

@@ -4,6 +4,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { seal, sealReadable } from '../../../../lib/base/bytes/sealed.js';
 import { isDamage } from '../../../../lib/base/errors.js';
+import { findRepositoryOrNull } from '../../../../lib/storage/repo/find-repository.js';
 import {
   checkWritable,
   isWritable,
@@ -11,8 +12,9 @@ import {
   writeFormat,
 } from '../../../../lib/storage/repo/format.js';
 import { initRepository } from '../../../../lib/storage/repo/init.js';
-import { findRepositoryOrNull, Layout, notesRefName } from '../../../../lib/storage/repo/layout.js';
+import { Layout } from '../../../../lib/storage/repo/layout.js';
 import { readHead, writeHead } from '../../../../lib/storage/repo/refs/head.js';
+import { notesRefName } from '../../../../lib/storage/repo/refs/ref-name.js';
 import {
   appendReflog,
   formatReflogLine,
