@@ -1,43 +1,28 @@
 /** `dlv merge`: joins other versions into the current branch, by files and tensors or by arithmetic on weights. */
 import type { Id } from '../../base/bytes/hash.js';
-import { ConflictError, UsageError } from '../../base/errors.js';
-import { NAME_BYTES_MAX } from '../../base/limits.js';
+import { ConflictError } from '../../base/errors.js';
 import { withSession } from '../../storage/objects/access.js';
-import type { PackSession } from '../../storage/objects/session.js';
 import { encodeStaging } from '../../storage/repo/staging/staging-bytes.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
-import {
-  checkNoneInTheWay,
-  checkNothingStaged,
-  type FileChanges,
-  isStaged,
-} from '../checkout/change-files.js';
+import { checkNothingStaged, isStaged } from '../checkout/change-files.js';
 import { commitChanges } from '../checkout/commit-changes.js';
 import { moveBranchOn } from '../checkout/move-branch-on.js';
 import type { OpContext } from '../context.js';
 import { branchLine } from '../history/commit/draft-version.js';
 import type { PathChange } from '../history/commit/staged-changes.js';
-import { commonAncestor } from '../history/lines/ancestry.js';
-import { type Line, needTip } from '../history/lines/lines.js';
-import { resolveId } from '../history/lines/resolve.js';
+import type { Line } from '../history/lines/lines.js';
 import { checkTiers } from '../history/tier-gate.js';
 import { type CalledVersion, Describer } from '../history/versions.js';
-import { type Choice, Choices } from '../merging/choices.js';
-import { combineFiles } from '../merging/combine-files.js';
-import { foldAdapter } from '../merging/fold-adapter.js';
-import { type Conflict, type MergedTensors, mergeFiles } from '../merging/merge-files.js';
-import { combinationOf, describeMethod, type MethodOptions, needsBase } from '../merging/method.js';
+import type { MergedTensors } from '../merging/merge-files.js';
+import {
+  type MergedVersion,
+  type MergePlan,
+  planMerge,
+  type WantedMerge,
+} from '../merging/plan-merge.js';
 import type { Repository } from '../repository.js';
 
-export interface MergeOptions {
-  /** Versions that are merged into the current one; several only with a method. */
-  revisions?: readonly string[];
-  /** Arithmetic on weights instead of a merge by files and tensors. */
-  combine?: MethodOptions;
-  /** A LoRA adapter that is folded into the weights: a revision, and a path in it where it has several. */
-  adapter?: { revision: string; path?: string };
-  /** Which side conflicts are taken from; the last choice that matches holds. */
-  choices?: readonly Choice[];
+export interface MergeOptions extends WantedMerge {
   /** What is done where nothing has to be joined: move the branch on (default), only that, or a version anyway. */
   fastForward?: 'if possible' | 'only' | 'never';
   message?: string;
@@ -70,24 +55,6 @@ export interface MergeResult {
   left: string[];
   written: string[];
   removed: string[];
-}
-
-/** What a merge does to the files of the branch, and how that came about. */
-interface Merge {
-  changes: FileChanges;
-  tensors: MergedTensors[];
-  combined: number;
-  left: string[];
-}
-
-interface Plan {
-  tip: Id;
-  others: Id[];
-  base: Id | null;
-  operation: string | null;
-  title: string;
-  /** @param session  null to say only what would be done. */
-  run(session: PackSession | null): Promise<Merge>;
 }
 
 /**
@@ -159,7 +126,7 @@ async function fill(
   repo: Repository,
   tip: Id,
   result: MergeResult,
-  { changes, tensors, combined, left }: Merge,
+  { changes, tensors, combined, left }: MergedVersion,
 ): Promise<MergeResult> {
   const { target, removes } = changes;
   const known = new Set((await repo.tree(tip)).files.map(({ path }) => path));
@@ -174,7 +141,7 @@ async function fill(
 /** Does what needs no joining, or says that there is nothing to do; null if the sides have to be joined. */
 async function moveOnly(
   repo: Repository,
-  { line, plan, result }: { line: Line & { branch: string }; plan: Plan; result: MergeResult },
+  { line, plan, result }: { line: Line & { branch: string }; plan: MergePlan; result: MergeResult },
   { fastForward = 'if possible', noCommit, dryRun }: MergeOptions,
   context: OpContext,
 ): Promise<MergeResult | null> {
@@ -211,183 +178,4 @@ async function moveOnly(
   const move = { line, before: tip, after: other, reason: `merge ${name}: fast-forward` };
   const { written, removed } = await moveBranchOn(repo, move, context);
   return Object.assign(result, { written, removed });
-}
-
-async function planMerge(
-  repo: Repository,
-  line: Line & { branch: string },
-  options: MergeOptions,
-  context: OpContext,
-): Promise<Plan> {
-  const tip = needTip(line);
-  const { revisions = [], combine, adapter } = options;
-  const others: Id[] = [];
-  for (const revision of revisions) {
-    const id = await resolveId(repo, revision);
-    if (!others.includes(id)) others.push(id);
-  }
-  if (combine !== undefined && adapter !== undefined) {
-    throw new UsageError('an adapter is folded by itself', { hint: 'run two merges' });
-  }
-  if ((combine ?? adapter) !== undefined && options.choices !== undefined) {
-    throw new UsageError(
-      '--ours and --theirs decide conflicts, and arithmetic on weights has none',
-    );
-  }
-  if (adapter !== undefined)
-    return planAdapterFold(repo, tip, { ...options, others, adapter }, context);
-  const [other, ...more] = others;
-  if (other === undefined) {
-    throw new UsageError('no version is named to merge', {
-      hint: "as in 'dlv merge other-branch'",
-    });
-  }
-  if (combine !== undefined) return planCombination(repo, tip, { combine, others }, context);
-  if (more.length > 0) {
-    throw new UsageError(`${others.length} versions cannot be joined at once`, {
-      hint: 'merge one after the other, or combine their weights with --average or --ties',
-    });
-  }
-  const base = await commonAncestor(repo, tip, other, context.signal);
-  const describer = new Describer(repo);
-  const choices = new Choices(options.choices ?? []);
-  return {
-    tip,
-    others,
-    base,
-    operation: null,
-    title: `Merge ${await describer.name(other)} into ${line.model}/${line.branch}`,
-    run: async (session) => {
-      const trees = {
-        base: base === null ? [] : (await repo.tree(base)).files,
-        ours: (await repo.tree(tip)).files,
-        theirs: await repo.tree(other),
-      };
-      const { changes, conflicts, merged } = await mergeFiles(
-        repo,
-        { trees, choices },
-        session,
-        context,
-      );
-      if (conflicts.length > 0) throw inConflict(conflicts, await describer.name(other));
-      checkNoneInTheWay(trees.ours, changes);
-      return { changes, tensors: merged, combined: 0, left: [] };
-    },
-  };
-}
-
-/** Conflicts that one message names. */
-const CONFLICTS_SHOWN = 5;
-
-function inConflict(conflicts: readonly Conflict[], other: string): ConflictError {
-  const title = ({ path, tensor, ours, theirs }: Conflict): string =>
-    `'${path}${tensor === null ? '' : `#${tensor}`}' (${ours} here, ${theirs} in ${other})`;
-  const shown = conflicts.slice(0, CONFLICTS_SHOWN).map(title).join(', ');
-  const more = conflicts.length - CONFLICTS_SHOWN;
-  const [first] = conflicts as [Conflict];
-  const pattern = `${first.path}${first.tensor === null ? '' : `#${first.tensor}`}`;
-  return new ConflictError(
-    `both sides changed ${shown}${more > 0 ? ` and ${more} more` : ''}: nothing was merged`,
-    {
-      conflicts: conflicts.slice(0, 1000),
-      hint:
-        `choose a side: --ours '${pattern}' or --theirs '${pattern}', globs are allowed and '**' is everything; ` +
-        'or combine the weights, as with --average',
-    },
-  );
-}
-
-async function planCombination(
-  repo: Repository,
-  tip: Id,
-  { combine, others }: { combine: MethodOptions; others: Id[] },
-  context: OpContext,
-): Promise<Plan> {
-  const describer = new Describer(repo);
-  let base: Id | null = null;
-  if (needsBase(combine)) {
-    base = combine.base === undefined ? tip : await resolveId(repo, combine.base);
-    for (const other of combine.base === undefined ? others : []) {
-      base = base === null ? null : await commonAncestor(repo, base, other, context.signal);
-    }
-    if (base === null) {
-      throw new ConflictError('these versions derive from no common version', {
-        hint: 'name the version that changes are told from with --base <rev>',
-      });
-    }
-  }
-  // The base itself has changed nothing.
-  const inputs = [tip, ...others].filter((id, i, all) => id !== base && all.indexOf(id) === i);
-  const combination = combinationOf(combine, inputs.length);
-  const names = await Promise.all(inputs.map((id) => describer.name(id)));
-  const of =
-    names.length > 3
-      ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`
-      : names.join(', ');
-  const about = base === null ? '' : ` base=${await describer.name(base)}`;
-  const detail = `${describeMethod(combine.method, combination)}${about} of ${names.join(', ')}`;
-  return {
-    tip,
-    others,
-    base,
-    operation: fitting(detail),
-    title: `Merge ${of} by ${combine.method}`,
-    run: async (session) => {
-      const pages = {
-        ours: await repo.tree(tip),
-        base: base === null ? null : await repo.tree(base),
-      };
-      const trees = await Promise.all(inputs.map((id) => repo.tree(id)));
-      const { changes, tensors, left } = await combineFiles(
-        repo,
-        { ...pages, inputs: trees, combination },
-        session,
-        context,
-      );
-      return { changes, tensors: [], combined: tensors, left };
-    },
-  };
-}
-
-/** A detail that a version can hold. */
-function fitting(detail: string): string {
-  if (Buffer.byteLength(detail) <= NAME_BYTES_MAX) return detail;
-  return `${Buffer.from(detail)
-    .subarray(0, NAME_BYTES_MAX - 8)
-    .toString('utf8')
-    .replace(/\ufffd/g, '')} …`;
-}
-
-async function planAdapterFold(
-  repo: Repository,
-  tip: Id,
-  { adapter, others }: { adapter: NonNullable<MergeOptions['adapter']>; others: readonly Id[] },
-  context: OpContext,
-): Promise<Plan> {
-  if (others.length > 0) {
-    throw new UsageError('an adapter is folded into the current version alone', {
-      hint: 'name it with --lora <rev>:<folder>, and no other version',
-    });
-  }
-  const id = await resolveId(repo, adapter.revision);
-  const describer = new Describer(repo);
-  const title = `${await describer.name(id)}${adapter.path === undefined ? '' : `:${adapter.path}`}`;
-  return {
-    tip,
-    others: id === tip ? [] : [id],
-    base: null,
-    operation: fitting(`lora/1 adapter=${title} into ${await describer.name(tip)}`),
-    title: `Fold the adapter ${title} into the weights`,
-    run: async (session) => {
-      const ours = await repo.tree(tip);
-      const page = id === tip ? ours : await repo.tree(id);
-      const { changes, tensors, left } = await foldAdapter(
-        repo,
-        { ours, adapter: { page, path: adapter.path, title } },
-        session,
-        context,
-      );
-      return { changes, tensors: [], combined: tensors, left };
-    },
-  };
 }
