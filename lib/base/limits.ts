@@ -207,7 +207,7 @@ export const TRANSFER_GAP_BYTES = 64 * 1024;
 export const TRANSFER_WHOLE_BYTES = 4 * 1024 * 1024;
 export const TRANSFER_BLOCK_BYTES = 512 * 1024;
 
-// --- memory budgets, as in the table of ARCHITECTURE.md §6 ------------------------------------------
+// --- memory budgets, as in the table of ARCHITECTURE.md §5 ------------------------------------------
 
 /** Documents that the server of `dlv ui` keeps as long as the repository does not change. */
 export const UI_ANSWERS_BYTES = 96 * 1024 * 1024;

@@ -8,8 +8,7 @@
 import path from 'node:path';
 import { NoRepositoryError, UnsafeError } from '../../base/errors.js';
 import { listDirectory, ownerOf, statOrNull } from '../../base/files/files.js';
-import { PACKS_DIR } from '../store/names.js';
-import { Layout, REPOSITORY_DIR } from './layout.js';
+import { Layout, repositoryMarks } from './layout.js';
 import { readConfigFile, userConfigFile } from './settings/config.js';
 import { addFolder, listsFolder } from './settings/safe.js';
 
@@ -97,19 +96,17 @@ function sudoUser(own: number, env: NodeJS.ProcessEnv): number | null {
 
 /** True if a folder is the work tree of a repository, perhaps of a damaged or dangerous one. */
 export async function holdsRepository(folder: string): Promise<boolean> {
-  const dir = path.join(folder, REPOSITORY_DIR);
-  if ((await statOrNull(dir))?.isFile !== false) return false;
+  const marks = repositoryMarks(folder);
+  if ((await statOrNull(marks.dir))?.isFile !== false) return false;
   // Any of them alone, whatever it is, means a repository, which its readers will judge.
-  for (const file of ['format', 'HEAD', 'manifest']) {
-    if ((await statOrNull(path.join(dir, file))) !== null) return true;
-  }
-  return holdsRemains(dir);
+  for (const file of marks.files) if ((await statOrNull(file)) !== null) return true;
+  return holdsRemains(folder);
 }
 
-/** True if there are packs or kept state files in .dlv. Where 'git clean' was at work, all other files are gone. */
-export async function holdsRemains(dir: string): Promise<boolean> {
-  if ((await statOrNull(path.join(dir, 'kept', 'HEAD'))) !== null) return true;
-  const packs = path.join(dir, PACKS_DIR);
+/** True if there are packs or kept state files in the .dlv of a folder. Where 'git clean' was at work, all other files are gone. */
+export async function holdsRemains(folder: string): Promise<boolean> {
+  const { keptHead, packs } = repositoryMarks(folder);
+  if ((await statOrNull(keptHead)) !== null) return true;
   if ((await statOrNull(packs))?.isDirectory !== true) return false;
   return (await listDirectory(packs)).some((name) => /^[0-9a-f]{32}\.blob$/.test(name));
 }

@@ -44,7 +44,7 @@ export async function initRepository(layout: Layout, options: InitOptions): Prom
       hint: "use it as it is; 'dlv status' shows its state",
     });
   }
-  if (await holdsRemains(layout.dir)) {
+  if (await holdsRemains(layout.workTree)) {
     throw new ExistsError(`'${layout.dir}' holds a repository, but its 'format' is gone`, {
       path: layout.dir,
       hint: "run 'dlv fsck --rebuild', which makes the missing files again",

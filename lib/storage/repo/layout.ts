@@ -320,6 +320,22 @@ export class Layout {
   }
 }
 
+/** Where the repository of a folder would be, and what tells that there is one. Unlike `Layout`, it guards nothing. */
+export function repositoryMarks(folder: string): {
+  dir: string;
+  files: string[];
+  keptHead: string;
+  packs: string;
+} {
+  const dir = path.join(folder, REPOSITORY_DIR);
+  return {
+    dir,
+    files: ['format', 'HEAD', 'manifest'].map((name) => path.join(dir, name)),
+    keptHead: path.join(dir, 'kept', 'HEAD'),
+    packs: path.join(dir, PACKS_DIR),
+  };
+}
+
 /** True if a path, without links, is or lies in the data of a repository: of this one or any other. */
 export function isRepositoryData(place: string): boolean {
   return place.split(path.sep).includes(REPOSITORY_DIR);

@@ -2,7 +2,7 @@
  * Makes a version: the one place where one is stored and named. What calls it says what the version holds and which
  * ref or staging names it then.
  *
- * The order of writes is that of ARCHITECTURE.md, §5: everything that the version names is in published packs before
+ * The order of writes is that of ARCHITECTURE.md, §4: everything that the version names is in published packs before
  * the lock is taken, and under the lock it is checked to be there still before anything names it.
  */
 
