@@ -22,7 +22,7 @@ const NO_SUBMODULES = 'a work tree holds several models: there are no submodules
 /** What git chooses among ways of comparing lines. */
 const NO_CHOICE = `${IN_NUMBERS}, and text in one way: leave the flag out`;
 const ONE_MERGE =
-  "conflicts end a merge before it changes anything: 'dlv help merge' says how files are chosen";
+  "conflicts end a merge before it changes anything: 'dlv merge -X ours' and 'dlv merge -X theirs' choose a side";
 const SEVERAL_NAMES = "files that moved are found: 'dlv diff --name-status' lists them";
 
 /** Commands. */

@@ -41,9 +41,9 @@ import {
 } from '../storage/repo/format.js';
 import { initRepository } from '../storage/repo/init.js';
 import { Layout } from '../storage/repo/layout.js';
-import { newWorkName } from '../storage/repo/layout-names.js';
 import { finishMoves, hasMoves } from '../storage/repo/moves/carry-out.js';
 import { type LockOptions, type RepositoryLock, withLock } from '../storage/repo/processes/lock.js';
+import { newWorkName } from '../storage/repo/processes/made-names.js';
 import { forgetWholeSets, leavesOut } from '../storage/repo/promised.js';
 import { type Head, readHead } from '../storage/repo/refs/head.js';
 import { modelNameProblem, takenByRevision } from '../storage/repo/refs/ref-name.js';

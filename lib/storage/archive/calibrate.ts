@@ -22,7 +22,7 @@ import {
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import { kernelBuild } from '../../pure/codec/planes.js';
 import type { Layout } from '../repo/layout.js';
-import { newWorkName } from '../repo/layout-names.js';
+import { newWorkName } from '../repo/processes/made-names.js';
 import type { Backend } from '../store/backends/backend.js';
 import {
   type LinkKind,

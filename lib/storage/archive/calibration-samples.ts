@@ -13,7 +13,7 @@ import { planePool } from '../objects/planes/plane-pool.js';
 import type { SegmentRequest } from '../objects/planes/plane-reader.js';
 import { readSegments } from '../objects/planes/read-segments.js';
 import { encodeSegmentHead } from '../objects/planes/segment-head.js';
-import { newWorkName } from '../repo/layout-names.js';
+import { newWorkName } from '../repo/processes/made-names.js';
 import { MemoryBackend } from '../store/backends/memory-backend.js';
 import { ObjectStore } from '../store/object-store.js';
 import { PackSetWriter } from '../store/packs/pack-writer.js';

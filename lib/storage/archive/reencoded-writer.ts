@@ -10,7 +10,7 @@
 import { ConflictError } from '../../base/errors.js';
 import type { PackAccess } from '../objects/access.js';
 import { OBJECTS_FLAG, requireReadFlag } from '../repo/format.js';
-import { newWorkName } from '../repo/layout-names.js';
+import { newWorkName } from '../repo/processes/made-names.js';
 import { RollingWriter } from '../store/packs/rolling-writer.js';
 import type { SealedSet, SegmentRecord, SetId, SetInfo } from '../store/types.js';
 

@@ -24,7 +24,7 @@ import { PatchFile } from '../../base/files/patch-file.js';
 import { parseOwnName } from '../../base/files/process.js';
 import { STATE_FILE_BYTES_MAX, TRANSFER_PIECE_BYTES } from '../../base/limits.js';
 import type { Layout } from '../repo/layout.js';
-import { incomingName, isIncomingName } from '../repo/layout-names.js';
+import { incomingName, isIncomingName } from '../repo/processes/made-names.js';
 import { isAbandoned, ownerState } from '../repo/processes/process-identity.js';
 import { cutRanges, RangeSet, rangeBytes } from './ranges.js';
 import type { RemoteReader } from './remote.js';

@@ -14,8 +14,8 @@ import { encodeSegment } from '../../pure/codec/segment.js';
 import type { ReadAccess } from '../objects/access.js';
 import { recodedRecord, storedSegment } from '../objects/recode.js';
 import { readRecord } from '../objects/records.js';
-import { newWorkName } from '../repo/layout-names.js';
 import type { NumberMarks } from '../repo/numbers.js';
+import { newWorkName } from '../repo/processes/made-names.js';
 import { packName } from '../store/names.js';
 import { RollingWriter, removeSealed } from '../store/packs/rolling-writer.js';
 import {

@@ -15,7 +15,7 @@ import { isDamage } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
 import { INDEX_BYTES_MAX, MANIFEST_BYTES_MAX } from '../../base/limits.js';
 import type { Layout } from '../repo/layout.js';
-import { newWorkName } from '../repo/layout-names.js';
+import { newWorkName } from '../repo/processes/made-names.js';
 import { readPromised, thinSets } from '../repo/promised.js';
 import type { Backend } from '../store/backends/backend.js';
 import { FolderBackend } from '../store/backends/folder-backend.js';

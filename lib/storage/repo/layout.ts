@@ -1,7 +1,7 @@
 /**
  * Every path under .dlv is built here and nowhere else.
  *
- * Owns the places of files and folders; layout-names.ts says which names dlv makes in them. Reads and
+ * Owns the places of files and folders; processes/made-names.ts says which names dlv makes in them. Reads and
  * writes nothing. @see docs/format/layout.md
  */
 import { randomBytes } from 'node:crypto';
@@ -18,7 +18,7 @@ import {
   ownTmpName,
   type RunFile,
   type WorkKind,
-} from './layout-names.js';
+} from './processes/made-names.js';
 
 /** Name of the folder that makes a folder a work tree. */
 export const REPOSITORY_DIR = '.dlv';

@@ -14,8 +14,13 @@ import { type OwnerMark, parseOwnName } from '../../base/files/process.js';
 import { listTree } from '../../base/files/small-files.js';
 import { parseTemporaryName, TEMPORARY_PREFIX } from '../../base/files/temporary-name.js';
 import type { Layout } from '../repo/layout.js';
-import { isBreakLockName, isIncomingName, isTrashName, isWorkName } from '../repo/layout-names.js';
 import { lockState } from '../repo/processes/lock.js';
+import {
+  isBreakLockName,
+  isIncomingName,
+  isTrashName,
+  isWorkName,
+} from '../repo/processes/made-names.js';
 import { isAbandoned, type Liveness, ownerState } from '../repo/processes/process-identity.js';
 import { stemOf } from '../store/names.js';
 import { isSetId, type SetId, type SetInfo } from '../store/types.js';

@@ -3,7 +3,7 @@ import { ConflictError } from '../../base/errors.js';
 import { listDirectory, removeFile } from '../../base/files/files.js';
 import { isMissing } from '../../base/files/io.js';
 import type { PackAccess, ReadAccess, SettingAccess } from '../objects/access.js';
-import { isTrashName } from '../repo/layout-names.js';
+import { isTrashName } from '../repo/processes/made-names.js';
 import { listOtherReaders } from '../repo/processes/readers.js';
 import { findPinnedSets } from '../store/forest.js';
 import { stemOf } from '../store/names.js';

@@ -9,7 +9,7 @@ import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, CorruptError } from '../../base/errors.js';
 import type { PackAccess } from '../objects/access.js';
-import { newWorkName } from '../repo/layout-names.js';
+import { newWorkName } from '../repo/processes/made-names.js';
 import { mergeSets } from '../store/merge.js';
 import { RollingWriter, removeSealed } from '../store/packs/rolling-writer.js';
 import type { BlobEntry, SealedSet, SegmentEntry, SetId, SetInfo } from '../store/types.js';

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { isMissing, listEntries, readSmallFile, statOrNull } from '../../base/files/files.js';
 import { findRepository } from '../../storage/repo/find-repository.js';
 import type { Layout } from '../../storage/repo/layout.js';
-import { isRunId } from '../../storage/repo/layout-names.js';
+import { isRunId } from '../../storage/repo/processes/made-names.js';
 import type { OpContext } from '../context.js';
 
 /** Folders of refs that are looked at; a change in those beyond shows when something else changes. */

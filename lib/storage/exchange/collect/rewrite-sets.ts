@@ -1,7 +1,7 @@
 /** Writes the live records of some sets of a remote into new ones, as they are stored. */
 
 import { TRANSFER_GAP_BYTES } from '../../../base/limits.js';
-import { newWorkName } from '../../repo/layout-names.js';
+import { newWorkName } from '../../repo/processes/made-names.js';
 import { copyRecords } from '../../store/merge.js';
 import { RollingWriter, removeSealed } from '../../store/packs/rolling-writer.js';
 import type { FileClass, SealedSet, SetInfo } from '../../store/types.js';

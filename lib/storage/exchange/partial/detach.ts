@@ -13,7 +13,7 @@ import { listDirectory, removeFile } from '../../../base/files/files.js';
 import { WIDTH_MAX } from '../../../base/limits.js';
 import { basePlanesOf, stopOf, wantsHead } from '../../objects/planes/link.js';
 import { classesFor } from '../../objects/planes/read-counts.js';
-import { isTrashName, newWorkName } from '../../repo/layout-names.js';
+import { isTrashName, newWorkName } from '../../repo/processes/made-names.js';
 import { listOtherReaders } from '../../repo/processes/readers.js';
 import { readPromised, thinSets } from '../../repo/promised.js';
 import { packName, stemOf } from '../../store/names.js';

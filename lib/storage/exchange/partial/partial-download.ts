@@ -19,7 +19,7 @@ import {
   readPlanesOf,
 } from '../../objects/records.js';
 import type { SupplyWants } from '../../objects/stored/bring.js';
-import { newWorkName } from '../../repo/layout-names.js';
+import { newWorkName } from '../../repo/processes/made-names.js';
 import { packName } from '../../store/names.js';
 
 import { RollingWriter, removeSealed } from '../../store/packs/rolling-writer.js';

@@ -20,7 +20,7 @@ import {
 } from '../../../base/files/files.js';
 import { STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
 import type { Layout } from '../layout.js';
-import { isReaderName } from '../layout-names.js';
+import { isReaderName } from './made-names.js';
 import {
   formatIdentity,
   isAbandoned,

@@ -21,7 +21,7 @@ import {
 } from '../../../base/files/files.js';
 import { RUN_RECORD_BYTES_MAX } from '../../../base/limits.js';
 import type { Layout } from '../layout.js';
-import { isRunId } from '../layout-names.js';
+import { isRunId } from '../processes/made-names.js';
 import { type ProcessIdentity, processState } from '../processes/process-identity.js';
 
 const FORM = 1;

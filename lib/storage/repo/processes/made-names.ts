@@ -2,8 +2,8 @@
  * The names that dlv itself makes in the folders below .dlv: of unfinished work, arriving files, copies kept
  * aside and readers. What has another name there is somebody else's, and dlv does not delete it.
  */
-import { newOwnName, parseOwnName } from '../../base/files/process.js';
-import { TMP_DIR } from '../store/names.js';
+import { newOwnName, parseOwnName } from '../../../base/files/process.js';
+import { TMP_DIR } from '../../store/names.js';
 
 /** What works under tmp/: the kinds of its folders (calibration: of a file). */
 const WORK_KINDS = [
