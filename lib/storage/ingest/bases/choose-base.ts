@@ -12,6 +12,7 @@ import { CANDIDATE_PLANES_BYTES } from '../../../base/limits.js';
 import type { Operation } from '../../../pure/codec/operation.js';
 import { type CodecLevel, encodeSegment } from '../../../pure/codec/segment.js';
 import { sketchDistance } from '../../../pure/codec/sketch.js';
+import { linksOf } from '../../objects/chain.js';
 import { ChainReader } from '../../objects/planes/chain-reader.js';
 import { lendWhole, type PlaneReader } from '../../objects/planes/plane-reader.js';
 import type { PackSession } from '../../objects/session.js';
@@ -147,9 +148,26 @@ export class BaseChooser {
   ): Promise<Id> {
     const best = found[0] as Candidate;
     const even = found.filter(({ score }) => score < best.score + EVEN_BITS);
-    const coded = even.slice(0, CODED_MAX[this.#options.level]);
+    const apart = await this.#withoutAncestors(extent, best, even);
+    const coded = apart.slice(0, CODED_MAX[this.#options.level]);
     if (planes === null || coded.length < 2 || best.score < EQUAL_BITS) return best.id;
     return (await this.#smallest(extent, coded, planes)).id;
+  }
+
+  /**
+   * Candidates but for those that the best one depends on: earlier versions of a line, which are further off
+   * the longer ago they are. Where no base says much they stay, since a shorter chain may do as well.
+   */
+  async #withoutAncestors(
+    { width }: NewExtent,
+    best: Candidate,
+    candidates: readonly Candidate[],
+  ): Promise<readonly Candidate[]> {
+    if (candidates.length < 2 || best.score >= LOST_SHARE * unrelatedBits(width)) return candidates;
+    const line = new Set<Id>();
+    const find = (next: Id) => this.#session.findSegment(next, 0);
+    for await (const { id } of linksOf(best.fitted.id, find)) line.add(id);
+    return candidates.filter((candidate) => candidate === best || !line.has(candidate.fitted.id));
   }
 
   /** Goes from a candidate to the base of one segment of `extent`, or null: materialize. */
