@@ -244,7 +244,6 @@ export class Cli {
 
   #run(globals: Globals): Run {
     const { stdout, stderr, env, cwd, argv, signal, asker } = this.host;
-    const { stdin = process.stdin } = this.host;
     const ui = createUi({ ...globals, stdout, stderr, env });
     const bar = () =>
       createProgress({ enabled: globals.progress && !globals.quiet, stream: stderr });
@@ -279,6 +278,8 @@ export class Cli {
         });
       },
       input: () => {
+        // Node makes the stream when it is first asked for: not for commands that do not read it.
+        const { stdin = process.stdin } = this.host;
         if (stdin !== null) return stdin as AsyncIterable<Uint8Array>;
         throw new UsageError("'-' is stdin, which is not to be read here", {
           hint: 'name a file, or give the text itself',

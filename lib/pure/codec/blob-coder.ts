@@ -11,13 +11,13 @@
  */
 import { promisify } from 'node:util';
 import { constants, deflateRaw, inflateRaw, inflateRawSync } from 'node:zlib';
-import { compress as lz4Compress, uncompress as lz4Uncompress, uncompressSync } from 'lz4-napi';
 import { ByteReader } from '../../base/bytes/reader.js';
 import { ByteWriter } from '../../base/bytes/writer.js';
 import { assert, BugError, CorruptError } from '../../base/errors.js';
 import { BLOB_BYTES_MAX, SEGMENT_ELEMENTS } from '../../base/limits.js';
 import { mergePlanes, splitPlanes } from '../tensor/planes.js';
 import { entropyBits, histogram } from './entropy.js';
+import { decodeLz4, lz4 } from './lz4.js';
 import { decodeSegment, encodeSegment } from './segment.js';
 
 const deflate = promisify(deflateRaw) as (b: Uint8Array, o: object) => Promise<Buffer>;
@@ -56,18 +56,19 @@ export async function encodeBlob(
   let best: CodedBlob = { codec: CODER_RAW | transform, payload: prepared };
   if (bytes.length >= 32) {
     const { buffer, byteOffset, length } = prepared;
-    const lz4 = (await lz4Compress(Buffer.from(buffer, byteOffset, length))).subarray(4);
+    const packed = await lz4().compress(Buffer.from(buffer, byteOffset, length));
+    const bare = packed.subarray(4);
     // Noise costs deflate a hundred times what LZ4 takes to see it: ask the histogram first.
     const noise =
-      lz4.length >= prepared.length &&
+      bare.length >= prepared.length &&
       entropyBits(histogram(prepared), prepared.length) > NOISE_BITS;
     const deflated = noise ? prepared : await deflate(prepared, { level: 6 });
     // LZ4 decodes several times faster: deflate has to be clearly smaller.
-    if (deflated.length < lz4.length * 0.95) {
+    if (deflated.length < bare.length * 0.95) {
       if (deflated.length < best.payload.length)
         best = { codec: CODER_DEFLATE | transform, payload: deflated };
-    } else if (lz4.length < best.payload.length)
-      best = { codec: CODER_LZ4 | transform, payload: lz4 };
+    } else if (bare.length < best.payload.length)
+      best = { codec: CODER_LZ4 | transform, payload: bare };
   }
   if (width > 1 && bytes.length >= SEGMENT_BYTES_MIN && bytes.length / width <= SEGMENT_ELEMENTS) {
     const payload = await encodeNumbers(bytes, width, base);
@@ -117,6 +118,19 @@ async function decodeNumbers(
   return bytes;
 }
 
+/** @throws if it is not a block of that many bytes. */
+async function decodeLz4Block(block: Uint8Array, length: number): Promise<Uint8Array> {
+  if (length <= AT_ONCE_BYTES) {
+    const bytes = decodeLz4(block, length);
+    if (bytes === null) throw new Error('a block of LZ4 is damaged');
+    return bytes;
+  }
+  const framed = Buffer.alloc(4 + block.length);
+  framed.writeUInt32LE(length, 0);
+  framed.set(block, 4);
+  return lz4().uncompress(framed);
+}
+
 /** A blob as its record has it. */
 export interface StoredBlob extends CodedBlob {
   /** Bytes that the payload has to give. */
@@ -159,10 +173,7 @@ export async function decodeBlob(
           ? inflateRawSync(payload, options)
           : await inflate(payload, options);
     } else if (coder === CODER_LZ4) {
-      const framed = Buffer.alloc(4 + payload.length);
-      framed.writeUInt32LE(rawBytes, 0);
-      framed.set(payload, 4);
-      prepared = rawBytes <= AT_ONCE_BYTES ? uncompressSync(framed) : await lz4Uncompress(framed);
+      prepared = await decodeLz4Block(payload, rawBytes);
     } else if (coder !== CODER_RAW) fail(`coder ${coder} is unknown`);
   } catch (error) {
     if (error instanceof CorruptError) throw error;

@@ -22,7 +22,7 @@ import type { FileTree } from '../../storage/repo/version/file-tree.js';
 import type { MetricFacts, Operation } from '../../storage/repo/version/knowledge.js';
 import type { Metric, Version } from '../../storage/repo/version/version.js';
 import { VersionNames } from './lines/version-names.js';
-import { definingCandidates, mayDefineNetwork } from './networks/networks.js';
+import { definingCandidates, mayDefineNetwork } from './networks/candidates.js';
 
 export type { Id } from '../../base/bytes/hash.js';
 export { type Direction, directionOf } from '../../pure/logs/direction.js';

@@ -24,12 +24,11 @@ import {
   type StoredFile,
 } from '../../../storage/objects/stored/stored-file.js';
 import { structureSource } from '../../../storage/objects/stored/stored-structure.js';
-import type { FileEntry, FilePage } from '../../../storage/repo/version/file-page.js';
 import type { OpContext } from '../../context.js';
+import { definingCandidates, NETWORK_SUFFIX } from './candidates.js';
 
 /** The format whose files define networks. */
 export const NETWORK_FORMAT = 'onnx';
-const NETWORK_SUFFIX = '.onnx';
 
 type BlobReaders = Pick<Readers, 'blobs'>;
 
@@ -140,20 +139,6 @@ export async function networksOfVersion(
     onProblem: (path, why) => warn(`'${path}' is described by its tensors alone: ${why}`),
   });
   return found.map((one) => ({ ...one, stored: false }));
-}
-
-/** Files that may define a network, by their names and places alone. */
-export function definingCandidates({ files, snapshots }: FilePage): FileEntry[] {
-  const keys = new Set(snapshots.filter(({ role }) => role === 'weights').map(({ key }) => key));
-  return files.filter(({ path }) => keys.has(path) || path.endsWith(NETWORK_SUFFIX));
-}
-
-/** Endings of weights in formats that define no network. */
-const WEIGHTS_ALONE = /\.(safetensors|pt|pth|bin|ckpt|npz|npy|distcp|json|msgpack|h5)$/i;
-
-/** True unless the name of a file of weights says that it defines no network: lists do not open files. */
-export function mayDefineNetwork(path: string): boolean {
-  return !WEIGHTS_ALONE.test(path);
 }
 
 /** The first file that defines a network. */

@@ -15,7 +15,7 @@ import type { BlobWriter } from '../../../storage/repo/version/blobs.js';
 import type { FilePage } from '../../../storage/repo/version/file-page.js';
 import { buildTree, type FileTree, readTree } from '../../../storage/repo/version/file-tree.js';
 import { type Version, writeVersion } from '../../../storage/repo/version/version.js';
-import { definingCandidates } from '../networks/networks.js';
+import { definingCandidates } from '../networks/candidates.js';
 
 /** What is asked of one version. */
 export interface VersionChange {
