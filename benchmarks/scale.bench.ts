@@ -6,9 +6,9 @@
  *     npm run bench:scale -- [--runs N] [--commits N] [--extents N] [--branches N] [--versions N,N]
  *         [--only NAMES] [--no-write]
  *
- * NAMES: status, log, lookup, branches, files, versions, table, with commas between; default all.
+ * NAMES: status, log, lookup, branches, files, versions, table, commits, with commas between; default all.
  *
- * The parts of names (branches, files, versions, table) are published each by itself when it has run, beside
+ * The parts of names (branches, files, versions, table, commits) are published each by itself when it has run, beside
  * what the others gave before: together they take an hour.
  *
  * Commands are processes of their own. A cold look-up opens the store anew and asks for one extent;
@@ -43,6 +43,7 @@ import {
   settingOf,
   spreadOf,
 } from './harness.js';
+import { CommitCost } from './scale/commit-cost.js';
 
 interface Row {
   what: string;
@@ -252,6 +253,31 @@ async function tableRows(dir: string, runs: number, counts: readonly number[]): 
   return rows;
 }
 
+/** How many of each there are when one more version is measured. */
+const CROWDS = {
+  versions: [1, 10, 100, 1_000],
+  tensors: [1_000, 10_000, 100_000],
+  files: [100, 1_000, 10_000],
+} as const;
+
+/** One more version of a small model, when there is ever more else. */
+async function commitRows(dir: string, runs: number): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const kind of ['versions', 'tensors', 'files'] as const) {
+    const at = path.join(dir, kind);
+    await fs.mkdir(at);
+    const cost = await CommitCost.make(at);
+    const crowd = cost[kind]();
+    for (const count of CROWDS[kind]) {
+      await unsynced(() => crowd.grow(count));
+      const notes = `${count} ${crowd.what}`;
+      rows.push(await repeat('one more version', runs, notes, () => cost.measure()));
+    }
+    await fs.rm(at, { recursive: true, force: true });
+  }
+  return rows;
+}
+
 function extentId(number: number): Id {
   return createHash('sha256').update(`extent ${number}`).digest('hex') as Id;
 }
@@ -300,7 +326,7 @@ function milliseconds(seconds: number): string {
 /** The parts of the table that is published once all of them have run. */
 const SCALE = ['status', 'log', 'lookup'];
 /** The parts that are published one by one. */
-const NAMES = ['branches', 'files', 'versions', 'table'];
+const NAMES = ['branches', 'files', 'versions', 'table', 'commits'];
 
 interface Part {
   setting: Setting;
@@ -377,6 +403,7 @@ async function main(): Promise<void> {
       files: (dir) => fileRows(dir, Math.min(runs, 3)),
       versions: (dir) =>
         versionRows(dir, Math.min(runs, 3), values.versions.split(',').map(Number)),
+      commits: (dir) => commitRows(dir, Math.min(runs, 5)),
       table: (dir) => tableRows(dir, Math.min(runs, 5), values.versions.split(',').map(Number)),
     };
     const rows = new Map<string, Row[]>();

@@ -104,7 +104,10 @@ const GIT_LFS: Tool = {
 
 const DVC_TOOL: Tool = {
   name: 'DVC',
-  version: () => firstLine([DVC, '--version']),
+  async version() {
+    const found = await firstLine([DVC, '--version']);
+    return found && `DVC ${found}`;
+  },
   hint: 'pip install dvc, or DLV_PEER_DVC=<its program>',
   open(dir) {
     const place = { cwd: dir, env: { DVC_NO_ANALYTICS: '1' } };

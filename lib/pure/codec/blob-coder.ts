@@ -11,13 +11,13 @@
  */
 import { promisify } from 'node:util';
 import { constants, deflateRaw, inflateRaw, inflateRawSync } from 'node:zlib';
+import { decodeLz4, lz4 } from '../../base/bytes/lz4.js';
 import { ByteReader } from '../../base/bytes/reader.js';
 import { ByteWriter } from '../../base/bytes/writer.js';
 import { assert, BugError, CorruptError } from '../../base/errors.js';
 import { BLOB_BYTES_MAX, SEGMENT_ELEMENTS } from '../../base/limits.js';
 import { mergePlanes, splitPlanes } from '../tensor/planes.js';
 import { entropyBits, histogram } from './entropy.js';
-import { decodeLz4, lz4 } from './lz4.js';
 import { decodeSegment, encodeSegment } from './segment.js';
 
 const deflate = promisify(deflateRaw) as (b: Uint8Array, o: object) => Promise<Buffer>;

@@ -1,7 +1,7 @@
 /** LZ4 blocks decoded without the library: as the library does, and no byte too many from damaged ones. */
 import test from 'ava';
 import fc from 'fast-check';
-import { decodeLz4, lz4 } from '../../../../lib/pure/codec/lz4.js';
+import { decodeLz4, lz4 } from '../../../../lib/base/bytes/lz4.js';
 
 /** Bytes with runs and repetitions of every length. */
 const texts = fc
