@@ -229,6 +229,10 @@ test('clone --depth: the history is whole, files of older versions come when the
     t.true((await checkedOut(repo, 'net@2', 'middle')).equals(files[1] as Buffer));
     t.deepEqual((await isSound(t, repo)).promised, []);
   });
+  const { repo: other } = await cloned(top, url, 'git', '--depth', '1');
+  await other.fails(2, 'fetch', '--unshallow', '--depth', '2');
+  await other.json('fetch', '--unshallow');
+  t.deepEqual((await isSound(t, other)).promised, []);
 });
 
 test('clone --only: files that match; the others come when they are named', async (t) => {

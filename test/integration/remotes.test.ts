@@ -476,3 +476,24 @@ test('push: a dry run to a folder in none fails as the push would', async (t) =>
     t.regex(message, /^cannot make the remote '.*': there is no folder '.*none'$/);
   }
 });
+
+test('clone: where HEAD of the remote has no versions, a branch that has some is checked out, and that is said', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('bert.txt', 'a');
+  await repo.json('add', '--model', 'bert', 'bert.txt');
+  await repo.json('commit', '--model', 'bert', '-m', 'first');
+  const top = path.dirname(repo.dir);
+  for (const url of [repo.dir, path.join(top, 'team.dlv')]) {
+    if (url !== repo.dir) await repo.json('push', '--all', url);
+    const name = `${path.basename(url, '.dlv')}-copy`;
+    const { code, stderr } = await dlv(['clone', url, name], { cwd: top });
+    t.is(code, 0, stderr);
+    if (url === repo.dir)
+      t.regex(stderr, /HEAD of .* has no versions yet: the clone is on 'bert\/main'/);
+    const copy = new TestRepository(path.join(top, name));
+    t.is(await copy.text('bert.txt'), 'a');
+    t.like((await copy.json<StatusResult>('status')).head, { model: 'bert', branch: 'main' });
+  }
+  const { stderr } = await dlv(['clone', repo.dir, 'asked', '--model', 'bert'], { cwd: top });
+  t.notRegex(stderr, /no versions yet/);
+});

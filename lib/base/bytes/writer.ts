@@ -2,14 +2,23 @@
 import { assert } from '../errors.js';
 import { ID_BYTES, type Id, writeId } from './hash.js';
 
+/** Thousands of rows and keys of indexes are written: below this, they share memory that Node has at hand. */
+const POOLED_BYTES_MAX = 256;
+
+function pooled(capacity: number): Uint8Array {
+  const { buffer, byteOffset } = Buffer.allocUnsafe(capacity);
+  return new Uint8Array(buffer, byteOffset, capacity);
+}
+
 export class ByteWriter {
   #bytes: Uint8Array;
   #view: DataView;
   #length = 0;
 
   constructor(capacity = 256) {
-    this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
+    this.#bytes = capacity <= POOLED_BYTES_MAX ? pooled(capacity) : new Uint8Array(capacity);
+    const { buffer, byteOffset } = this.#bytes;
+    this.#view = new DataView(buffer, byteOffset, capacity);
   }
 
   get length(): number {
@@ -54,7 +63,8 @@ export class ByteWriter {
   u64(value: number): this {
     assert(Number.isSafeInteger(value) && value >= 0, `u64 ${value}`);
     const at = this.#grow(8);
-    this.#view.setBigUint64(at, BigInt(value), true);
+    this.#view.setUint32(at, value % 2 ** 32, true);
+    this.#view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
     return this;
   }
 
@@ -75,7 +85,9 @@ export class ByteWriter {
   }
 
   ascii(text: string): this {
-    return this.raw(Buffer.from(text, 'latin1'));
+    const at = this.#grow(text.length);
+    for (let i = 0; i < text.length; i++) this.#bytes[at + i] = text.charCodeAt(i);
+    return this;
   }
 
   id(id: Id): this {
@@ -90,7 +102,7 @@ export class ByteWriter {
     this.#view.setUint32(offset, value, true);
   }
 
-  /** The bytes so far: a view that later writes may detach. */
+  /** The bytes so far: a view, of memory that others share, that later writes may detach. */
   finish(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
   }

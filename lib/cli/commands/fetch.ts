@@ -1,5 +1,5 @@
 /** `dlv fetch` on the command line. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { FetchOptions, FetchResult } from '../../use/ops/fetch.js';
 import {
   type FetchFlags,
@@ -24,6 +24,7 @@ interface Flags extends FetchFlags {
   tombstones?: boolean;
   planes?: string;
   depth?: string;
+  unshallow?: boolean;
 }
 
 const EXAMPLE: FetchResult[] = [
@@ -91,6 +92,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--tombstones', 'give up here what was given up there')
     .option('--planes <k>', "in a partial clone: bring more planes, or 'all'")
     .option('--depth <n>', "in a partial clone: bring files of more versions, or 'all'")
+    .addOption(new Option('--unshallow', 'as --depth all').conflicts('depth'))
     .option('-n, --dry-run', 'only say what would come')
     .addOption(movesOption())
     .addOption(limitRateOption())
@@ -112,6 +114,7 @@ export function register(program: Command, cli: Cli): void {
           tombstones: flags.tombstones === true,
           ...lineSettings(flags),
           ...(flags.planes === undefined ? {} : { planes: parsePlanesOrAll(flags.planes) }),
+          ...(flags.unshallow ? { depth: 'all' as const } : {}),
           ...(flags.depth === undefined ? {} : { depth: parseDepth(flags.depth) }),
         };
         const results = await run.repository((repo) => fetch(repo, options, run.context));

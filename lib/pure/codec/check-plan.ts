@@ -55,6 +55,8 @@ export interface ReadPayloads {
 
 export interface CheckOptions {
   readonly signal?: AbortSignal | undefined;
+  /** A kernel that reads files; null: records are checked one by one. Default: that of this process. */
+  readonly native?: NativeKernel | null;
   /** Reads the payloads of a record, for a kernel that reads no files. @throws {CorruptError} */
   read(record: CheckedRecord): Promise<ReadPayloads>;
 }
@@ -89,9 +91,8 @@ export class RecordChecker {
    * @throws {AbortedError}
    */
   async check(records: readonly CheckedRecord[]): Promise<number> {
-    const { signal } = this.#options;
+    const { signal, native = loadKernel().native } = this.#options;
     throwIfAborted(signal);
-    const { native } = loadKernel();
     const done =
       native === null ? await this.#checkEach(records) : await this.#ask(native, records);
     for (const [i, { slot, width, elements }] of records.slice(0, done + 1).entries()) {

@@ -70,6 +70,7 @@ export class SetIndexes {
     id: Id,
     segment = 0,
   ): Promise<EntryOf[Table] | null> {
+    if (sets.length === 0) return null;
     const key = rowKey(table, id, segment);
     for (const info of sets) {
       const index = await this.#index(info);

@@ -1,7 +1,7 @@
 /** `dlv clone`: makes a repository of what a remote holds, and checks its branch out. */
 import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
-import { ExistsError, NotFoundError } from '../../base/errors.js';
+import { ExistsError } from '../../base/errors.js';
 import { leadsTo, listDirectory, makeDirectory, statOrNull } from '../../base/files/files.js';
 import { missingNeeds } from '../../storage/exchange/fetch-objects.js';
 import { keptUrl, openReader, shownUrl } from '../../storage/exchange/open-remote.js';
@@ -23,6 +23,7 @@ import { moveLine, stagedEntriesOf } from '../history/commit/staged-version.js';
 import type { BranchName } from '../history/lines/branches.js';
 import { moveReason } from '../history/lines/moves.js';
 import { Repository } from '../repository.js';
+import { branchOf, ownBranches } from '../tracking/clone-branches.js';
 import { type FetchReport, fetchRefs } from '../tracking/fetch-refs.js';
 import { checkLine, type LineSettings, lineOf } from '../tracking/line.js';
 import { checkRemoteName, DEFAULT_REMOTE } from '../tracking/remotes.js';
@@ -75,10 +76,10 @@ export async function clone(context: OpContext, options: CloneOptions): Promise<
   await first.close();
   // A clone has nothing yet.
   if (first.needs.length > 0) throw missingNeeds(first.shown, first.needs);
-  branchOf(first, options, first.state.head);
+  const start = branchOf(first, options, first.state.head);
   await makeDirectory(dir);
   if (!(await hasFormat(dir))) {
-    await (await Repository.init(dir, first.state.head?.model)).close();
+    await (await Repository.init(dir, start?.model)).close();
   }
   const repo = await Repository.open(dir, { ...signal, warn: (text) => context.warn(text) });
   try {
@@ -165,8 +166,6 @@ async function isInterrupted(
   return urls.get(remote) === url && (await listRefs(layout, 'refs/heads')).length === 0;
 }
 
-const HEADS = 'refs/heads/';
-
 interface Filling {
   readonly remote: string;
   readonly url: string;
@@ -195,6 +194,18 @@ async function fill(
     await repo.locked((lock) => writeHead(lock, { kind: 'branch', ...head }));
     context.warn(`'${source.shown}' has no versions yet`);
     return { ...place, version, written: [] };
+  }
+  const there = source.state.head;
+  const isAsked = options.branch !== undefined || options.model !== undefined;
+  if (
+    there !== null &&
+    !isAsked &&
+    !source.state.refs.has(branchRefName(there.model, there.branch))
+  ) {
+    context.warn(
+      `HEAD of '${source.shown}' is on '${there.model}/${there.branch}', which has no versions yet: ` +
+        `the clone is on '${head.model}/${head.branch}'`,
+    );
   }
   const reason = `clone: from ${shownUrl(url)}`;
   const why = await moveReason(repo, reason);
@@ -273,62 +284,4 @@ async function headOf(
   if (found !== null) return found;
   const now = await readHead(repo.layout);
   return { model: now.model, branch: now.kind === 'branch' ? now.branch : 'main' };
-}
-
-/**
- * The branch of the remote that HEAD will name; null if it has none yet and none is asked for.
- * @throws {NotFoundError} if it has not the one that is asked for.
- */
-function branchOf(
-  source: RemoteReader,
-  { branch: given, model: only }: CloneOptions,
-  head: BranchName | null,
-): BranchName | null {
-  const { refs } = source.state;
-  if (only !== undefined && only !== head?.model) {
-    const names = [...refs.keys()].filter((ref) => ref.startsWith(`${HEADS}${only}/`));
-    const branches = names.map((ref) => ref.slice(`${HEADS}${only}/`.length));
-    const branch = [given, 'main'].find((name) => name && branches.includes(name)) ?? branches[0];
-    if (branch !== undefined && (given === undefined || given === branch)) {
-      return { model: only, branch };
-    }
-  }
-  if (given === undefined) return head;
-  const model = head?.model ?? '';
-  const at = given.indexOf('/');
-  const candidates = [
-    { model, branch: given },
-    { model: given.slice(0, Math.max(0, at)), branch: given.slice(at + 1) },
-  ];
-  for (const one of candidates) if (refs.has(branchRefName(one.model, one.branch))) return one;
-  const names = [...refs.keys()].filter((ref) => ref.startsWith(HEADS));
-  const there = names.map((ref) => ref.slice(HEADS.length)).slice(0, 6);
-  throw new NotFoundError(`'${source.shown}' has no branch '${given}'`, {
-    kind: 'branch',
-    name: given,
-    hint: there.length === 0 ? 'it has no branches yet' : `it has ${there.join(', ')}`,
-  });
-}
-
-/** Branches that the clone has of its own: HEAD's, and one of each other model. */
-function ownBranches(
-  { state }: RemoteReader,
-  head: BranchName,
-  lines: readonly string[],
-): BranchName[] {
-  const byModel = new Map<string, string[]>();
-  for (const ref of state.refs.keys()) {
-    if (!ref.startsWith(HEADS)) continue;
-    const [, , model = '', ...rest] = ref.split('/');
-    const title = ref.slice(HEADS.length);
-    if (lines.length > 0 && !lines.some((line) => title === line || model === line)) continue;
-    byModel.set(model, [...(byModel.get(model) ?? []), rest.join('/')]);
-  }
-  const branches: BranchName[] = [head];
-  for (const [model, names] of byModel) {
-    if (model === head.model) continue;
-    const branch = [head.branch, 'main'].find((name) => names.includes(name)) ?? names[0];
-    branches.push({ model, branch: branch as string });
-  }
-  return branches;
 }

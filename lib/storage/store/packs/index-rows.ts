@@ -158,8 +158,10 @@ export function encodeSegmentRow(entry: SegmentEntry): Uint8Array {
   return addBase(writer, entry.base).u32(entry.crc).finish();
 }
 
+const NO_ID = new Uint8Array(ID_BYTES);
+
 function addBase(writer: ByteWriter, base: Id | null): ByteWriter {
-  return base === null ? writer.raw(new Uint8Array(ID_BYTES)) : writer.id(base);
+  return base === null ? writer.raw(NO_ID) : writer.id(base);
 }
 
 /** @param sizes of the set's files: places beyond them are refused. @throws {CorruptError} */
@@ -293,7 +295,10 @@ class RowTable {
     // The first 6 digest bytes as a number decide nearly every comparison.
     const leads = new Float64Array(this.#rows);
     for (let i = 0; i < this.#rows; i++) {
-      leads[i] = Buffer.from(this.row(i).buffer, i * this.rowBytes + 1, 6).readUIntBE(0, 6);
+      const at = i * this.rowBytes + 1;
+      let lead = 0;
+      for (let k = at; k < at + 6; k++) lead = lead * 256 + (this.#buffer[k] as number);
+      leads[i] = lead;
     }
     const order = Uint32Array.from({ length: this.#rows }, (_, index) => index);
     order.sort(

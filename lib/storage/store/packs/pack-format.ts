@@ -71,7 +71,7 @@ export function encodeFileHeader(fileClass: FileClass): Uint8Array {
 /** @throws {CorruptError} if damaged, {FormatVersionError} if written by a newer dlv. */
 export function checkFileHeader(bytes: Uint8Array, fileClass: FileClass, file: string): void {
   const reader = new ByteReader(bytes, file);
-  if (Buffer.from(reader.take(4, 'magic')).toString('latin1') !== FILE_MAGIC[fileClass]) {
+  if (!beginsWith(reader.take(4, 'magic'), FILE_MAGIC[fileClass])) {
     throw damaged(file, 0, `the magic is not ${FILE_MAGIC[fileClass]}`);
   }
   const version = reader.u16('version');
@@ -116,7 +116,7 @@ export function encodeBlobHeader(record: BlobRecord): EncodedHeader {
 /** Bytes of a whole blob record, from its first BLOB_FIXED_BYTES. @throws {CorruptError} */
 export function blobRecordBytes(fixed: Uint8Array, file: string, offset: number): number {
   const reader = new ByteReader(fixed, file);
-  if (Buffer.from(reader.take(4, 'magic')).toString('latin1') !== BLOB_MAGIC) {
+  if (!beginsWith(reader.take(4, 'magic'), BLOB_MAGIC)) {
     throw damaged(file, offset, 'no blob record starts here');
   }
   reader.take(2, 'kind and codec');
@@ -218,6 +218,11 @@ export function encodeSegmentHeader(
   return { bytes, crc };
 }
 
+function beginsWith(bytes: Uint8Array, magic: string): boolean {
+  for (let i = 0; i < magic.length; i++) if (bytes[i] !== magic.charCodeAt(i)) return false;
+  return true;
+}
+
 /** Lengths of a segment record, from its first SEGMENT_FIXED_BYTES. @throws {CorruptError} */
 export function segmentRecordBytes(
   fixed: Uint8Array,
@@ -225,19 +230,21 @@ export function segmentRecordBytes(
   offset: number,
 ): { header: number; head: number; inHi: number } {
   const reader = new ByteReader(fixed, file);
-  if (Buffer.from(reader.take(4, 'magic')).toString('latin1') !== SEGMENT_MAGIC) {
+  if (!beginsWith(reader.take(4, 'magic'), SEGMENT_MAGIC)) {
     throw damaged(file, offset, 'no segment record starts here');
   }
   reader.u8('width');
   const flags = reader.u8('flags');
   const depth = reader.u16('depth');
   const head = reader.u32('headBytes');
-  const sizes = [reader.u32('hiBytes'), reader.u32('midBytes'), reader.u32('lowBytes')] as const;
+  const hi = reader.u32('hiBytes');
+  const mid = reader.u32('midBytes');
+  const low = reader.u32('lowBytes');
   if (
     flags > FLAG_INLINE ||
     depth > CHAIN_DEPTH_MAX ||
     head > HEAD_BYTES_MAX ||
-    sizes.some((size) => size > PLANE_CLASS_BYTES_MAX)
+    Math.max(hi, mid, low) > PLANE_CLASS_BYTES_MAX
   ) {
     throw damaged(file, offset, 'a segment record with impossible lengths');
   }
@@ -246,7 +253,7 @@ export function segmentRecordBytes(
   return {
     header,
     head,
-    inHi: header + head + sizes[0] + (inline ? sizes[1] + sizes[2] : 0),
+    inHi: header + head + hi + (inline ? mid + low : 0),
   };
 }
 

@@ -8,9 +8,11 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
+import { CorruptError } from '../../../../lib/base/errors.js';
 import { RUN_ELEMENTS } from '../../../../lib/base/limits.js';
 import { ERROR_ARGUMENT } from '../../../../lib/base/native/failure.js';
 import { loadKernel } from '../../../../lib/base/native/kernel.js';
+import type { NativeKernel } from '../../../../lib/base/native/kernel-types.js';
 import type { FilePayload } from '../../../../lib/pure/codec/chain-plan.js';
 import {
   type CheckedRecord,
@@ -24,6 +26,11 @@ import { tempDir } from '../../../helpers/temp-dir.js';
 
 const { native } = loadKernel();
 const WIDTH = 4;
+/** The addon, which reads files and checks many at once, and the way without it, one by one. */
+const WAYS: readonly (readonly [string, NativeKernel | null])[] = [
+  ...(native === null ? [] : [['the addon', native] as const]),
+  ['one by one', null],
+];
 
 async function hashed(planes: readonly Uint8Array[]) {
   const count = planes[0]!.length;
@@ -87,8 +94,10 @@ class RecordFile {
     await this.#handle.write(byte, 0, 1, at);
   }
 
-  checker(): RecordChecker {
+  checker(kernel: NativeKernel | null = native, signal?: AbortSignal): RecordChecker {
     return new RecordChecker({
+      native: kernel,
+      signal,
       read: async (record) => {
         for (const [{ id }, payloads] of this.payloads) if (id === record.id) return payloads;
         throw new Error('no such record');
@@ -117,31 +126,82 @@ async function forest(t: ExecutionContext) {
   return { file, records };
 }
 
-test('records that are right pass, in one call and in several', async (t) => {
+for (const [way, kernel] of WAYS) {
+  test(`${way}: records that are right pass, in one call and in several`, async (t) => {
+    const { file, records } = await forest(t);
+    t.is(await file.checker(kernel).check(records), records.length);
+    for (let cut = 1; cut < records.length; cut++) {
+      const checker = file.checker(kernel);
+      t.is(await checker.check(records.slice(0, cut)), cut);
+      t.is(await checker.check(records.slice(cut)), records.length - cut);
+    }
+  });
+
+  test(`${way}: a wrong record is named by its place, and nothing is decoded over it`, async (t) => {
+    const { file, records } = await forest(t);
+    const wrong = (i: number, change: Partial<CheckedRecord>) =>
+      records.map((record, k) => (k === i ? { ...record, ...change } : record));
+    for (const [i, record] of records.entries()) {
+      const hashes = Buffer.from(record.hashes);
+      hashes[hashes.length - 1]! ^= 1;
+      t.is(
+        await file.checker(kernel).check(wrong(i, { hashes })),
+        i,
+        'hashes that do not give the id',
+      );
+      t.is(
+        await file.checker(kernel).check(wrong(i, { hashes, checksId: false })),
+        i,
+        'other hashes',
+      );
+      const id = records[(i + 1) % records.length]!.id;
+      t.is(
+        await file.checker(kernel).check(wrong(i, { hashes: record.hashes, id })),
+        i,
+        'another id',
+      );
+      const checker = file.checker(kernel);
+      t.is(await checker.check(wrong(i, { hashes })), i);
+      const above = records.filter(({ baseSlot }, k) => k > i && baseSlot === record.slot)[0];
+      if (above !== undefined && i === 0) t.is(await checker.check([above]), 0, 'no base');
+    }
+  });
+}
+
+test('one by one: payloads that are damaged or cannot be read are wrong records, other errors are errors', async (t) => {
   const { file, records } = await forest(t);
-  t.is(await file.checker().check(records), records.length);
-  for (let cut = 1; cut < records.length; cut++) {
-    const checker = file.checker();
-    t.is(await checker.check(records.slice(0, cut)), cut);
-    t.is(await checker.check(records.slice(cut)), records.length - cut);
+  for (const [i, record] of records.entries()) {
+    const sound = file.payloads.get(record)!;
+    for (const plane of ['hi', 'mid', 'low'] as const) {
+      if (sound[plane].length === 0) continue;
+      const bytes = Buffer.from(sound[plane]);
+      bytes[bytes.length >> 1]! ^= 1;
+      file.payloads.set(record, { ...sound, [plane]: bytes });
+      t.is(await file.checker(null).check(records), i, plane);
+      file.payloads.set(record, { ...sound, [plane]: sound[plane].subarray(1) });
+      t.is(await file.checker(null).check(records), i, `${plane}, cut`);
+    }
+    file.payloads.set(record, sound);
   }
+  const failing = (error: Error) =>
+    new RecordChecker({ native: null, read: () => Promise.reject(error) });
+  t.is(await failing(new CorruptError('damaged')).check(records), 0);
+  await t.throwsAsync(failing(new TypeError('a bug')).check(records), { instanceOf: TypeError });
+  const gone = AbortSignal.abort();
+  await t.throwsAsync(file.checker(null, gone).check(records), { code: 'DLV_ABORTED' });
 });
 
-test('a wrong record is named by its place, and nothing is decoded over it', async (t) => {
-  const { file, records } = await forest(t);
-  const wrong = (i: number, change: Partial<CheckedRecord>) =>
-    records.map((record, k) => (k === i ? { ...record, ...change } : record));
-  for (const [i, record] of records.entries()) {
-    const hashes = Buffer.from(record.hashes);
-    hashes[hashes.length - 1]! ^= 1;
-    t.is(await file.checker().check(wrong(i, { hashes })), i, 'hashes that do not give the id');
-    t.is(await file.checker().check(wrong(i, { hashes, checksId: false })), i, 'other hashes');
-    const id = records[(i + 1) % records.length]!.id;
-    t.is(await file.checker().check(wrong(i, { hashes: record.hashes, id })), i, 'another id');
-    const checker = file.checker();
-    t.is(await checker.check(wrong(i, { hashes })), i);
-    const above = records.filter(({ baseSlot }, k) => k > i && baseSlot === record.slot)[0];
-    if (above !== undefined && i === 0) t.is(await checker.check([above]), 0, 'no base');
+test('one by one: a later segment is compared with the hashes of its own runs', async (t) => {
+  const file = await RecordFile.make(t);
+  const planes = Array.from({ length: WIDTH }, (_, k) => randomBytes(2 * RUN_ELEMENTS, k + 1));
+  const whole = await hashed(planes);
+  const second = planes.map((plane) => plane.subarray(RUN_ELEMENTS));
+  const part = await file.add(second, null, [0, null]);
+  const record = { ...part, ...whole, count: 2 * RUN_ELEMENTS, checksId: false };
+  file.payloads.set(record, file.payloads.get(part)!);
+  for (const [way, kernel] of WAYS) {
+    t.is(await file.checker(kernel).check([{ ...record, firstRun: 1 }]), 1, way);
+    t.is(await file.checker(kernel).check([{ ...record, firstRun: 0 }]), 0, way);
   }
 });
 
