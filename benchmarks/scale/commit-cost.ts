@@ -25,6 +25,11 @@ export interface Crowd {
   grow(count: number): Promise<void>;
 }
 
+/** Which line versions are made on; the one of HEAD if nothing is said. */
+interface Where {
+  readonly branch?: string;
+}
+
 const CONTEXT = { progress: noProgress, warn() {} };
 
 /** Numbers that look like noise, the same in every run. */
@@ -80,9 +85,10 @@ export class CommitCost {
     }
   }
 
-  async #store(repo: Repository, paths: string[], message: string): Promise<void> {
-    await add(repo, { paths }, { cwd: this.#dir, ...CONTEXT });
-    await commit(repo, { message }, { cwd: this.#dir, ...CONTEXT });
+  async #store(repo: Repository, paths: string[], how: Where = {}): Promise<void> {
+    const context = { cwd: this.#dir, ...CONTEXT };
+    await add(repo, { paths, ...how }, context);
+    await commit(repo, { message: 'more', ...how }, context);
   }
 
   /** Versions of the model itself. */
@@ -92,7 +98,7 @@ export class CommitCost {
       this.#inside(async (repo) => {
         for (; made < count; made++) {
           await this.#model.writeNext(this.#dir);
-          await this.#store(repo, [MODEL], `version ${made}`);
+          await this.#store(repo, [MODEL]);
         }
       });
     return { what: 'versions', grow };
@@ -114,7 +120,8 @@ export class CommitCost {
           const name = `other-${made}.safetensors`;
           await fs.writeFile(path.join(this.#dir, name), encodeSafetensors(tensors, {}));
           made += many;
-          await this.#store(repo, [name], name);
+          await this.#store(repo, [name], { branch: 'other/main' });
+          await fs.rm(path.join(this.#dir, name));
         }
       });
     return { what: 'tensors of other models', grow };
@@ -129,7 +136,7 @@ export class CommitCost {
         if (made < 100) await fs.mkdir(path.dirname(file), { recursive: true });
         await fs.writeFile(file, `content ${made}`);
       }
-      await this.#inside((repo) => this.#store(repo, ['.'], `${count} files`));
+      await this.#inside((repo) => this.#store(repo, ['.']));
     };
     return { what: 'other files', grow };
   }
