@@ -26,7 +26,7 @@ import { knownModels, newBranchName } from '../history/lines/branches.js';
 import { currentLine } from '../history/lines/lines.js';
 import { type ParamValues, toParams } from '../history/version-content.js';
 import type { Repository } from '../repository.js';
-import { carryOut, type RunHost } from '../running/carry-out.js';
+import { carryOut, type RunHost } from '../running/carrying/carry-out.js';
 import { Scanner } from '../running/checkpoints/scan.js';
 import { commitByProcess, commitByRepository, recoverBeside } from '../running/committer.js';
 import { gpuFacts, machineFacts, pythonFacts, pythonOf, TOLD_PACKAGES } from '../running/facts.js';
@@ -35,7 +35,7 @@ import { isCommandThere, recoverRun, takeOver } from '../running/recover.js';
 import { type ResumePoint, restoreLast } from '../running/resume.js';
 import { type ShownCheckpoint, shownCheckpoint } from '../running/shown-checkpoint.js';
 
-export type { RunStatus } from '../running/carry-out.js';
+export type { RunStatus } from '../running/carrying/carry-out.js';
 export type { ShownCheckpoint } from '../running/shown-checkpoint.js';
 
 /** What `dlv run` is asked for. */

@@ -1,6 +1,6 @@
 /** What a command and all that it started use: from /proc on Linux, else from `ps`. */
 import { execFile } from 'node:child_process';
-import { endedChildrenSeconds, ProcessTree } from '../../base/files/processes/process-tree.js';
+import { endedChildrenSeconds, ProcessTree } from '../../../base/files/processes/process-tree.js';
 
 /** How often new members are looked for. */
 const LOOK_MS = 5000;

@@ -2,13 +2,13 @@
  * Reads training logs while they grow: each time from where it stopped, whole lines and whole records alone. Which
  * format a file has is told by its content, as for `commit --log`.
  */
-import { ReadFile } from '../../base/files/files.js';
-import { LOG_BYTES_MAX } from '../../base/limits.js';
-import type { LogContent } from '../../pure/logs/log-content.js';
-import { OutputMetrics } from '../../pure/logs/output-lines.js';
-import { readLog } from '../../pure/logs/read-logs.js';
-import { isTensorBoardLog, wholeRecords } from '../../pure/logs/readers/tensorboard-log.js';
-import type { MetricRow } from '../../storage/repo/runs/run-metrics.js';
+import { ReadFile } from '../../../base/files/files.js';
+import { LOG_BYTES_MAX } from '../../../base/limits.js';
+import type { LogContent } from '../../../pure/logs/log-content.js';
+import { OutputMetrics } from '../../../pure/logs/output-lines.js';
+import { readLog } from '../../../pure/logs/read-logs.js';
+import { isTensorBoardLog, wholeRecords } from '../../../pure/logs/readers/tensorboard-log.js';
+import type { MetricRow } from '../../../storage/repo/runs/run-metrics.js';
 
 /** Bytes that are read of one file at once; the rest comes with the next look. */
 const READ_BYTES = 8 * 1024 * 1024;

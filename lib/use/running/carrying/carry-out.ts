@@ -8,25 +8,25 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readSmallFile, writeFileAtomic } from '../../base/files/files.js';
-import { lookForProcess, ownIdentity } from '../../base/files/process.js';
-import { watchFolder } from '../../base/files/watch.js';
-import { LOG_NAMES_MAX } from '../../base/limits.js';
-import { OutputMetrics } from '../../pure/logs/output-lines.js';
-import { formatParam, isParamValue } from '../../pure/logs/param-value.js';
-import type { Layout } from '../../storage/repo/layout.js';
-import { appendRows, FROM_OUTPUT, type MetricRow } from '../../storage/repo/runs/run-metrics.js';
+import { readSmallFile, writeFileAtomic } from '../../../base/files/files.js';
+import { lookForProcess, ownIdentity } from '../../../base/files/process.js';
+import { watchFolder } from '../../../base/files/watch.js';
+import { LOG_NAMES_MAX } from '../../../base/limits.js';
+import { OutputMetrics } from '../../../pure/logs/output-lines.js';
+import { formatParam, isParamValue } from '../../../pure/logs/param-value.js';
+import type { Layout } from '../../../storage/repo/layout.js';
+import { appendRows, FROM_OUTPUT, type MetricRow } from '../../../storage/repo/runs/run-metrics.js';
 import {
   type RunMetric,
   type RunRecord,
   type RunStretch,
   recordPlace,
   writeRun,
-} from '../../storage/repo/runs/run-record.js';
-import { CheckpointKeeper } from './checkpoints/checkpoint-keeper.js';
-import { type Scan, Scanner } from './checkpoints/scan.js';
+} from '../../../storage/repo/runs/run-record.js';
+import { CheckpointKeeper } from '../checkpoints/checkpoint-keeper.js';
+import { type Scan, Scanner } from '../checkpoints/scan.js';
+import { type Commit, Committer } from '../committer.js';
 import { type ChildEnd, endOf, startCommand } from './child-process.js';
-import { type Commit, Committer } from './committer.js';
 import { LogFollower } from './follow-logs.js';
 import { KeptOutput } from './keep-output.js';
 import { endedChildrenSeconds, Usage } from './usage.js';

@@ -1,7 +1,7 @@
 /** The process of a command, as it starts and ends. */
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
-import { NotFoundError } from '../../base/errors.js';
-import { NotStarted, startProgram } from '../../base/files/processes/program.js';
+import { NotFoundError } from '../../../base/errors.js';
+import { NotStarted, startProgram } from '../../../base/files/processes/program.js';
 
 /** Starts a command. @throws {NotFoundError} if it does not start. */
 export async function startCommand(
