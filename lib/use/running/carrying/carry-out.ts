@@ -8,45 +8,30 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readSmallFile, writeFileAtomic } from '../../../base/files/files.js';
+import { readSmallFile } from '../../../base/files/files.js';
 import { lookForProcess, ownIdentity } from '../../../base/files/process.js';
-import { watchFolder } from '../../../base/files/watch.js';
-import { LOG_NAMES_MAX } from '../../../base/limits.js';
-import { OutputMetrics } from '../../../pure/logs/output-lines.js';
 import { formatParam, isParamValue } from '../../../pure/logs/param-value.js';
 import type { Layout } from '../../../storage/repo/layout.js';
-import { appendRows, FROM_OUTPUT, type MetricRow } from '../../../storage/repo/runs/run-metrics.js';
 import {
-  type RunMetric,
   type RunRecord,
   type RunStretch,
   recordPlace,
-  writeRun,
 } from '../../../storage/repo/runs/run-record.js';
 import { CheckpointKeeper } from '../checkpoints/checkpoint-keeper.js';
 import { type Scan, Scanner } from '../checkpoints/scan.js';
-import { type Commit, Committer } from '../committer.js';
+import type { Commit } from '../committer.js';
 import { type ChildEnd, endOf, startCommand } from './child-process.js';
+import { CommandOutput } from './command-output.js';
 import { LogFollower } from './follow-logs.js';
-import { KeptOutput } from './keep-output.js';
-import { endedChildrenSeconds, Usage } from './usage.js';
+import { Measured } from './measured.js';
+import { messageOf, Recording } from './recording.js';
+import { Saving } from './saving.js';
+import { endedChildrenSeconds } from './usage.js';
+import { Wake } from './wake.js';
 
-const TICK_MS = 200;
-const USAGE_MS = 1000;
-/** How often the record says that the run goes on. */
-const BEAT_MS = 3000;
-const ROWS_MS = 400;
-/** Something changed in a folder: the next look comes after this. */
-const STIR_MS = 10;
 /** Processes that the command left behind may keep its output open; they are waited for this long. */
 const LEFT_BEHIND_MS = 10_000;
-/** Failures in a row after the end of the command before what is held is left for later. */
-const ATTEMPTS_AT_END = 4;
-/** The wait after the first of them; it grows with each. */
-const AGAIN_AT_END_MS = 3000;
 const HYPERPARAMETERS_MAX = 1000;
-/** Folders that are watched at once; the others are looked at now and then. */
-const FOLDERS_MAX = 200;
 
 /** What the user sees of a run while it goes on. */
 export interface RunStatus {
@@ -95,86 +80,85 @@ class Carrying {
   readonly #host: RunHost;
   readonly #scanner: Scanner;
   readonly #keeper: CheckpointKeeper;
-  readonly #committer: Committer;
   readonly #follower: LogFollower;
-  readonly #metrics = { out: new OutputMetrics(), err: new OutputMetrics() };
-  readonly #watched = new Map<string, () => void>();
-  readonly #known: Map<string, RunMetric>;
-  #output = new KeptOutput();
-  #rows: MetricRow[] = [];
-  #usage: Usage | null = null;
-  #stir: (() => void) | null = null;
-  #hasRecordChanged = false;
-  #before = { seconds: 0, cpuSeconds: 0 };
-  #startedAt = 0;
-  #at = { usage: 0, beat: 0, rows: 0 };
+  readonly #recording: Recording;
+  readonly #wake = new Wake();
   #signals = 0;
-  #stopSaving = false;
-  #writing: Promise<void> = Promise.resolve();
-  #storing: Promise<unknown> | null = null;
 
   constructor(layout: Layout, record: RunRecord, stretch: Stretch, host: RunHost) {
     this.#layout = layout;
     this.#record = record;
     this.#stretch = stretch;
     this.#host = host;
-    this.#known = new Map(record.metrics.map((one) => [one.name, one]));
+    this.#recording = new Recording(layout, record, (message) => host.warn(message));
     this.#scanner = new Scanner({
       cwd: stretch.cwd,
       patterns: record.checkpointPattern === null ? [] : record.checkpointPattern.split('\n'),
       logs: stretch.logs,
     });
-    this.#keeper = new CheckpointKeeper(layout, record, (message) => this.#problem(message));
-    this.#committer = new Committer(host.commit);
+    const problem = (message: string): void => this.#recording.problem(message);
+    this.#keeper = new CheckpointKeeper(layout, record, problem);
     this.#follower = new LogFollower((file) => recordPlace(layout, file));
   }
 
   async run(): Promise<void> {
+    const recording = this.#recording;
     const before = await this.#scanner.scan(true);
     this.#keeper.settle(before);
     for (const { file, stat } of before.logs) this.#follower.skip(file, stat);
-    this.#output = new KeptOutput(
-      await readSmallFile(this.#layout.runFile(this.#record.id, 'output.log'), 1 << 20).catch(
-        () => new Uint8Array(0),
-      ),
-    );
-    const childrenBefore = endedChildrenSeconds();
-    const { child, ended } = await this.#start();
+    const output = await this.#openOutput();
+    const saving = new Saving(this.#layout, this.#host.commit, {
+      ...{ recording, output, keeper: this.#keeper },
+      onOutcome: () => this.#wake.stir(),
+    });
+    const { child, ended, measured } = await this.#start(output);
     const facts = this.#stretch.facts(this.#record).then(
-      () => {
-        this.#hasRecordChanged = true;
-      },
-      (error: unknown) => this.#problem(`not all of the environment is known: ${messageOf(error)}`),
+      () => recording.changed(),
+      (error: unknown) =>
+        recording.problem(`not all of the environment is known: ${messageOf(error)}`),
     );
-    const release = this.#host.signals((signal) => this.#pass(child, signal));
+    const release = this.#host.signals((signal) => this.#pass(child, saving, signal));
     try {
       let isOver = false;
       void ended.exited.then(() => {
         isOver = true;
-        this.#stir?.();
+        this.#wake.stir();
       });
       while (!isOver) {
-        await this.#tick();
-        if (!isOver) await this.#pause();
+        await this.#tick(measured, saving);
+        if (!isOver) await this.#wake.pause();
       }
       const { code, signal } = await ended.exited;
-      this.#addUp(childrenBefore);
+      measured.addUp(true);
       await Promise.race([ended.closed, sleep(LEFT_BEHIND_MS, undefined, { ref: false })]);
-      this.#takeRows('out', this.#metrics.out.end());
-      this.#takeRows('err', this.#metrics.err.end());
+      output.end();
       await facts;
-      await this.#end(code, signal);
+      await this.#end({ code, signal }, measured, saving);
     } finally {
       release();
-      for (const stop of this.#watched.values()) stop();
+      this.#wake.close();
     }
   }
 
-  async #start(): Promise<{ child: ChildProcess; ended: ChildEnd }> {
+  async #openOutput(): Promise<CommandOutput> {
+    const file = this.#layout.runFile(this.#record.id, 'output.log');
+    const before = await readSmallFile(file, 1 << 20).catch(() => new Uint8Array(0));
+    return new CommandOutput(
+      {
+        output: (stream, chunk) => this.#host.output(stream, chunk),
+        addRow: (row) => this.#recording.addRow(row),
+      },
+      before,
+    );
+  }
+
+  async #start(
+    output: CommandOutput,
+  ): Promise<{ child: ChildProcess; ended: ChildEnd; measured: Measured }> {
     const { words, cwd } = this.#stretch;
     const record = this.#record;
-    this.#startedAt = performance.now();
-    this.#before = { seconds: record.seconds, cpuSeconds: record.cpuSeconds };
+    const startedAt = performance.now();
+    const childrenBefore = endedChildrenSeconds();
     const child = await startCommand(words, {
       cwd,
       env: this.#host.env,
@@ -193,57 +177,20 @@ class Carrying {
       ...{ started: now, ended: null, code: null, signal: null, seconds: 0, cpuSeconds: 0 },
     };
     record.stretches.push(stretch);
-    this.#usage = new Usage(pid);
-    for (const name of ['out', 'err'] as const) this.#listen(child, name);
-    await this.#write(true).catch((error: unknown) => this.#problem(messageOf(error)));
-    return { child, ended };
-  }
-
-  #listen(child: ChildProcess, name: 'out' | 'err'): void {
-    const stream = name === 'out' ? child.stdout : child.stderr;
-    const decoder = new TextDecoder();
-    stream?.on('data', (chunk: Buffer) => {
-      this.#output.add(chunk);
-      this.#takeRows(name, this.#metrics[name].take(decoder.decode(chunk, { stream: true })));
-      const wait = this.#host.output(name, chunk);
-      if (wait === null) return;
-      stream.pause();
-      void wait.then(() => stream.resume());
-    });
-    stream?.on('error', () => {});
-  }
-
-  #takeRows(
-    _: 'out' | 'err',
-    rows: readonly { step: number; values: Map<string, number> }[],
-  ): void {
-    const time = Date.now();
-    for (const row of rows) this.#addRow({ ...row, time, source: FROM_OUTPUT });
-  }
-
-  #addRow(row: MetricRow): void {
-    this.#rows.push(row);
-    for (const [name, value] of row.values) {
-      const last = Number.isFinite(value) ? value : null;
-      const one = this.#known.get(name);
-      if (one !== undefined) Object.assign(one, { count: one.count + 1, step: row.step, last });
-      else if (this.#known.size < LOG_NAMES_MAX) {
-        const fresh = { name, count: 1, step: row.step, last };
-        this.#known.set(name, fresh);
-        this.#record.metrics.push(fresh);
-      }
-    }
+    const measured = new Measured(record, pid, { startedAt, childrenBefore });
+    output.listen(child);
+    await this.#recording.tryTo(() => this.#recording.write(true));
+    return { child, ended, measured };
   }
 
   /** A signal for the command goes to all of its processes. */
-  #pass(child: ChildProcess, signal: NodeJS.Signals): void {
+  #pass(child: ChildProcess, saving: Saving, signal: NodeJS.Signals): void {
     this.#signals++;
     const pid = child.pid as number;
     const isOver = child.exitCode !== null || child.signalCode !== null;
     if (isOver) {
       // The command is over; who asks now does not want to wait until all is stored.
-      this.#stopSaving = true;
-      this.#committer.stop();
+      saving.stop();
       return;
     }
     // A session that lost its terminal passes over SIGTSTP.
@@ -255,237 +202,82 @@ class Carrying {
     }
   }
 
-  async #pause(): Promise<void> {
-    const wake = new AbortController();
-    this.#stir = () => {
-      this.#stir = null;
-      setTimeout(() => wake.abort(), STIR_MS).unref();
-    };
-    await sleep(TICK_MS, undefined, { signal: wake.signal }).catch(() => {});
-    this.#stir = null;
-  }
-
-  async #tick(): Promise<void> {
-    const now = performance.now();
-    try {
-      if (now - this.#at.usage >= USAGE_MS) {
-        this.#usage?.look();
-        this.#at.usage = now;
-        this.#addUp(null);
-      }
+  async #tick(measured: Measured, saving: Saving): Promise<void> {
+    await this.#recording.tryTo(async () => {
+      measured.look();
       const scan = await this.#scanner.scan();
-      await this.#look(scan, false);
+      await this.#look(scan, measured, false);
       await this.#readLogs(scan);
-      if (now - this.#at.rows >= ROWS_MS) await this.#flushRows();
-      if (this.#hasRecordChanged || now - this.#at.beat >= BEAT_MS) {
-        void this.#tryTo(() => this.#write(false));
-      }
-      if (this.#keeper.hasHeld() && this.#storing === null) {
-        this.#storing = this.#tryTo(() => this.#store(false)).finally(() => {
-          this.#storing = null;
-        });
-      }
-    } catch (error) {
-      this.#problem(messageOf(error));
-    }
-    this.#host.status({ record: this.#record, rssBytes: this.#usage?.rssBytes ?? 0 });
+      await this.#recording.writeDue();
+      saving.start();
+    });
+    this.#host.status({ record: this.#record, rssBytes: measured.rssBytes });
   }
 
-  async #look(scan: Scan, hasEnded: boolean): Promise<void> {
+  async #look(scan: Scan, measured: Measured, hasEnded: boolean): Promise<void> {
     const now = performance.now();
-    const writers = this.#keeper.isWaiting(now) ? (this.#usage?.writers() ?? null) : NOBODY;
+    const writers = this.#keeper.isWaiting(now) ? measured.writers() : NOBODY;
     const moment = { now, writers, hasEnded };
     // Not awaited: the next look must not wait for the disk.
-    if (await this.#keeper.see(scan, moment)) void this.#tryTo(() => this.#write(true));
-    this.#watch(new Set([...this.#scanner.folders(), ...this.#keeper.folders()]));
-  }
-
-  #watch(folders: ReadonlySet<string>): void {
-    for (const [folder, stop] of this.#watched) {
-      if (folders.has(folder)) continue;
-      stop();
-      this.#watched.delete(folder);
+    if (await this.#keeper.see(scan, moment)) {
+      void this.#recording.tryTo(() => this.#recording.write(true));
     }
-    for (const folder of folders) {
-      if (this.#watched.has(folder) || this.#watched.size >= FOLDERS_MAX) continue;
-      const stop = watchFolder(folder, () => this.#stir?.());
-      if (stop !== null) this.#watched.set(folder, stop);
-    }
+    this.#wake.watch(new Set([...this.#scanner.folders(), ...this.#keeper.folders()]));
   }
 
   async #readLogs({ logs }: Scan): Promise<void> {
     for (const { file, stat } of logs) {
       try {
         const { rows, params } = await this.#follower.read(file, stat);
-        for (const row of rows) this.#addRow(row);
+        for (const row of rows) this.#recording.addRow(row);
         for (const [name, value] of params) {
           const { params: all } = this.#record;
           if (name in all || Object.keys(all).length >= HYPERPARAMETERS_MAX) continue;
           if (isParamValue(value)) all[name] = formatParam(value);
         }
       } catch (error) {
-        this.#problem(`'${recordPlace(this.#layout, file)}' is not read: ${messageOf(error)}`);
+        const place = recordPlace(this.#layout, file);
+        this.#recording.problem(`'${place}' is not read: ${messageOf(error)}`);
       }
     }
   }
 
-  async #flushRows(): Promise<void> {
-    this.#at.rows = performance.now();
-    const rows = this.#rows;
-    if (rows.length === 0) return;
-    this.#rows = [];
-    try {
-      await appendRows(this.#layout, this.#record.id, rows);
-    } catch (error) {
-      this.#rows = [...rows, ...this.#rows].slice(-100_000);
-      throw error;
-    }
-  }
-
-  /** One after another: the last that was asked for is the one that stays. */
-  #write(durable: boolean): Promise<void> {
-    this.#at.beat = performance.now();
-    this.#hasRecordChanged = false;
-    const written = this.#writing.then(async () => {
-      this.#record.updated = Date.now();
-      await writeRun(this.#layout, this.#record, { durable });
-    });
-    this.#writing = written.catch(() => {});
-    return written;
-  }
-
-  /** Has versions made of what is held. */
-  async #store(hasEnded: boolean): Promise<void> {
-    if (!this.#committer.isFree) return;
-    await this.#flushRows();
-    const file = this.#layout.runFile(this.#record.id, 'output.log');
-    if (this.#output.hasNew) await writeFileAtomic(file, this.#output.bytes());
-    // What is to be stored is in the record on the disk: the process that stores it reads it there.
-    await this.#write(true);
-    const { id } = this.#record;
-    const before = this.#committer.problem;
-    const request = { run: id, asIs: this.#keeper.asIs, end: false, hurry: hasEnded };
-    this.#committer.start(request, (outcome) => {
-      this.#hasRecordChanged = true;
-      void this.#keeper.settleOutcome(outcome, hasEnded);
-      this.#stir?.();
-    });
-    if (this.#committer.problem !== null && this.#committer.problem !== before) {
-      this.#problem(`a checkpoint is not stored yet: ${this.#committer.problem}`);
-    }
-  }
-
-  #addUp(childrenBefore: number | null): void {
+  async #end(
+    { code, signal }: { code: number | null; signal: NodeJS.Signals | null },
+    measured: Measured,
+    saving: Saving,
+  ): Promise<void> {
     const record = this.#record;
-    const seconds = (performance.now() - this.#startedAt) / 1000;
-    const sampled = this.#usage?.cpuSeconds ?? 0;
-    const children = endedChildrenSeconds();
-    const waited = childrenBefore === null || children === null ? 0 : children - childrenBefore;
-    const stretch = record.stretches.at(-1);
-    // Those that stored versions meanwhile count among the children, so the sample decides unless it saw too little.
-    const cpuSeconds = record.checkpoints.length === 0 ? Math.max(sampled, waited) : sampled;
-    record.seconds = round(this.#before.seconds + seconds);
-    record.cpuSeconds = round(this.#before.cpuSeconds + cpuSeconds);
-    record.peakBytes = Math.max(record.peakBytes, this.#usage?.peakBytes ?? 0);
-    if (stretch !== undefined)
-      Object.assign(stretch, { seconds: round(seconds), cpuSeconds: round(cpuSeconds) });
-  }
-
-  async #end(code: number | null, signal: NodeJS.Signals | null): Promise<void> {
-    const record = this.#record;
+    const recording = this.#recording;
     const stretch = record.stretches.at(-1);
     const now = Date.now();
     if (stretch !== undefined) Object.assign(stretch, { ended: now, code, signal });
     if (code !== 0) this.#keeper.failed();
     const state =
       code === 0 ? 'finished' : signal !== null || this.#signals > 0 ? 'killed' : 'failed';
-    await this.#finalLook();
-    await this.#storeRest();
+    await this.#finalLook(measured);
+    await saving.storeRest(async () => {
+      this.#host.status({ record, rssBytes: 0 });
+      // Outcomes of files that could not be read to their ends are decided once more.
+      await this.#look(await this.#scanner.scan(), measured, true);
+    });
     Object.assign(record, { state, code, signal, ended: now, child: null });
-    await this.#tryTo(() => this.#flushRows());
-    await this.#tryTo(() =>
-      writeFileAtomic(this.#layout.runFile(record.id, 'output.log'), this.#output.bytes()),
-    );
-    await this.#tryTo(() => this.#write(true));
-    await this.#noteEnd();
+    await recording.tryTo(() => recording.flushRows());
+    await recording.tryTo(() => saving.writeOutput());
+    await recording.tryTo(() => recording.write(true));
+    await saving.noteEnd();
   }
 
-  async #finalLook(): Promise<void> {
+  async #finalLook(measured: Measured): Promise<void> {
     // Twice: what is seen for the first time now is complete at once.
     for (let i = 0; i < 2; i++) {
-      await this.#tryTo(async () => {
+      await this.#recording.tryTo(async () => {
         const scan = await this.#scanner.scan(true);
-        await this.#look(scan, true);
+        await this.#look(scan, measured, true);
         await this.#readLogs(scan);
       });
     }
   }
-
-  async #storeRest(): Promise<void> {
-    await this.#storing;
-    await this.#committer.hurry();
-    // Where not even the record can be written, nobody is started who could fail.
-    let failures = 0;
-    let notBefore = 0;
-    while (!this.#stopSaving) {
-      await this.#committer.settled();
-      // Outcomes of files that could not be read to their ends are decided once more.
-      await this.#tryTo(async () => {
-        await this.#look(await this.#scanner.scan(), true);
-      });
-      const attempts = Math.max(failures, this.#committer.failures);
-      if (!this.#keeper.hasHeld() || attempts >= ATTEMPTS_AT_END) break;
-      if (performance.now() >= notBefore) {
-        const hasFailed = !(await this.#tryTo(() => this.#store(true)));
-        failures = hasFailed ? failures + 1 : 0;
-        notBefore = performance.now() + (hasFailed ? AGAIN_AT_END_MS * failures : 0);
-      }
-      this.#host.status({ record: this.#record, rssBytes: 0 });
-      if (!this.#committer.isRunning) await sleep(200);
-    }
-    await this.#committer.settled();
-    await this.#tryTo(() => this.#write(true));
-  }
-
-  /** The last version gets a note that says how the run ended. */
-  async #noteEnd(): Promise<void> {
-    if (this.#stopSaving || !this.#record.checkpoints.some(({ version }) => version !== null))
-      return;
-    const none = new Set<number>();
-    await this.#committer.hurry();
-    const request = { run: this.#record.id, asIs: none, end: true, hurry: true };
-    this.#committer.start(request, () => {});
-    await this.#committer.settled();
-    const { problem } = this.#committer;
-    if (problem !== null) this.#problem(`no version says how the run ended: ${problem}`);
-  }
-
-  /** @returns false if it failed, which is told. */
-  async #tryTo(action: () => Promise<unknown>): Promise<boolean> {
-    try {
-      await action();
-      return true;
-    } catch (error) {
-      this.#problem(messageOf(error));
-      return false;
-    }
-  }
-
-  #problem(message: string): void {
-    const { problems } = this.#record;
-    if (problems.includes(message)) return;
-    if (problems.length < 100) problems.push(message);
-    this.#hasRecordChanged = true;
-    this.#host.warn(message);
-  }
 }
 
 const NOBODY: ReadonlySet<string> = new Set();
-
-function round(seconds: number): number {
-  return Math.round(seconds * 1000) / 1000;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
