@@ -16,8 +16,8 @@ import { addNotes } from '../../storage/repo/refs/refs.js';
 import { currentAuthor, currentMoment } from '../../storage/repo/settings/author.js';
 import { encodeNote, noteId } from '../../storage/repo/version/note.js';
 import type { OpContext } from '../context.js';
+import type { StoreAccess } from '../history/access.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
-import type { Repository } from '../repository.js';
 import { fitWeights } from './fit-weights.js';
 import {
   EVALUATION_NOTE,
@@ -60,7 +60,7 @@ export interface EvaluatedVersion extends Evaluation {
 
 /** @throws as `runNetwork` and `placeNetwork`; {TierError} for files of a tier that were not asked for. */
 export async function evaluateVersion(
-  repo: Repository,
+  repo: StoreAccess,
   version: Id,
   plan: EvaluationPlan,
   context: OpContext,
@@ -138,7 +138,7 @@ function evaluationKey({ entry, weights }: Target, plan: EvaluationPlan): string
 
 /** The latest note with a key; those that cannot be read are passed over. */
 async function knownEvaluation(
-  repo: Repository,
+  repo: StoreAccess,
   version: Id,
   key: string,
 ): Promise<Omit<EvaluatedVersion, 'timings'> | null> {
@@ -157,7 +157,7 @@ async function knownEvaluation(
   return latest?.found ?? null;
 }
 
-async function keep(repo: Repository, version: Id, evaluation: Evaluation): Promise<Id> {
+async function keep(repo: StoreAccess, version: Id, evaluation: Evaluation): Promise<Id> {
   const bytes = encodeNote({
     version,
     kind: EVALUATION_NOTE,
