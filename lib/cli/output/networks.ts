@@ -5,7 +5,7 @@ import type {
   DescribedNetworkFile,
   DescribedValue,
 } from '../../use/ops/desc.js';
-import { OpenSizes } from '../pages/open-sizes.js';
+import { OpenSizes } from '../pages/network/open-sizes.js';
 import { printCurves } from './curves.js';
 import { versionLines, versionTitle } from './render.js';
 import { formatTable } from './table.js';

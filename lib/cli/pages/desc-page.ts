@@ -10,8 +10,9 @@ import { count, fieldText, pairingText, shapeText, short } from '../output/netwo
 import { subject } from '../output/render.js';
 import { formatBytes, formatCount, formatNumber } from '../output/ui.js';
 import { type PageOrigin, pageOf } from './frame/frame.js';
-import { type DrawnLayer, type Folding, networkFigure } from './network-figure.js';
-import { OpenSizes } from './open-sizes.js';
+import type { DrawnLayer, Folding } from './network/boxes.js';
+import { networkFigure } from './network/network-figure.js';
+import { OpenSizes } from './network/open-sizes.js';
 import {
   barCell,
   type Fact,

@@ -1,6 +1,6 @@
 /** Short letters for open sizes of a network: 'floor((width + 1) / 2)' becomes a, and a key says so. */
-import type { Dim, Shape } from '../../pure/network/network.js';
-import { shorten } from '../output/table.js';
+import type { Dim, Shape } from '../../../pure/network/network.js';
+import { shorten } from '../../output/table.js';
 
 /** Expressions that are longer get a letter. */
 const PLAIN_CHARS = 6;
