@@ -2,13 +2,8 @@
  * How versions, moves and sizes are printed on a terminal; shared by the commands that show them.
  */
 
-import type {
-  Id,
-  MetricSteps,
-  MetricValue,
-  ParamValue,
-  VersionSummary,
-} from '../../use/history/versions.js';
+import type { MetricSteps, MetricValue } from '../../use/history/version-values.js';
+import type { Id, ParamValue, VersionSummary } from '../../use/history/versions.js';
 import type { TierErrors } from '../../use/ops/tier.js';
 import { formatBytes, formatCount, formatShare, formatTime, type Ui } from './ui.js';
 

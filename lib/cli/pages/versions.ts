@@ -4,7 +4,8 @@ import type { Point } from '../../pure/picture/curve.js';
 import { html, type Markup } from '../../pure/picture/markup.js';
 import { legend, linePlot, type Series } from '../../pure/picture/plot.js';
 import type { Curve } from '../../use/history/curves.js';
-import type { MetricValue, ParamValue, VersionSummary } from '../../use/history/versions.js';
+import type { MetricValue } from '../../use/history/version-values.js';
+import type { ParamValue, VersionSummary } from '../../use/history/versions.js';
 import { formatMetric, shortId, subject, tierText } from '../output/render.js';
 import { type Fact, figureOf } from './parts.js';
 

@@ -4,7 +4,7 @@ import { findParting } from '../../pure/logs/parting.js';
 import type { MetricSeries } from '../../pure/logs/series.js';
 import type { MetricFacts } from '../../storage/repo/version/knowledge.js';
 import type { Metric } from '../../storage/repo/version/version.js';
-import { type MetricPlace, metricValue } from '../history/versions.js';
+import { type MetricPlace, metricValue } from '../history/version-values.js';
 import type { ComparedMetric, MetricCell } from './result.js';
 
 /** What a version knows of its metrics. */

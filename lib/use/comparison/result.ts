@@ -12,7 +12,7 @@ import type { Dim, Shape } from '../../pure/network/network.js';
 import type { CheckpointDiff } from '../history/diff/checkpoints.js';
 import type { FileDiff } from '../history/diff/files.js';
 import type { SnapshotDiff } from '../history/diff/snapshots.js';
-import type { MetricPlace, MetricValue } from '../history/versions.js';
+import type { MetricPlace, MetricValue } from '../history/version-values.js';
 
 /** One side of a comparison. */
 export interface DiffEnd {

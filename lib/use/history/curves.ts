@@ -8,7 +8,7 @@ import { thin } from '../../pure/picture/curve.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { decodeSeries } from '../../storage/repo/version/series.js';
 import { shortId } from '../../storage/repo/version/version.js';
-import { type MetricValue, metricValue } from './versions.js';
+import { type MetricValue, metricValue } from './version-values.js';
 
 /** A metric over steps, in few points: of each stretch of steps the least and the most. */
 export interface Curve {

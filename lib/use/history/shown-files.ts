@@ -10,7 +10,8 @@ import type { FileEntry, FilePage, Snapshot } from '../../storage/repo/version/f
 import type { OpContext } from '../context.js';
 import { type FileMode, modeText } from './diff/files.js';
 import { type FileRole, fileRoles, groupSeries, readMetrics } from './steps/checkpoints.js';
-import { formatMoment, type MetricValue, metricValue } from './versions.js';
+import { type MetricValue, metricValue } from './version-values.js';
+import { formatMoment } from './versions.js';
 
 /** One file of a version. */
 export interface ShownFile {

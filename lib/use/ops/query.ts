@@ -12,7 +12,7 @@ import { innerStatement, runStatement } from '../construction/run-statement.js';
 import type { OpContext } from '../context.js';
 import { mentionsNetworks } from '../history/table/network-sizes.js';
 import { mentionsBranches, readRows } from '../history/table/version-rows.js';
-import { type MetricValue, metricValue } from '../history/versions.js';
+import { type MetricValue, metricValue } from '../history/version-values.js';
 import { RepositoryHost } from '../query/repository-host.js';
 import type { Repository } from '../repository.js';
 

@@ -27,12 +27,8 @@ import {
   type VersionChanges,
   versionChanges,
 } from '../history/version-changes.js';
-import {
-  Describer,
-  type MetricValue,
-  metricValue,
-  type VersionSummary,
-} from '../history/versions.js';
+import { type MetricValue, metricValue } from '../history/version-values.js';
+import { Describer, type VersionSummary } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 
 /** One measured number. */

@@ -16,7 +16,7 @@ import { type Column, Columns, differs, type VersionRow } from '../history/table
 import { type GroupRow, groupRows } from '../history/table/groups.js';
 import { mentionsNetworks } from '../history/table/network-sizes.js';
 import { mentionsBranches, readRows } from '../history/table/version-rows.js';
-import { type MetricValue, metricValue } from '../history/versions.js';
+import { type MetricValue, metricValue } from '../history/version-values.js';
 import type { Repository } from '../repository.js';
 
 export type { GroupCell, GroupRow } from '../history/table/groups.js';

@@ -1,6 +1,6 @@
 /** Groups of versions that have the same values in some columns: how many, and what their numbers are. */
 import type { Value } from '../../../pure/where/condition.js';
-import { type MetricValue, metricValue } from '../versions.js';
+import { type MetricValue, metricValue } from '../version-values.js';
 
 /** What a group says of a column. Nothing is sampled: all its versions count. */
 export interface GroupCell {
