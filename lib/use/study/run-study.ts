@@ -4,18 +4,14 @@
  * version at once. What is not done when the process is killed is done by the next run.
  */
 import path from 'node:path';
-import type { Id } from '../../base/bytes/hash.js';
 import { makeDirectory } from '../../base/files/files.js';
 import { removeFolder } from '../../base/files/temporary.js';
 import type { Evaluate } from '../../pure/dql/ast.js';
 import { importance } from '../../pure/search/importance.js';
 import { goesOn, keptOf, type Rung } from '../../pure/search/rungs.js';
-import { type Assignment, canonicalAssignment } from '../../pure/search/space.js';
-import { suggest, type Tried } from '../../pure/search/suggest.js';
 import type { OpContext } from '../context.js';
 import type { StoreAccess } from '../history/access.js';
-import { earlierTrials } from './earlier-trials.js';
-import { planSearch, studyId, trialId } from './plan-study.js';
+import { planSearch, studyId } from './plan-study.js';
 import { StudyConfig } from './study-config.js';
 import { StudyData } from './study-data.js';
 import { studyExecutor } from './study-executor.js';
@@ -26,43 +22,11 @@ import type {
   StudyTrial,
   TrialProgress,
 } from './study-result.js';
-import { findSources, placeSource, type SourceNetwork } from './study-sources.js';
-import {
-  isLessBetter,
-  keptNames,
-  type Prepared,
-  plainSettings,
-  planOf,
-  scoreOf,
-} from './study-totals.js';
+import { findSources } from './study-sources.js';
+import { isLessBetter, keptNames, type Prepared, planOf, scoreOf } from './study-totals.js';
 import { trainStretch } from './train-stretch.js';
-import {
-  newRecord,
-  type RungScore,
-  readRecord,
-  type TrialRecord,
-  type TrialState,
-  valueAtIteration,
-  writeRecord,
-} from './trial-record.js';
-import { storedTrial, storeTrial, type TrialFacts } from './trial-version.js';
-
-/** How often an assignment is searched that no other trial has. */
-const ATTEMPTS = 20;
-/** Digits of the id of a trial that its branch has. */
-const BRANCH_DIGITS = 16;
-
-/** A trial at work. */
-interface Trial {
-  number: number;
-  id: string;
-  cell: number;
-  network: SourceNetwork;
-  assignment: Assignment;
-  folder: string;
-  record: TrialRecord;
-  ended: StudyTrial | null;
-}
+import { type RungScore, valueAtIteration, writeRecord } from './trial-record.js';
+import { type Trial, Trials } from './trials.js';
 
 /** @throws {UsageError} for a statement, config or data that do not fit; {AbortedError} */
 export async function runStudy(
@@ -113,28 +77,21 @@ export async function runStudy(
 }
 
 class StudyRun {
-  readonly #repo: StoreAccess;
   readonly #of: Prepared;
   readonly #options: StudyOptions;
   readonly #context: OpContext;
   readonly #folder: string;
-  readonly #model: string;
   readonly #workers: number;
-  readonly #trials: Trial[] = [];
-  /** Ids of trials that are known, and assignments that trials of earlier runs have, by number. */
-  readonly #known = new Set<string>();
-  readonly #assigned = new Map<number, Assignment>();
-  #duplicates = 0;
-  /** Versions are stored one after another. */
-  #storing: Promise<unknown> = Promise.resolve();
+  readonly #trials: Trials;
 
   constructor(repo: StoreAccess, of: Prepared, options: StudyOptions, context: OpContext) {
-    this.#repo = repo;
     this.#of = of;
     this.#options = options;
     this.#context = context;
     this.#folder = repo.layout.study(of.study);
-    this.#model = options.model ?? of.statement.variable;
+    const model = options.model ?? of.statement.variable;
+    const place = { model, study: of.study, folder: this.#folder };
+    this.#trials = new Trials(repo, of, { ...place, onTrial: options.onTrial }, context);
     this.#workers = options.workers ?? of.executor.workers;
   }
 
@@ -147,11 +104,7 @@ class StudyRun {
     this.#options.onPlan?.(plan);
     if (!this.#options.dryRun && plan.trials > 0) {
       await makeDirectory(this.#folder);
-      const place = { model: this.#model, study: this.#of.study, folder: this.#folder };
-      for (const { trial, number, assignment } of await earlierTrials(this.#repo, place)) {
-        this.#assigned.set(number, assignment);
-        this.#known.add(trial);
-      }
+      await this.#trials.rememberEarlier();
       const { isAsync } = this.#of.search;
       // Whoever is told of each step shows how far it is.
       const bar = this.#options.onProgress === undefined;
@@ -161,7 +114,7 @@ class StudyRun {
       this.#context.progress.finish();
       await removeFolder(this.#folder);
     }
-    const trials = this.#trials.map(({ ended }) => ended as StudyTrial);
+    const trials = this.#trials.all.map(({ ended }) => ended as StudyTrial);
     const [first] = this.#of.search.rungs;
     const outcomes = trials.flatMap(({ assignment, rungs }) => {
       const value = rungs[0]?.value ?? null;
@@ -172,12 +125,12 @@ class StudyRun {
       isLess: isLessBetter(first),
       importance: importance(outcomes),
       study: this.#of.study,
-      model: this.#model,
+      model: this.#trials.model,
       dryRun: this.#options.dryRun === true,
       plan,
       trials,
       kept: keptNames(trials, this.#of.search.rungs),
-      duplicates: this.#duplicates,
+      duplicates: this.#trials.duplicates,
     };
   }
 
@@ -187,15 +140,15 @@ class StudyRun {
     const [first, ...rest] = rungs;
     await this.#begin(async (trial) => {
       await this.#train(trial, first?.iterations ?? iterations);
-      if (first === undefined) await this.#end(trial, 'complete');
+      if (first === undefined) await this.#trials.end(trial, 'complete');
     });
     if (first === undefined) return;
     for (const [i, rung] of rungs.entries()) {
       await this.#decide(i, rung);
       const next = rest[i]?.iterations ?? iterations;
-      await this.#each(this.#live(), (trial) => this.#train(trial, next));
+      await this.#each(this.#trials.live, (trial) => this.#train(trial, next));
     }
-    await this.#each(this.#live(), (trial) => this.#end(trial, 'complete'));
+    await this.#each(this.#trials.live, (trial) => this.#trials.end(trial, 'complete'));
   }
 
   /** Each trial goes through all rules before another takes its place. */
@@ -206,7 +159,7 @@ class StudyRun {
       for (const [i, rung] of rungs.entries()) {
         await this.#train(trial, rung.iterations);
         if (trial.ended !== null) return;
-        const before = this.#trials
+        const before = this.#trials.all
           .filter((one) => one !== trial)
           .flatMap(({ id, record: { rungs: had } }) =>
             had[i] === undefined ? [] : [{ trial: id, value: had[i].value }],
@@ -215,22 +168,18 @@ class StudyRun {
         const isKept = trial.record.rungs[i]?.isKept ?? goesOn(rung, value, before, planned);
         await this.#note(trial, i, { ...scoreOf(rung), value, isKept });
         if (!isKept) {
-          await this.#end(trial, 'pruned');
+          await this.#trials.end(trial, 'pruned');
           return;
         }
       }
       await this.#train(trial, iterations);
-      if (trial.ended === null) await this.#end(trial, 'complete');
+      if (trial.ended === null) await this.#trials.end(trial, 'complete');
     });
-  }
-
-  #live(): Trial[] {
-    return this.#trials.filter(({ ended }) => ended === null);
   }
 
   /** Makes the trials one by one, as workers become free, and hands each on. */
   async #begin(work: (trial: Trial) => Promise<void>): Promise<void> {
-    const makers = this.#trialsToMake();
+    const makers = this.#trials.toMake();
     const worker = async (): Promise<void> => {
       for (;;) {
         this.#context.signal?.throwIfAborted();
@@ -263,105 +212,6 @@ class StudyRun {
     await this.#together(Array.from({ length: this.#workers }, worker));
   }
 
-  *#trialsToMake(): Generator<() => Promise<Trial | null>, undefined> {
-    const { sources, search } = this.#of;
-    let number = 0;
-    const places: Promise<SourceNetwork>[] = [];
-    for (const [s, source] of sources.entries()) {
-      for (const [c, cell] of search.cells.entries()) {
-        for (let index = 0; index < search.trialsOfCell; index += 1) {
-          number += 1;
-          const place = { number, cell: s * search.cells.length + c, index };
-          yield async () => {
-            places[s] ??= placeSource(
-              this.#repo,
-              source,
-              path.join(this.#folder, 'networks'),
-              this.#context,
-            );
-            return this.#make(await places[s], cell, place);
-          };
-        }
-      }
-    }
-  }
-
-  async #make(
-    network: SourceNetwork,
-    fixed: Assignment,
-    { number, cell, index }: { number: number; cell: number; index: number },
-  ): Promise<Trial | null> {
-    const assignment = this.#assignment(network, fixed, { number, cell, index });
-    if (assignment === null) {
-      this.#duplicates += 1;
-      return null;
-    }
-    const id = this.#id(network, assignment);
-    // Nothing waits between the search and this, so that no other worker makes the same one.
-    this.#known.add(id);
-    const folder = path.join(this.#folder, id);
-    const record: TrialRecord = { ...newRecord(), number, assignment };
-    const trial: Trial = {
-      ...{ number, id, cell, network, assignment, folder, record },
-      ended: null,
-    };
-    this.#trials.push(trial);
-    this.#trials.sort((a, b) => a.number - b.number);
-    const stored = await storedTrial(this.#repo, this.#line(trial), id);
-    if (stored !== null) {
-      this.#take(trial, { ...stored, isKnown: true });
-      return trial;
-    }
-    const had = await readRecord(folder);
-    if (had.number === number) trial.record = had;
-    else {
-      await makeDirectory(folder);
-      await writeRecord(folder, record);
-    }
-    return trial;
-  }
-
-  /** What a trial is assigned: as in an earlier run, else found now; null if all that is found is known. */
-  #assignment(
-    network: SourceNetwork,
-    fixed: Assignment,
-    { number, cell, index }: { number: number; cell: number; index: number },
-  ): Assignment | null {
-    const { search } = this.#of;
-    const earlier = this.#assigned.get(number);
-    if (earlier !== undefined) return earlier;
-    const tried = this.#trials.filter((one) => one.cell === cell).map((one) => this.#tried(one));
-    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      const place = { seed: search.seed, cell, index, attempt };
-      const found =
-        search.method === null ? {} : suggest(search.sampled, search.method, tried, place);
-      const assignment = { ...fixed, ...found };
-      if (!this.#known.has(this.#id(network, assignment))) return assignment;
-      if (search.method === null) return null;
-    }
-    return null;
-  }
-
-  #id({ source }: SourceNetwork, assignment: Assignment): string {
-    const { study, search } = this.#of;
-    return trialId(study, source.version, canonicalAssignment(assignment), search.seed);
-  }
-
-  #line({ id }: Trial): { model: string; branch: string } {
-    return { model: this.#model, branch: `trial-${id.slice(0, BRANCH_DIGITS)}` };
-  }
-
-  #tried({ assignment, record, ended }: Trial): Tried {
-    const [first] = this.#of.search.rungs;
-    const rungs = ended?.rungs ?? record.rungs;
-    const value =
-      rungs[0]?.value ??
-      (first === undefined
-        ? null
-        : valueAtIteration(record.points, first.metric, first.iterations));
-    return { assignment, cost: value === null || isLessBetter(first) ? value : -value };
-  }
-
   #valueAt({ record }: Trial, rung: Rung): number | null {
     return valueAtIteration(record.points, rung.metric, rung.iterations);
   }
@@ -387,7 +237,8 @@ class StudyRun {
         tell('waiting', record.iteration, record.points.at(-1)?.values ?? {});
       }
     }
-    if (record.state === 'failed' || record.state === 'nan') await this.#end(trial, record.state);
+    if (record.state === 'failed' || record.state === 'nan')
+      await this.#trials.end(trial, record.state);
   }
 
   #teller({ number, id, network, assignment }: Trial, until: number) {
@@ -402,7 +253,7 @@ class StudyRun {
   /** A rule looks at all trials that are left. */
   async #decide(index: number, rung: Rung): Promise<void> {
     // Those that ended here or later in an earlier run had reached the rule as well.
-    const reached = this.#trials.filter(
+    const reached = this.#trials.all.filter(
       ({ ended }) => ended === null || ended.rungs[index] !== undefined,
     );
     const scores = reached.map((trial) => ({
@@ -415,69 +266,12 @@ class StudyRun {
       const isKept = kept.has(trial.id);
       const value = this.#valueAt(trial, rung);
       await this.#note(trial, index, { ...scoreOf(rung), value, isKept });
-      if (!isKept) await this.#end(trial, 'pruned');
+      if (!isKept) await this.#trials.end(trial, 'pruned');
     }
   }
 
   async #note(trial: Trial, index: number, score: RungScore): Promise<void> {
     trial.record.rungs[index] = score;
     await writeRecord(trial.folder, trial.record);
-  }
-
-  /** Makes the version of a trial. */
-  async #end(trial: Trial, state: TrialState): Promise<void> {
-    const { study, search, config, text, data } = this.#of;
-    const { record, network, assignment, number, id } = trial;
-    const settings = config.trial(assignment, this.#context.cwd);
-    const facts: TrialFacts = {
-      ...{ study, trial: id, number, state, assignment, seed: search.seed },
-      iterations: record.iteration,
-      rungs: record.rungs,
-      seconds: record.seconds,
-      message: record.message,
-    };
-    const named = { ...assignment, study: study.slice(0, 16), state, trial: number };
-    const given = Object.entries({ ...plainSettings(config.settings), ...named });
-    const isWhole = state === 'complete' || state === 'pruned';
-    const ended = {
-      ...{
-        facts,
-        record,
-        line: this.#line(trial),
-        source: network.source.version,
-        folder: trial.folder,
-      },
-      networkPath: network.path,
-      networkFile: network.file,
-      checkpoint:
-        isWhole && record.checkpoint !== null ? path.join(trial.folder, record.checkpoint) : null,
-      params: given.map(([name, value]) => ({
-        name,
-        text: typeof value === 'string' ? value : JSON.stringify(value),
-      })),
-      data: [{ name: 'train', text: `sha256:${await data.id(settings.data)}` }],
-      statement: text.trim(),
-    };
-    const storing = this.#storing.then(() => storeTrial(this.#repo, ended, this.#context));
-    this.#storing = storing.catch(() => {});
-    const { version, number: versionNumber } = await storing;
-    await removeFolder(trial.folder);
-    this.#take(trial, { facts, version, number: versionNumber, isKnown: false });
-  }
-
-  #take(
-    trial: Trial,
-    stored: { facts: TrialFacts; version: Id; number: number | null; isKnown: boolean },
-  ): void {
-    const { facts, version, number, isKnown } = stored;
-    trial.record.rungs = facts.rungs;
-    trial.ended = {
-      ...{ number: trial.number, trial: trial.id, state: facts.state },
-      ...{ source: trial.network.source.name, assignment: trial.assignment },
-      ...{ iterations: facts.iterations, rungs: facts.rungs, seconds: facts.seconds },
-      ...{ message: facts.message, version, isKnown },
-      name: number === null ? null : `${this.#model}@${number}`,
-    };
-    this.#options.onTrial?.(trial.ended);
   }
 }
