@@ -98,6 +98,20 @@ test('add: external data whose model was exported again, or came later, is laid 
   t.is((await repo.dlv('fsck', '--files')).code, 0);
 });
 
+test('commit: external data is laid out as the model that a checkout brought back alone says', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('m/w.bin', Buffer.concat([values(1), values(2)]));
+  await repo.write('m/a.onnx', model('w.bin', { w: 0 }));
+  await repo.commit('first');
+  await repo.write('m/a.onnx', model('w.bin', { w: 1 }));
+  await repo.commit('second', { step: 5 });
+  t.is(await firstValue(repo, 'm/w.bin#w'), 2);
+  t.is((await repo.dlv('checkout', 'HEAD~1', 'm/a.onnx')).code, 0);
+  t.is((await repo.dlv('commit', '-m', 'the first model again')).code, 0);
+  t.is(await firstValue(repo, 'm/w.bin#w'), 1);
+  t.deepEqual((await repo.json<{ clean: boolean }>('status')).clean, true);
+});
+
 test('import: external data that stays as it was is laid out as the model of each commit says', async (t) => {
   const dir = await gitRepository(t);
   if (dir === null) return;

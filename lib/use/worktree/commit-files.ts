@@ -2,7 +2,7 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { statThrough } from '../../base/files/files.js';
-import type { Level } from '../../pure/codec/segment.js';
+import { type Level, parseLevel } from '../../pure/codec/segment.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import { withSession } from '../../storage/objects/access.js';
 import type { PackSession } from '../../storage/objects/session.js';
@@ -22,15 +22,20 @@ import {
 } from '../history/commit/draft-version.js';
 import type { PathChange } from '../history/commit/staged-changes.js';
 import type { KeptLog } from '../history/commit/store-logs.js';
+import type { Line } from '../history/lines/lines.js';
 import { openStaging } from '../history/lines/open-staging.js';
 import { Describer } from '../history/versions.js';
 import { workChanges } from './changes.js';
+import { describedByChanged, describedOtherwise } from './described-files.js';
 import { warnOfMissing } from './missing-references.js';
 import {
   applyChanges,
+  entryOf,
   planStage,
   type StageOptions,
+  type StageTarget,
   storeChanges,
+  storeDescribed,
   throwFailures,
   trackedFiles,
 } from './stage-files.js';
@@ -196,5 +201,25 @@ export async function stageFirst(
       await applyChanges({ repo, session }, staging, changes, options);
     }
   }
+  await restageDescribed({ repo, session }, onDisk, line, context);
   return { line, staging, stagingBefore, amend: request.amend };
+}
+
+/** Lays files out anew, in memory, whose description came otherwise than by `add`: by a checkout of it alone, or a merge. */
+async function restageDescribed(
+  target: StageTarget,
+  onDisk: StagingOnDisk,
+  line: Line,
+  context: OpContext,
+): Promise<void> {
+  const { repo } = target;
+  const { staging } = onDisk;
+  const paths = await describedByChanged(repo, onDisk, line);
+  const described = await describedOtherwise(repo, onDisk, { model: line.model, paths }, context);
+  const level = parseLevel(repo.config.get('codec.level'));
+  const known = new Map(staging.entries(line.model).map((entry) => [entry.path, entry.sha256]));
+  const plan = { line, known, named: new Set<string>(), failures: [] };
+  for (const result of await storeDescribed(target, { plan, described, level }, context)) {
+    if (result.sha256 === known.get(result.path)) staging.put(line.model, entryOf(result));
+  }
 }

@@ -27,6 +27,7 @@ import { checkNewModel } from '../history/lines/branches.js';
 import { baseCandidates, currentLine, type Line } from '../history/lines/lines.js';
 import { leaveOutCopies } from './approximate-copies.js';
 import { modeOf, WorkStates, wasHere } from './changes.js';
+import { describedOtherwise } from './described-files.js';
 import { leftOutWarning, modelsAmong } from './left-out.js';
 import { lookAtWork } from './scan/work-file.js';
 import { type Selection, selectFiles, selectTracked } from './scan/work-tree.js';
@@ -72,17 +73,18 @@ export async function storeChanges(
   const { changed: paths, totalBytes: bytes } = plan;
   const how = { plan, paths, bytes, level, follow: options.follow === true };
   const results = await storeFiles({ repo, session }, how, context);
-  const described = await describedAnew(repo, onDisk, { plan, results }, context);
-  const again = {
-    ...how,
-    paths: [...described.keys()],
-    bytes: [...described.values()].reduce((sum, { size }) => sum + size, 0),
-    // What a link leads to has the staged content.
-    follow: true,
+  const stored = new Set(results.map(({ path }) => path));
+  const describing = results.filter(({ path, format, sha256 }) => {
+    return DESCRIBING_FORMATS.has(format) && plan.known.get(path) !== sha256;
+  });
+  const about = {
+    model: plan.line.model,
+    paths: new Set(
+      describing.flatMap(({ references }) => references).filter((path) => !stored.has(path)),
+    ),
   };
-  for (const result of await storeFiles({ repo, session }, again, context)) {
-    results.push({ ...result, step: result.step ?? described.get(result.path)?.step ?? null });
-  }
+  const described = await describedOtherwise(repo, onDisk, about, context);
+  results.push(...(await storeDescribed({ repo, session }, { plan, described, level }, context)));
   plan.unchanged = plan.unchanged.filter(({ path }) => !described.has(path));
   return { plan, results };
 }
@@ -227,32 +229,34 @@ async function warnOfOdd(
   }
 }
 
-/**
- * Tracked files that did not change, but whose tensors another file describes that did: external data of an
- * ONNX model that was exported again, shards whose metadata changed. They have to be read again.
- */
-async function describedAnew(
-  repo: LineAccess,
-  { staging, writtenNs }: StagingOnDisk,
-  { plan, results }: StoredChanges,
+/** Stores files again whose bytes are as they were staged, and that others describe otherwise now. */
+export async function storeDescribed(
+  target: StageTarget,
+  {
+    plan,
+    described,
+    level,
+  }: { plan: PlannedLine; described: ReadonlyMap<string, StagedEntry>; level: CodecLevel },
   context: OpContext,
-): Promise<Map<string, StagedEntry>> {
-  const stored = new Set(results.map(({ path }) => path));
-  const describing = results.filter(({ path, format, sha256 }) => {
-    return DESCRIBING_FORMATS.has(format) && plan.known.get(path) !== sha256;
+): Promise<BatchResult[]> {
+  const how = {
+    ...{ plan, level },
+    paths: [...described.keys()],
+    bytes: [...described.values()].reduce((sum, { size }) => sum + size, 0),
+    // What a link leads to has the staged content.
+    follow: true,
+  };
+  const results = await storeFiles(target, how, context);
+  return results.map((result) => {
+    return { ...result, step: result.step ?? described.get(result.path)?.step ?? null };
   });
-  const states = new WorkStates(repo, writtenNs, context.signal);
-  const described = new Map<string, StagedEntry>();
-  for (const path of new Set(describing.flatMap(({ references }) => references))) {
-    const entry = stored.has(path) || !plan.known.has(path) ? null : staging.entry(path);
-    if (entry === null || (await states.of(entry)).status !== 'same') continue;
-    described.set(path, entry);
-  }
-  return described;
 }
 
+/** What storing files needs of a plan. */
+export type PlannedLine = Pick<StagePlan, 'line' | 'known' | 'named' | 'failures'>;
+
 interface StoringFiles {
-  plan: StagePlan;
+  plan: PlannedLine;
   /** The files that are read, and their bytes together. */
   paths: readonly string[];
   bytes: number;
@@ -321,7 +325,11 @@ export async function applyChanges(
   model.sets.push(...publishedSets(session));
 }
 
-function entryOf(result: BatchResult, options: StageOptions): StagedEntry {
+/** How staging holds a stored file. */
+export function entryOf(
+  result: BatchResult,
+  options: Pick<StageOptions, 'step'> = {},
+): StagedEntry {
   return {
     ...fileOf(result, modeOf(result.stat)),
     stat: result.stat,
