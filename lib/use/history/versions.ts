@@ -30,7 +30,7 @@ import {
 } from './version-values.js';
 
 export type { Id } from '../../base/bytes/hash.js';
-export { type Direction, directionOf } from '../../pure/logs/direction.js';
+export { directionOf } from '../../pure/logs/direction.js';
 export type { ParamValue } from '../../pure/logs/param-value.js';
 
 /** A version and what it is called. */
