@@ -7,6 +7,7 @@
  * more than the input's size explains.
  */
 
+import { getHeapStatistics } from 'node:v8';
 import type { ByteSource } from '../../lib/base/bytes/byte-source.js';
 import { MemorySource } from '../../lib/base/bytes/byte-source.js';
 import { isDamage } from '../../lib/base/errors.js';
@@ -153,7 +154,7 @@ export function mutate(random: Random, options: FuzzOptions): Buffer {
 export async function fuzzReader(reader: FormatReader, options: FuzzOptions): Promise<FuzzTally> {
   const random = seededRandom(options.seed);
   const tally: FuzzTally = { accepted: 0, refused: 0 };
-  let before = process.memoryUsage().arrayBuffers;
+  let before = getHeapStatistics().external_memory;
   for (let i = 0; i < options.count; i++) {
     const bytes = mutate(random, options);
     const source = new MeteredSource(bytes);
@@ -164,8 +165,9 @@ export async function fuzzReader(reader: FormatReader, options: FuzzOptions): Pr
       if (!isDamage(error)) throw broken(options, i, bytes, error);
       tally.refused++;
     }
-    // Asked once for each input, since it takes longer than most: the last input's second reading counts, too.
-    const held = process.memoryUsage().arrayBuffers;
+    // Asked once for each input: the last input's second reading counts, too. What `process.memoryUsage` gives is
+    // the same for buffers, and asks the system, which takes longer than most inputs.
+    const held = getHeapStatistics().external_memory;
     const allocated = held - before;
     before = held;
     const bound = 64 * bytes.length + ALLOWANCE_BYTES;

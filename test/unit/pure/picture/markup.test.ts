@@ -2,6 +2,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { escapeText, html, lines, Markup, page } from '../../../../lib/pure/picture/markup.js';
+import { anyCharacter } from '../../../helpers/any-character.js';
 import { pageProblems } from '../../../helpers/page.js';
 
 const HOSTILE = [
@@ -16,7 +17,7 @@ const HOSTILE = [
   'a\u202eb\u2066c\u200bd\u0000e\ud800',
 ];
 
-const text = fc.oneof(fc.constantFrom(...HOSTILE), fc.string({ unit: 'binary' }));
+const text = fc.oneof(fc.constantFrom(...HOSTILE), fc.string({ unit: anyCharacter }));
 
 function whole(value: string): string {
   const hash = (content: string): string => content.length.toString();
