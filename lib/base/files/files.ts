@@ -24,9 +24,11 @@ export async function statOrNull(
   file: string,
 ): Promise<{ stat: FileStat; isFile: boolean; isDirectory: boolean; isSymlink: boolean } | null> {
   try {
+    // Most of what is asked for in a repository is not there, and an error costs more than the call.
     const stat = checkFolders(file)
-      ? plain.lstatSync(file, { bigint: true })
+      ? plain.lstatSync(file, { bigint: true, throwIfNoEntry: false })
       : await fs.lstat(file, { bigint: true });
+    if (stat === undefined) return null;
     return {
       stat: toFileStat(stat),
       isFile: stat.isFile(),
