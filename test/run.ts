@@ -89,15 +89,24 @@ interface AvaResult {
 interface AvaOptions {
   /** What the environment of tests has besides. */
   env: Record<string, string>;
+  /** How many processes of tests run at once. */
+  concurrency: string;
   nameOf: (title: string) => string;
 }
 
-async function runAva(files: string[], { env, nameOf }: AvaOptions): Promise<AvaResult> {
-  const child = spawn(process.execPath, [avaCommand(), '--tap', ...files], {
-    cwd: PROJECT_ROOT,
-    env: testEnvironment(env),
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+async function runAva(
+  files: string[],
+  { env, nameOf, concurrency }: AvaOptions,
+): Promise<AvaResult> {
+  const child = spawn(
+    process.execPath,
+    [avaCommand(), '--tap', '--concurrency', concurrency, ...files],
+    {
+      cwd: PROJECT_ROOT,
+      env: testEnvironment(env),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   // Whoever interrupts this run interrupts ava; what is in memory must not stay there.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => child.kill(signal));
@@ -121,10 +130,22 @@ async function runAva(files: string[], { env, nameOf }: AvaOptions): Promise<Ava
   }
 }
 
+/**
+ * The ordinary suite has a process more than two cores, since its tests wait for other processes and for times;
+ * slow tests keep their cores busy, and hold more memory.
+ */
+const PROCESSES = { ordinary: '3', slow: '2' };
+
 function runFiles(files: string[], apart: boolean, env: Record<string, string>) {
+  const isSlow = files.some((file) => file.endsWith('.slow.test.js'));
+  const concurrency = isSlow ? PROCESSES.slow : PROCESSES.ordinary;
   return withGroups(files, apart, (bundles) =>
     // ava names the file in a title where there are several; a group is no name that helps.
-    runAva(bundles, { env, nameOf: (title) => title.replace(GROUP_IN_TITLE, '') }),
+    runAva(bundles, {
+      env,
+      concurrency,
+      nameOf: (title) => title.replace(GROUP_IN_TITLE, ''),
+    }),
   );
 }
 

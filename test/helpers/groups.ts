@@ -25,31 +25,42 @@ export function nameOfTest(file: string): string {
     .slice(0, -'.test.js'.length);
 }
 
-/** Folders whose groups take longest start first, so that all cores end at about the same time. */
+/** Folders whose files take longest start first, so that all cores end at about the same time. */
 const LONGEST_FIRST = ['trust', 'slow', 'integration', 'e2e', 'property'];
 
-function rankOf(group: readonly string[]): number {
-  const name = nameOfTest(group[0] as string);
-  const rank = LONGEST_FIRST.indexOf(name.slice(0, Math.max(0, name.indexOf('/'))));
+/** The folder of test/ that a file stands in; '' for test/ itself. */
+function folderOf(file: string): string {
+  const name = nameOfTest(file);
+  return name.slice(0, Math.max(0, name.indexOf('/')));
+}
+
+function rankOf(file: string): number {
+  const rank = LONGEST_FIRST.indexOf(folderOf(file));
   return rank === -1 ? LONGEST_FIRST.length : rank;
 }
 
-/** Groups of neighbours in one folder of test/, each of at most FILES_MAX; apart, each file is one, in their order. */
+/**
+ * Files that may share a process. What those of `trust` import changes it: nothing is synced, and the author is
+ * another. A search that has long, or its time from a setting, has a process of its own (trust/budget.ts).
+ */
+function shares(file: string, other: string): boolean {
+  const inTrust = folderOf(file) === 'trust';
+  if (inTrust !== (folderOf(other) === 'trust')) return false;
+  const isAlone = file.endsWith('.slow.test.js') || process.env.DLV_TRUST_SECONDS !== undefined;
+  return !inTrust || !isAlone;
+}
+
+/** Groups of neighbours, each of at most FILES_MAX; apart, each file is one, in their order. */
 function groupFiles(files: readonly string[], apart: boolean): string[][] {
   if (apart) return files.map((file) => [file]);
   const groups: string[][] = [];
-  let room: string | undefined;
-  for (const file of files) {
-    const name = nameOfTest(file);
-    const folder = name.slice(0, Math.max(0, name.indexOf('/')));
+  for (const file of files.toSorted((a, b) => rankOf(a) - rankOf(b))) {
     const open = groups.at(-1);
-    // What files of `trust` import changes the process: nothing is synced, or the author is another.
-    const fits = folder === room && folder !== 'trust' && (open?.length ?? 0) < FILES_MAX;
-    if (fits && open !== undefined) open.push(file);
+    const fits = open !== undefined && open.length < FILES_MAX && shares(file, open[0] as string);
+    if (fits) open.push(file);
     else groups.push([file]);
-    room = folder;
   }
-  return groups.sort((a, b) => rankOf(a) - rankOf(b));
+  return groups;
 }
 
 /** Gives each test file a `test` of its own, and each module the URL that it has outside of the bundle. */
