@@ -2,22 +2,27 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { FsckOpResult } from '../../lib/use/ops/fsck.js';
-import { readTree, type Tree, writeTree } from '../trust/tree.js';
 import { TestRepository } from './repository.js';
 import { nudge, randomTensors, safetensors } from './safetensors.js';
 import { tempDir } from './temp-dir.js';
+import { readTree, type Tree, writeTree } from './tree.js';
 
 export const SHAPES = { 'a.weight': [512, 512], 'b.weight': [256, 512], 'b.bias': [64] };
 
 export type Test = Parameters<typeof TestRepository.create>[0];
 
-/**
- * Three versions of a model of 1.5 MiB beside a state of the optimiser, and a remote that has them: made once,
- * and copied for each test.
- */
+/** Those versions and a remote that has them: made once, and copied for each test. */
 export async function makeVersions(t: Test): Promise<{ tree: Tree; files: Buffer[] }> {
   const top = await tempDir(t);
   const repo = await TestRepository.create(t, top);
+  const files = await commitWithState(repo);
+  await repo.json('remote', 'add', 'origin', path.join(top, 'team.dlv'));
+  await repo.json('push', '-u', 'origin');
+  return { tree: readTree(top), files };
+}
+
+/** Commits three versions of a model of 1.5 MiB beside a state of the optimiser. @returns the files of the model. */
+export async function commitWithState(repo: TestRepository): Promise<Buffer[]> {
   let tensors = randomTensors(SHAPES, 1);
   const state = randomTensors({ 'a.exp_avg': [256, 256] }, 9);
   const files: Buffer[] = [];
@@ -28,9 +33,7 @@ export async function makeVersions(t: Test): Promise<{ tree: Tree; files: Buffer
     await repo.commit(`version ${n}`);
     tensors = nudge(tensors, 1e-3, n);
   }
-  await repo.json('remote', 'add', 'origin', path.join(top, 'team.dlv'));
-  await repo.json('push', '-u', 'origin');
-  return { tree: readTree(top), files };
+  return files;
 }
 
 export let made: ReturnType<typeof makeVersions> | undefined;

@@ -5,12 +5,13 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import fs from 'node:fs/promises';
-import net, { type AddressInfo } from 'node:net';
+import net from 'node:net';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { readAwsSettings } from '../../lib/storage/exchange/transports/s3/aws-profile.js';
 import { parseS3Address } from '../../lib/storage/exchange/transports/s3/s3-address.js';
 import { S3Client } from '../../lib/storage/exchange/transports/s3/s3-client.js';
+import { freePort, listen } from './loopback.js';
 import { s3Env } from './s3-server.js';
 import { tempDir } from './temp-dir.js';
 
@@ -30,14 +31,6 @@ export interface RealServer {
   url: string;
   kill(): Promise<void>;
   start(): Promise<void>;
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 async function answers(port: number): Promise<boolean> {
@@ -195,11 +188,11 @@ export async function countedLine(t: ExecutionContext, target: string): Promise<
       line.sent += bytes;
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const here = await listen(server);
   t.teardown(() => {
     for (const socket of sockets) socket.destroy();
     server.close();
   });
-  line.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  line.url = `http://127.0.0.1:${here}`;
   return line;
 }

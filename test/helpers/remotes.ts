@@ -7,17 +7,31 @@ import type { CloneResult } from '../../lib/use/ops/clone.js';
 import { commit } from '../../lib/use/ops/commit.js';
 import { push } from '../../lib/use/ops/push.js';
 import { type DlvResult, dlv, dlvJson } from './dlv.js';
-import { TestRepository, threeVersions } from './repository.js';
+import { TestRepository, threeTensors, threeVersions } from './repository.js';
 import { nudge, randomTensors, safetensors, type Tensors } from './safetensors.js';
+import { tempDir } from './temp-dir.js';
+import { readTree, writeTree } from './tree.js';
 
-/** A repository of three versions and a remote that has them all. */
-export async function pushed(t: ExecutionContext) {
+async function makePushed(t: ExecutionContext) {
   const made = await threeVersions(t);
   const top = path.dirname(made.repo.dir);
-  const url = path.join(top, 'team.dlv');
-  await made.repo.json('remote', 'add', 'origin', url);
+  await made.repo.json('remote', 'add', 'origin', path.join(top, 'team.dlv'));
   await made.repo.json('push', '-u', 'origin');
-  return { ...made, top, url };
+  return { tree: readTree(top), versions: made.versions };
+}
+
+let madePushed: ReturnType<typeof makePushed> | undefined;
+
+/** A repository of three versions and a remote that has them all: made once in a process, and copied for each test. */
+export async function pushed(t: ExecutionContext) {
+  madePushed ??= makePushed(t);
+  const { tree, versions } = await madePushed;
+  const top = path.join(await tempDir(t), 'top');
+  writeTree(top, tree, null);
+  const repo = new TestRepository(path.join(top, 'net'));
+  const url = path.join(top, 'team.dlv');
+  await repo.json('remote', 'set-url', 'origin', url);
+  return { repo, versions: structuredClone(versions), tensors: threeTensors(), top, url };
 }
 
 /** Clones an address into a folder beside it. */

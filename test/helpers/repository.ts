@@ -16,6 +16,7 @@ import { keepCalibration } from './calibration.js';
 import { type DlvResult, dlv, dlvJson } from './dlv.js';
 import { nudge, randomTensors, safetensors, type Tensors } from './safetensors.js';
 import { tempDir } from './temp-dir.js';
+import { readTree, type Tree, writeTree } from './tree.js';
 
 /** The error document of a command. */
 export interface ErrorDocument {
@@ -139,15 +140,24 @@ export class TestRepository {
 export const SHAPES = { 'fc.weight': [64, 128], 'fc.bias': [64], 'out.weight': [10, 64] };
 
 /** A line of three versions of `model.safetensors` and `note.txt`, each a small change. */
-export async function threeVersions(
-  t: ExecutionContext,
-): Promise<{ repo: TestRepository; versions: CommitResult[]; tensors: Tensors[] }> {
-  const repo = await TestRepository.create(t);
+export interface ThreeVersions {
+  repo: TestRepository;
+  versions: CommitResult[];
+  tensors: Tensors[];
+}
+
+/** The tensors of those versions. */
+export function threeTensors(): Tensors[] {
   const tensors = [randomTensors(SHAPES, 1)];
   tensors.push(nudge(tensors[0] as Tensors, 1e-3, 2));
   tensors.push(nudge(tensors[1] as Tensors, 1e-3, 3));
+  return tensors;
+}
+
+async function makeThree(t: ExecutionContext): Promise<{ tree: Tree; versions: CommitResult[] }> {
+  const repo = await TestRepository.create(t);
   const versions: CommitResult[] = [];
-  for (const [i, values] of tensors.entries()) {
+  for (const [i, values] of threeTensors().entries()) {
     await repo.write('model.safetensors', safetensors(values));
     await repo.write('note.txt', `version ${i + 1}\n`);
     const message = ['first', 'second', 'third'][i] as string;
@@ -156,5 +166,16 @@ export async function threeVersions(
       await repo.commit(message, { metrics, params: { lr: 0.1 }, step: 100 * (i + 1) }),
     );
   }
-  return { repo, versions, tensors };
+  return { tree: readTree(repo.dir), versions };
+}
+
+let three: ReturnType<typeof makeThree> | undefined;
+
+/** Three versions in a repository of the test's own: made once in a process, and copied for each test. */
+export async function threeVersions(t: ExecutionContext): Promise<ThreeVersions> {
+  three ??= makeThree(t);
+  const { tree, versions } = await three;
+  const repo = new TestRepository(path.join(await tempDir(t), 'net'));
+  writeTree(repo.dir, tree, null);
+  return { repo, versions: structuredClone(versions), tensors: threeTensors() };
 }

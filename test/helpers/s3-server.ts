@@ -4,8 +4,9 @@
  */
 import { createHash, createHmac } from 'node:crypto';
 import http from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { ExecutionContext } from 'ava';
+import { listenUntilEnd } from './loopback.js';
 import type { Misbehave } from './web-server.js';
 
 export const ACCESS_KEY = 'AKIDEXAMPLE';
@@ -265,11 +266,6 @@ export async function serveBuckets(t: Pick<ExecutionContext, 'teardown'>): Promi
     response.writeHead(200).end(`<ListBucketResult>${more}${rows.join('')}</ListBucketResult>`);
   }
 
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  state.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  state.url = `http://${await listenUntilEnd(t, server)}`;
   return state;
 }

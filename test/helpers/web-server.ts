@@ -1,9 +1,10 @@
 /** A web server over a folder, for tests: serves ranges, counts bytes, and can be told to misbehave. */
 import fs from 'node:fs/promises';
 import http from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { listenUntilEnd } from './loopback.js';
 
 /** What the server does with a request; undefined: what it should. */
 export type Misbehave = (
@@ -27,6 +28,41 @@ export interface WebServer {
   misbehave: Misbehave | null;
   /** Answers requests for ranges with the whole file. */
   noRanges: boolean;
+}
+
+/**
+ * Answers a request for a file of `root`, or for a range of it, up to its headers.
+ * @returns the body, which is still to be sent; null if it was refused.
+ */
+export async function startAnswer(
+  root: string,
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+  noRanges = false,
+): Promise<Buffer | null> {
+  const { pathname } = new URL(request.url ?? '/', 'http://x');
+  const bytes = await fs.readFile(path.join(root, decodeURIComponent(pathname))).catch(() => null);
+  if (bytes === null) {
+    response.writeHead(404).end('nothing');
+    return null;
+  }
+  const range = noRanges ? null : /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
+  if (range === null) {
+    response.writeHead(200, { 'content-length': bytes.length });
+    return bytes;
+  }
+  const start = Number(range[1]);
+  const end = Math.min(bytes.length, Number(range[2]) + 1);
+  if (start >= bytes.length && bytes.length > 0) {
+    response.writeHead(416, { 'content-range': `bytes */${bytes.length}` }).end();
+    return null;
+  }
+  const body = bytes.subarray(start, end);
+  response.writeHead(206, {
+    'content-length': body.length,
+    'content-range': `bytes ${start}-${end - 1}/${bytes.length}`,
+  });
+  return body;
 }
 
 /** Serves a folder until the test ends. */
@@ -58,35 +94,10 @@ export async function serveFolder(t: ExecutionContext, root: string): Promise<We
     state.requests++;
     state.seen.push(request.headers);
     if (await state.misbehave?.(request, response, state.requests)) return;
-    const { pathname } = new URL(request.url ?? '/', 'http://x');
-    const file = path.join(root, decodeURIComponent(pathname));
-    const bytes = await fs.readFile(file).catch(() => null);
-    if (bytes === null) {
-      response.writeHead(404).end('nothing');
-      return;
-    }
-    const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
-    const start = from === undefined || state.noRanges ? 0 : Number(from);
-    const end =
-      to === undefined || state.noRanges ? bytes.length : Math.min(bytes.length, Number(to) + 1);
-    if (start >= bytes.length && bytes.length > 0) {
-      response.writeHead(416, { 'content-range': `bytes */${bytes.length}` }).end();
-      return;
-    }
-    const body = bytes.subarray(start, end);
-    state.bytes += body.length;
-    const isPart = from !== undefined && !state.noRanges;
-    response.writeHead(isPart ? 206 : 200, {
-      'content-length': body.length,
-      ...(isPart ? { 'content-range': `bytes ${start}-${end - 1}/${bytes.length}` } : {}),
-    });
-    response.end(body);
+    const body = await startAnswer(root, request, response, state.noRanges);
+    state.bytes += body?.length ?? 0;
+    if (body !== null) response.end(body);
   }
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  state.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  state.url = `http://${await listenUntilEnd(t, server)}`;
   return state;
 }

@@ -1,13 +1,13 @@
 /** Addresses of remotes: those that lead nowhere, no longer, or hold what nobody should see. */
 import fs from 'node:fs/promises';
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { encodeFormat, parseRemoteFormat } from '../../lib/storage/repo/format.js';
 import type { PushResult } from '../../lib/use/ops/push.js';
 import { dlv } from '../helpers/dlv.js';
+import { listenUntilEnd } from '../helpers/loopback.js';
 import { pushed, step } from '../helpers/remotes.js';
 import type { Tensors } from '../helpers/safetensors.js';
 
@@ -72,9 +72,7 @@ async function serve(
     answer.end(bytes === null ? '' : change(bytes, answer));
   };
   const server = http.createServer((request, answer) => void reply(request, answer));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => void server.close());
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return `http://${await listenUntilEnd(t, server)}`;
 }
 
 test('clone: a server that compresses, or gives pages, is told apart from a damaged repository', async (t) => {

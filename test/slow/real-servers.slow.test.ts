@@ -14,6 +14,7 @@ import type { PushResult } from '../../lib/use/ops/push.js';
 import { checkPartialRemote } from '../conformance/partial-remote.js';
 import { transportSuite, writableSuite } from '../conformance/transport.js';
 import { DLV_BIN, dlv, dlvJson } from '../helpers/dlv.js';
+import { commitWithState } from '../helpers/partial.js';
 import { NO_SETTINGS } from '../helpers/paths.js';
 import {
   countedLine,
@@ -146,16 +147,7 @@ if (isInstalled('nginx')) {
 /** Versions with a state of the optimiser, at a remote. */
 async function inParts(t: ExecutionContext, address: string) {
   const repo = await TestRepository.create(t);
-  let tensors = randomTensors({ 'a.weight': [512, 512], 'b.weight': [256, 512] }, 1);
-  const state = randomTensors({ 'a.exp_avg': [256, 256] }, 9);
-  const files: Buffer[] = [];
-  for (let n = 1; n <= 3; n++) {
-    files.push(safetensors(tensors));
-    await repo.write('model.safetensors', files.at(-1) as Buffer);
-    await repo.write('state.opt', safetensors(nudge(state, 1e-2, n)));
-    await repo.commit(`version ${n}`);
-    tensors = nudge(tensors, 1e-3, n);
-  }
+  const files = await commitWithState(repo);
   const top = path.dirname(repo.dir);
   await repo.json('push', address === '' ? path.join(top, 'team.dlv') : address);
   return { top, files };

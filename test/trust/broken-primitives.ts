@@ -8,9 +8,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { memoryDir } from '../helpers/temp-dir.js';
+import { hashTree, readTree, writeTree } from '../helpers/tree.js';
 import { type Answer, answerProblems, runInside } from './cli.js';
 import { type Fault, type Faulty, injectFault } from './faults.js';
-import { hashTree, readTree, writeTree } from './tree.js';
 import { lookAfter, makeTrial } from './trial.js';
 import type { Verb } from './verbs.js';
 

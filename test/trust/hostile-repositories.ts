@@ -11,6 +11,7 @@ import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { seededRandom } from '../helpers/rng.js';
 import { tempDir } from '../helpers/temp-dir.js';
+import { readTree, type Tree, writeTree } from '../helpers/tree.js';
 import { answerProblems, must } from './cli.js';
 import { Forge } from './hostile/forge.js';
 import { PACK_ROWS } from './hostile/packs.js';
@@ -19,7 +20,6 @@ import { STATE } from './hostile/state.js';
 import { VERSIONS } from './hostile/versions.js';
 import { checkpoint } from './model-files.js';
 import { Served } from './served.js';
-import { readTree, type Tree, writeTree } from './tree.js';
 import { VERBS } from './verbs.js';
 
 /** A hostile repository. */

@@ -18,13 +18,15 @@ export function contextIn(cwd: string): OpContext {
   return { cwd, progress: noProgress, warn: () => {} };
 }
 
+/** Waits long for whoever else works there. @param warn  hears what its operations warn of. */
 export async function withRepo<T>(
   dir: string,
   action: (repo: Repository, context: OpContext) => Promise<T>,
+  warn: OpContext['warn'] = () => {},
 ): Promise<T> {
   const repo = await Repository.open(dir, { lockTimeoutMs: 60_000 });
   try {
-    return await action(repo, contextIn(dir));
+    return await action(repo, { ...contextIn(dir), warn });
   } finally {
     await repo.close();
   }

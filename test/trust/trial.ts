@@ -12,6 +12,7 @@ import { Layout } from '../../lib/storage/repo/layout.js';
 import { hasMoves } from '../../lib/storage/repo/moves/carry-out.js';
 import { Repository } from '../../lib/use/repository.js';
 import { tempDir } from '../helpers/temp-dir.js';
+import { readTree, type Tree } from '../helpers/tree.js';
 import { errorOf, runInside } from './cli.js';
 import {
   type Acknowledged,
@@ -21,7 +22,6 @@ import {
   rebuildVersion,
 } from './record.js';
 import { byContent, describe, differences, makeSpecimen, type State } from './specimen.js';
-import { readTree, type Tree } from './tree.js';
 import type { Verb } from './verbs.js';
 
 // Thousands of states are looked at, and no power is cut while they are: nothing is really synced.

@@ -27,10 +27,10 @@ import { commit } from '../../lib/use/ops/commit.js';
 import { gc } from '../../lib/use/ops/gc.js';
 import { log } from '../../lib/use/ops/log.js';
 import { tierVersions } from '../../lib/use/ops/tier.js';
-import { noProgress } from '../../lib/use/progress.js';
-import { Repository } from '../../lib/use/repository.js';
+import type { Repository } from '../../lib/use/repository.js';
 import { seededRandom } from '../helpers/rng.js';
 import { checkpoint } from './model-files.js';
+import { withRepo as withRepoOf } from './racing.js';
 import { hashFiles, rebuildVersion } from './record.js';
 
 const FILE = fileURLToPath(import.meta.url);
@@ -92,24 +92,15 @@ export function startWorker(...args: string[]): Worker {
   };
 }
 
-function contextIn(cwd: string): OpContext {
-  return { cwd, progress: noProgress, warn: (message) => say('warn', message) };
-}
-
 function say(...words: string[]): void {
   process.stdout.write(`${words.join(' ')}\n`);
 }
 
-async function withRepo<T>(
+function withRepo<T>(
   dir: string,
   action: (repo: Repository, context: OpContext) => Promise<T>,
 ): Promise<T> {
-  const repo = await Repository.open(dir, { lockTimeoutMs: 60_000 });
-  try {
-    return await action(repo, contextIn(dir));
-  } finally {
-    await repo.close();
-  }
+  return withRepoOf(dir, action, (message) => say('warn', message));
 }
 
 /** Gives a work file new content, whole or not at all. */

@@ -3,8 +3,8 @@
  * A command that leaves a sync out has to be caught, so the states of such a one are counted here.
  */
 import test from 'ava';
+import type { Tree } from '../../helpers/tree.js';
 import type { Call } from '../libc/calls.js';
-import type { Tree } from '../tree.js';
 import { Disk } from './disk.js';
 import { crashStates } from './replay.js';
 

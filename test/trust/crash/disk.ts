@@ -6,8 +6,9 @@
  * is. Only regular calls are known: what a command does beyond them, the recording would miss, so the
  * last state is compared with the real one.
  */
+
+import type { Tree } from '../../helpers/tree.js';
 import type { Call } from '../libc/calls.js';
-import type { Tree } from '../tree.js';
 
 interface FileNode {
   kind: 'file';

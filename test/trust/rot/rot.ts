@@ -11,11 +11,11 @@ import { DlvError } from '../../../lib/base/errors.js';
 import { io } from '../../../lib/base/files/files.js';
 import { seededRandom } from '../../helpers/rng.js';
 import { tempDir } from '../../helpers/temp-dir.js';
+import { readTree, type Tree, writeTree } from '../../helpers/tree.js';
 import { must, runInside } from '../cli.js';
 import { checkpoint } from '../model-files.js';
 import { type Acknowledged, type FileHashes, isOurs, readVersions } from '../record.js';
 import { describe, differences, makeSpecimen, type State } from '../specimen.js';
-import { readTree, type Tree, writeTree } from '../tree.js';
 import { type Damage, DERIVED, damagesOf, kindOf } from './damage.js';
 
 // No power is cut here.

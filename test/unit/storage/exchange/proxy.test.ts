@@ -1,9 +1,10 @@
 /** Proxies: which address goes through which, and that requests and tunnels work. */
 import http from 'node:http';
-import net, { type AddressInfo } from 'node:net';
+import net from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { HttpTransport } from '../../../../lib/storage/exchange/transports/http-transport.js';
 import { proxyFor } from '../../../../lib/storage/exchange/transports/proxy.js';
+import { freePort, listenUntilEnd } from '../../../helpers/loopback.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
 import { serveFolder } from '../../../helpers/web-server.js';
 
@@ -87,12 +88,7 @@ async function runProxy(t: ExecutionContext): Promise<TestProxy> {
     });
     for (const end of [onward, socket]) end.on('error', () => socket.destroy());
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  state.url = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  state.url = await listenUntilEnd(t, server);
   return state;
 }
 
@@ -153,10 +149,7 @@ test('proxy: one that takes connections and says nothing is given up', async (t)
 });
 
 test('proxy: one that does not answer is named', async (t) => {
-  const server = http.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
+  const port = await freePort();
   const env = { HTTP_PROXY: `http://127.0.0.1:${port}` };
   const transport = new HttpTransport('http://models.example/net', { env, firstPauseMs: 1 });
   t.teardown(() => transport.close());
