@@ -1,8 +1,8 @@
 /**
  * Measures which lines and branches of lib/ the ordinary suite runs, and prints a table by room.
  *
- * Usage: node dist/test/coverage.js [globs of tests…]; `npm run coverage` builds first. Every test file
- * runs in a process of its own, so that what V8 counts maps to one source each. Details of each file are
+ * Usage: node dist/test/coverage.js [globs of tests…]; `npm run coverage` builds first. lib/ is never
+ * bundled with the tests, so that what V8 counts maps to one source each. Details of each file are
  * in coverage/index.html afterwards. What a test runs in the bundled command does not count, and a
  * process that is killed says nothing.
  */

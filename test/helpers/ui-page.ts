@@ -5,7 +5,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { Layout } from '../../lib/storage/repo/layout.js';
 import { appendRows } from '../../lib/storage/repo/runs/run-metrics.js';
 import { writeRun } from '../../lib/storage/repo/runs/run-record.js';
-import { findChromium, launch } from './chromium.js';
+import { findChromium, launch, serveUi } from './chromium.js';
 import { linearNetwork } from './linear-network.js';
 import { TestRepository } from './repository.js';
 import { runRecord } from './run-record.js';
@@ -120,4 +120,15 @@ export async function opened(
   await page.waitForSelector('main h1');
   t.notRegex(page.url(), /token/, 'the token is in no history');
   return { page, wrong };
+}
+
+/** A page of `dlv ui` in a repository of hostile names. */
+export async function openedHostile(
+  t: ExecutionContext,
+): Promise<{ repo: TestRepository; address: string; browser: Browser; page: Page }> {
+  const repo = await hostile(t);
+  const address = await serveUi(t, repo.dir);
+  const browser = await browserOf(t);
+  const { page } = await opened(t, await browser.newContext(), address);
+  return { repo, address, browser, page };
 }

@@ -13,15 +13,12 @@ import { fixture } from '../helpers/paths.js';
 import { TestRepository } from '../helpers/repository.js';
 import { runRecord } from '../helpers/run-record.js';
 import { tempDir } from '../helpers/temp-dir.js';
-import { browserOf, hostile, opened, visit, walk } from '../helpers/ui-page.js';
+import { browserOf, hostile, opened, openedHostile, visit, walk } from '../helpers/ui-page.js';
 
 walk('ui: what a run measures is seen while it goes on, and how it ends', async (t) => {
   t.timeout(120_000);
-  const repo = await hostile(t);
+  const { repo, page } = await openedHostile(t);
   const layout = new Layout(repo.dir);
-  const address = await serveUi(t, repo.dir);
-  const browser = await browserOf(t);
-  const { page } = await opened(t, await browser.newContext(), address);
   const record = runRecord({ name: 'wide net', metrics: [], checkpoints: [] });
   await writeRun(layout, record, { durable: false });
   // On the first page, without a look for it.
@@ -49,10 +46,7 @@ walk(
   'ui: groups lead to their versions, and a part of a scatter plot becomes a condition',
   async (t) => {
     t.timeout(120_000);
-    const repo = await hostile(t);
-    const address = await serveUi(t, repo.dir);
-    const browser = await browserOf(t);
-    const { page } = await opened(t, await browser.newContext(), address);
+    const { address, page } = await openedHostile(t);
     await visit(page, new URL('/versions', address).href);
     await page.selectOption('.group select', 'params.rate');
     await page.waitForSelector('table.groups tbody tr');

@@ -11,6 +11,7 @@ import {
   HANDLER,
   hostile,
   opened,
+  openedHostile,
   RUN,
   visit,
   walk,
@@ -90,10 +91,7 @@ walk(
 
 walk('ui: by keys alone, and back', async (t) => {
   t.timeout(120_000);
-  const repo = await hostile(t);
-  const address = await serveUi(t, repo.dir);
-  const browser = await browserOf(t);
-  const { page } = await opened(t, await browser.newContext(), address);
+  const { page } = await openedHostile(t);
   const press = async (...keys: string[]): Promise<void> => {
     for (const key of keys) await page.keyboard.press(key);
   };
@@ -129,10 +127,7 @@ walk('ui: by keys alone, and back', async (t) => {
 
 walk('ui: a version that is made appears by itself, and a stranger sees nothing', async (t) => {
   t.timeout(120_000);
-  const repo = await hostile(t);
-  const address = await serveUi(t, repo.dir);
-  const browser = await browserOf(t);
-  const { page } = await opened(t, await browser.newContext(), address);
+  const { repo, address, browser, page } = await openedHostile(t);
   await visit(page, new URL('/versions', address).href);
   await page.waitForSelector('text=3 versions');
   await repo.write('note.txt', 'new');
