@@ -11,6 +11,7 @@ import {
   unpackRecallBody,
   unpackTombstoneBody,
 } from '../../../../lib/storage/repo/version/tombstone.js';
+import { hexdump } from '../../../helpers/golden.js';
 import { PROJECT_ROOT } from '../../../helpers/paths.js';
 
 const idOf = (digit: string): Id => digit.repeat(64) as Id;
@@ -24,17 +25,6 @@ const NOTE = {
   tzMinutes: 120,
   body: packTombstoneBody({ why: 'keep: last 5', recipes: [B, A] }),
 };
-
-function hexdump(bytes: Uint8Array): string {
-  const lines: string[] = [];
-  for (let at = 0; at < bytes.length; at += 16) {
-    const row = Buffer.from(bytes.subarray(at, at + 16));
-    const hex = [...row].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
-    const text = row.toString('latin1').replace(/[^\x20-\x7e]/g, '.');
-    lines.push(`${at.toString(16).padStart(4, '0')}  ${hex.padEnd(47)}  ${text}`);
-  }
-  return lines.join('\n');
-}
 
 test('tombstone: the golden note has the bytes that its page shows', async (t) => {
   const file = path.join(PROJECT_ROOT, 'test', 'fixtures', 'tombstone', 'v1_note.bin');
