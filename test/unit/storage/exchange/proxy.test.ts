@@ -4,7 +4,7 @@ import net from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { HttpTransport } from '../../../../lib/storage/exchange/transports/http-transport.js';
 import { proxyFor } from '../../../../lib/storage/exchange/transports/proxy.js';
-import { freePort, listenUntilEnd } from '../../../helpers/loopback.js';
+import { freePort, listen, listenUntilEnd } from '../../../helpers/loopback.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
 import { serveFolder } from '../../../helpers/web-server.js';
 
@@ -133,9 +133,8 @@ test('proxy: https goes through a tunnel; a proxy that forbids it is named', asy
 
 test('proxy: one that takes connections and says nothing is given up', async (t) => {
   const silent = net.createServer(() => {});
-  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const port = await listen(silent);
   t.teardown(() => silent.close());
-  const { port } = silent.address() as AddressInfo;
   const env = { ALL_PROXY: `http://127.0.0.1:${port}` };
   const lowSpeed = { bytesPerSecond: 1, seconds: 0.3 };
   for (const url of ['http://models.example/net', 'https://models.example/net']) {
