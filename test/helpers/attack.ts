@@ -49,7 +49,7 @@ export async function attackShares(
     const [least = Number.NaN] = await bounds.rows(
       given,
       [{ terms, offset: 0 }],
-      await bounds.refine(given, 1e12),
+      { refined: await bounds.refine(given, 1e12) },
     );
     const middle = await margin(attackDense(network, boundsOf, { x, up: 0, down: 1, rounds: 0 }));
     let worst = middle;

@@ -81,10 +81,10 @@ export async function checkSoundness(
     const one = await bounds.given([
       fed('x', x.slice(i * size, (i + 1) * size), [1, ...network.example]),
     ]);
-    const plain = await bounds.rows(one, claims, null);
+    const plain = await bounds.rows(one, claims);
     found.push(plain);
     if (!bounds.canRefine) continue;
-    const refined = await bounds.rows(one, claims, await bounds.refine(one, 1e12));
+    const refined = await bounds.rows(one, claims, { refined: await bounds.refine(one, 1e12) });
     // Refined intervals are inside of plain ones, so their rows are as good, up to rounding.
     found[i] = plain.map((value, k) => Math.max(value, refined[k] as number));
   }

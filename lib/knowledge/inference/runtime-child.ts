@@ -91,6 +91,8 @@ function open(
     executionMode: 'sequential',
     graphOptimizationLevel: options.optimization,
     logSeverityLevel: 3,
+    // Threads that wait in a loop take the time of what else runs here, and of each other.
+    extra: { session: { intra_op: { allow_spinning: '0' } } },
   });
 }
 

@@ -3,6 +3,7 @@
  * approximate answer, then bounds that may make it certain, cheap ones first; examples that stay open go on to
  * the next depth, and at the end to the network with all of its weights.
  */
+import os from 'node:os';
 import path from 'node:path';
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { UsageError } from '../../base/errors.js';
@@ -84,8 +85,13 @@ export interface CascadeResult {
 
 /** Examples that show whether a depth is worth its bounds, and which weights are worth more planes. */
 const SAMPLES = 6;
-/** Where no bound of so many examples comes this near to proof, those of others are not tried: 1 is proof. */
-const NEAR = 4;
+/** After so many examples without proof, others whose scores leave less are not tried; and after fewer of them where */
+const FRUITLESS_MAX = 40;
+/** none comes this near to it: 1 is proof. */
+const NEAR = 2.5;
+
+/** Threads of bounds: their products are too small for more. */
+const THREADS_MAX = 4;
 
 /** @throws {InferenceError} {UsageError} {PromisedError} {RemoteError} {AbortedError} */
 export async function runCascade(options: CascadeOptions): Promise<CascadeResult> {
@@ -114,6 +120,7 @@ class Cascade {
   #output = '';
   #runtime = '';
   #bounds: NetworkBounds | null = null;
+  #prover: Prover | null = null;
   /** Planes that are being read for the next depth. */
   #ahead: Promise<void> | null = null;
 
@@ -209,7 +216,7 @@ class Cascade {
 
   async #open(analysis: Analysis, file: string): Promise<NetworkBounds> {
     const { options, folder } = this.#o;
-    const bounds = await NetworkBounds.open(this.#bench, analysis, options.threads);
+    const bounds = await NetworkBounds.open(this.#bench, analysis, boundThreads(options.threads));
     if (analysis.prefix !== null) {
       const target = path.join(folder, 'prefix.onnx');
       await writePrefix(file, target, analysis.prefix.outputs);
@@ -293,7 +300,7 @@ class Cascade {
     const next = await this.#decide(bounds, stage, { left, scores });
     const rest = [...left.keys()];
     if (rest.length === 0) return { open: [], depths: null };
-    return { open: rest, depths: next ?? (await this.#plan(bounds, stage, left)) };
+    return { open: rest, depths: next ?? (await this.#plan(bounds, stage, { left, scores })) };
   }
 
   async #timed<T>(
@@ -358,8 +365,8 @@ class Cascade {
   }
 
   /**
-   * Backward bounds of open examples. Once enough of them stay open, the next depths are chosen by these and read
-   * while bounds of the others are computed.
+   * Backward bounds of open examples: of a few that stand for all, and then of those whose scores leave most. Once
+   * enough of them stay open, the next depths are chosen by these and read while bounds of the others are computed.
    * @returns  the next depths, if they were chosen; null: they were not, or are all of the weights.
    */
   async #decide(
@@ -367,52 +374,54 @@ class Cascade {
     stage: Stage,
     { left, scores }: Undecided,
   ): Promise<Depths | null> {
-    const prover = this.#prover(bounds, stage);
+    const prover = this.#proverOf(bounds);
     const samples = spread([...left.keys()], SAMPLES);
-    const order = new Set([...samples, ...left.keys()]);
+    const gap = (example: number): number =>
+      gapOf(this.#o.decision, scores[example] as readonly number[]);
+    const rest = [...left.keys()].filter((example) => !samples.includes(example));
+    const byGap = rest.sort((a, b) => gap(b) - gap(a));
     let next: Depths | null = null;
-    let found = 0;
     let tried = 0;
+    /** Since the last proof. */
+    let fruitless = 0;
     let nearest = Number.POSITIVE_INFINITY;
     const failed = new Map<number, Claim[]>();
-    for (const example of order) {
+    for (const example of [...samples, ...byGap]) {
       throwIfAborted(this.#o.signal);
       const claims = left.get(example) as Claim[];
       const row = scores[example] as number[];
       const { method, distance } = await prover.prove(
         await this.#one(bounds, example),
-        claims,
-        row,
+        { claims, scores: row },
+        (what, milliseconds) => {
+          stage.milliseconds[what] += milliseconds;
+        },
       );
       tried++;
-      nearest = Math.min(nearest, distance);
+      fruitless++;
+      nearest = fruitless === 1 ? distance : Math.min(nearest, distance);
       if (method === null) {
         failed.set(example, claims);
       } else {
         left.delete(example);
         this.#settle(example, row, method);
-        found++;
+        fruitless = 0;
       }
-      // Where nothing comes near, the bounds of all others would be wasted.
-      if (tried % SAMPLES === 0) {
-        if (found === 0 && nearest > NEAR) break;
-        nearest = Number.POSITIVE_INFINITY;
-      }
-      if (next === null && failed.size === SAMPLES && tried < order.size) {
-        next = await this.#plan(bounds, stage, failed);
+      // Scores of the others leave less: bounds of them would be wasted.
+      const isEnough = fruitless >= FRUITLESS_MAX || (fruitless >= 2 * SAMPLES && nearest > NEAR);
+      if (tried > SAMPLES && isEnough) break;
+      if (next === null && failed.size === SAMPLES && tried < samples.length + rest.length) {
+        next = await this.#plan(bounds, stage, { left: failed, scores });
         if (next !== null) this.#ahead = this.#readAhead(next);
       }
     }
     return next;
   }
 
-  /** @param stage  whose milliseconds are counted; null: nobody's. */
-  #prover(bounds: NetworkBounds, stage: Stage | null): Prover {
+  #proverOf(bounds: NetworkBounds): Prover {
     const { margin, effort } = this.#o;
-    const spend = (what: 'rows' | 'refined', milliseconds: number): void => {
-      if (stage !== null) stage.milliseconds[what] += milliseconds;
-    };
-    return new Prover(bounds, { margin, effort, spend });
+    this.#prover ??= new Prover(bounds, { margin, effort });
+    return this.#prover;
   }
 
   /** Reads planes while bounds are computed. */
@@ -435,23 +444,25 @@ class Cascade {
   #plan(
     bounds: NetworkBounds,
     stage: Stage,
-    open: ReadonlyMap<number, Claim[]>,
+    { left, scores }: Undecided,
   ): Promise<Depths | null> {
     return this.#timed(stage, 'plan', async () => {
       const deeper = this.#deeper(stage.depths);
       if (deeper === null) return null;
-      const prover = this.#prover(bounds, null);
+      const prover = this.#proverOf(bounds);
       return nextDepths({
         from: stage.depths,
         to: deeper,
         source: this.#o.source,
-        samples: spread([...open.keys()], SAMPLES),
+        samples: spread([...left.keys()], SAMPLES),
         suppose: (parameters, factor, { samples, missing }) =>
           bounds.supposing(parameters, factor, async () => {
             const proven: number[] = [];
             for (const [i, example] of samples.entries()) {
-              const claims = open.get(example) as Claim[];
-              const { method } = await prover.prove(await this.#one(bounds, example), claims, []);
+              const { method } = await prover.prove(await this.#one(bounds, example), {
+                claims: left.get(example) as Claim[],
+                scores: scores[example] as number[],
+              });
               if (method !== null) proven.push(example);
               if (i + 1 - proven.length > missing) break;
             }
@@ -460,6 +471,11 @@ class Cascade {
       });
     });
   }
+}
+
+/** Bounds hold for any number of threads, whatever the reference is run with. */
+function boundThreads(threads: number): number {
+  return Math.max(threads, Math.min(THREADS_MAX, os.availableParallelism()));
 }
 
 /** Some of a list, evenly. */

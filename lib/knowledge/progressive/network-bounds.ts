@@ -13,21 +13,25 @@ import {
   refinable,
   rowProgram,
   scanProgram,
+  widestRow,
   workOf,
 } from '../../pure/bounds/programs.js';
 import type { BoundsOf, WeightInput } from '../../pure/bounds/weights.js';
 import type { Fed, RunOptions } from '../inference/messages.js';
 import type { Workbench } from '../inference/workbench.js';
 
+type Way = readonly [side: number, chord: number, one: number, exact: number];
+
 /** How rows are tried: shares of lower slopes (side of the greater end, chord, one; the rest is 0), and exact weights. */
-const WAYS: readonly (readonly [number, number, number, number])[] = [
+const WAYS: readonly Way[] = [
   [1, 0, 0, 1],
   [0, 1, 0, 1],
   [1, 0, 0, 0],
   [0, 0, 0, 0],
 ];
-/** Rows of one pass. */
+/** Rows of one pass, and elements that they may have at the widest place of their way. */
 const ROWS_MAX = 256;
+const ROW_ELEMENTS_MAX = 2 ** 22;
 /** Name of the part that is run as it is, among the networks of a process. */
 const PREFIX = 'prefix';
 /** Stands for an end that is not known better. */
@@ -45,6 +49,12 @@ export interface Scan {
 /** Better ends of values of one example: inputs of its passes. */
 export type Refined = Fed[];
 
+export interface RowOptions {
+  refined?: Refined | null;
+  /** Whether the other ways are tried where the first one gave so much; default: all ways are. */
+  isOpen?: (claim: Claim, least: number) => boolean;
+}
+
 export class NetworkBounds {
   readonly analysis: Analysis;
   readonly #bench: Workbench;
@@ -53,6 +63,7 @@ export class NetworkBounds {
   readonly #kept = new Map<string, WeightInput>();
   readonly #targets: readonly string[];
   readonly #hasMargins: boolean;
+  readonly #rowsMax: number;
   #hasRows = false;
   #boundsOf: BoundsOf | null = null;
 
@@ -65,6 +76,8 @@ export class NetworkBounds {
     this.analysis = analysis;
     this.#options = options;
     this.#hasMargins = hasMargins;
+    const widest = widestRow(analysis);
+    this.#rowsMax = Math.min(ROWS_MAX, Math.max(8, Math.floor(ROW_ELEMENTS_MAX / widest)));
     // The first layer's intervals are exact: its input is known.
     this.#targets = refinable(analysis).filter((value) => depthOf(analysis, value) > 1);
   }
@@ -189,44 +202,68 @@ export class NetworkBounds {
     return { low, high, margin: margin ?? null, isFinite: Number.isFinite(guard[0]) };
   }
 
-  /** Least values of claims for one example: the best of several ways. */
-  async rows(given: Fed[], claims: readonly Claim[], refined: Refined | null): Promise<number[]> {
-    const classes = this.#scores;
+  /** Least values of claims for one example: by the first way, and where that is not enough the best of all. */
+  async rows(
+    given: Fed[],
+    claims: readonly Claim[],
+    { refined = null, isOpen = () => true }: RowOptions = {},
+  ): Promise<number[]> {
     const least = claims.map(() => Number.NEGATIVE_INFINITY);
     if (!this.#hasRows) return least;
-    const each = Math.max(1, Math.floor(ROWS_MAX / WAYS.length));
-    for (let from = 0; from < claims.length; from += each) {
-      const part = claims.slice(from, from + each);
-      const count = part.length * WAYS.length;
-      const rows = new Float32Array(count * classes);
-      for (let s = 0; s < WAYS.length; s++) {
-        for (const [i, { terms }] of part.entries()) {
-          for (const [score, weight] of terms) {
-            (rows[(s * part.length + i) * classes + score] as number) += weight;
-          }
-        }
-      }
-      const feeds = [
-        ...given,
-        ...(refined ?? []),
-        fedFloats('rows', rows, [count, classes]),
-        ...wayFeeds(part.length),
-      ];
-      const name = refined === null ? 'rows' : 'refined rows';
-      const targets = refined === null ? [] : this.#targets;
-      const [found] = await this.#pass(name, () => rowProgram(this.analysis, targets), feeds, [
-        'least',
-      ]);
-      for (const [i, { offset }] of part.entries()) {
-        for (let s = 0; s < WAYS.length; s++) {
-          const value = found?.values[s * part.length + i] ?? Number.NaN;
-          // NaN is no bound; a comparison with it is false.
-          const sum = value + offset - 1e-9 * Math.abs(offset);
-          if (sum > (least[from + i] as number)) least[from + i] = sum;
+    for (const ways of [WAYS.slice(0, 1), WAYS.slice(1)]) {
+      const isFirst = ways.length === 1;
+      const open = claims.flatMap((claim, at) =>
+        isFirst || isOpen(claim, least[at] as number) ? [{ claim, at }] : [],
+      );
+      const each = Math.max(1, Math.floor(this.#rowsMax / ways.length));
+      for (let from = 0; from < open.length; from += each) {
+        const part = open.slice(from, from + each);
+        const found = await this.#rowsOf(
+          given,
+          part.map(({ claim }) => claim),
+          { refined, ways },
+        );
+        for (const [i, { at }] of part.entries()) {
+          least[at] = Math.max(least[at] as number, found[i] as number);
         }
       }
     }
     return least;
+  }
+
+  /** Least values of a few claims: the best of some ways. */
+  async #rowsOf(
+    given: Fed[],
+    claims: readonly Claim[],
+    { refined, ways }: { refined: Refined | null; ways: readonly Way[] },
+  ): Promise<number[]> {
+    const classes = this.#scores;
+    const count = claims.length * ways.length;
+    const rows = new Float32Array(count * classes);
+    for (let s = 0; s < ways.length; s++) {
+      for (const [i, { terms }] of claims.entries()) {
+        for (const [score, weight] of terms) {
+          (rows[(s * claims.length + i) * classes + score] as number) += weight;
+        }
+      }
+    }
+    const feeds = [
+      ...given,
+      ...(refined ?? []),
+      fedFloats('rows', rows, [count, classes]),
+      ...wayFeeds(claims.length, ways),
+    ];
+    const name = refined === null ? 'rows' : 'refined rows';
+    const targets = refined === null ? [] : this.#targets;
+    const [found] = await this.#pass(name, () => rowProgram(this.analysis, targets), feeds, [
+      'least',
+    ]);
+    return claims.map(({ offset }, i) => {
+      const values = ways.map((_, s) => found?.values[s * claims.length + i] ?? Number.NaN);
+      return Math.max(...values.filter((one) => !Number.isNaN(one)), Number.NEGATIVE_INFINITY) +
+        offset -
+        1e-9 * Math.abs(offset);
+    });
   }
 
   get #scores(): number {
@@ -301,7 +338,7 @@ export class NetworkBounds {
     feeds: Fed[],
     ends: { low: Float64Array; high: Float64Array },
   ): Promise<void> {
-    const each = ROWS_MAX / 2;
+    const each = Math.max(1, Math.floor(this.#rowsMax / 2));
     for (let from = 0; from < at.open.length; from += each) {
       const part = at.open.slice(from, from + each);
       const places = BigInt64Array.from([...part, ...part], BigInt);
@@ -336,7 +373,7 @@ function outward(direction: 1 | -1): (value: number) => number {
   };
 }
 
-function wayFeeds(rows: number, ways = WAYS): Fed[] {
+function wayFeeds(rows: number, ways: readonly Way[]): Fed[] {
   return [...SLOPE_INPUTS, EXACT_INPUT].map((name, k) => {
     const values = ways.flatMap((shares) => new Array<number>(rows).fill(shares[k] as number));
     return fedFloats(name, Float32Array.from(values), [values.length, 1]);
@@ -353,6 +390,7 @@ function fedInts(name: string, values: BigInt64Array, dims: readonly number[]): 
   return { name, type: 'int64', dims: [...dims], bytes };
 }
 
-function fedWeight({ name, dims }: WeightInput, values: Float32Array): Fed {
-  return fedFloats(name, values, dims);
+function fedWeight({ name, dims, type }: WeightInput, values: Float32Array | Float64Array): Fed {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return { name, type, dims: [...dims], bytes };
 }

@@ -6,24 +6,32 @@ import type { NetworkBounds } from './network-bounds.js';
 /** How an answer became final. */
 export type Method = 'intervals' | 'rows' | 'refined' | 'approximate' | 'full';
 
-/** After so many refined examples of which none is proven, no other one is refined. */
-const FRUITLESS_MAX = 12;
+/** So many examples are refined whatever their rows gave. */
+const TRIED_MIN = 3;
+/** Beyond what refining has brought so far, it is tried where so much more is missing. */
+const HOPE = 1.5;
+/** Rows that are farther from proof by the first way are not tried by others. */
+const NEAR = 4;
+/** Beyond it a distance is of scores that leave nothing. */
+const DISTANCE_MAX = 1e9;
 
 export interface ProverOptions {
   /** How far claims have to hold. */
   margin: number;
   /** Multiplications that refining one example may take. */
   effort: number;
-  /** Told of milliseconds by what they were spent on. */
-  spend: (what: 'rows' | 'refined', milliseconds: number) => void;
 }
 
-/** Proofs at one depth of the weights. */
+/** Told of milliseconds by what they were spent on. */
+type Spend = (what: 'rows' | 'refined', milliseconds: number) => void;
+
+/** Proofs of examples, one after another. */
 export class Prover {
   readonly #bounds: NetworkBounds;
   readonly #o: ProverOptions;
   #refined = 0;
-  #proven = 0;
+  /** By what factor refining has brought bounds nearer to what scores leave, at most. */
+  #gain = 1;
 
   constructor(bounds: NetworkBounds, options: ProverOptions) {
     this.#bounds = bounds;
@@ -33,42 +41,51 @@ export class Prover {
   /**
    * How one example is proved, and how far its best bounds are from proof, in multiples of what the scores leave:
    * below 1 is proof.
-   * @param scores  by the weights as far as they are read; empty where the distance does not matter.
+   * @param scores  by the weights as far as they are read.
+   * @param spend  told of milliseconds by what they were spent on.
    */
   async prove(
     fed: Fed[],
-    claims: readonly Claim[],
-    scores: readonly number[],
+    { claims, scores }: { claims: readonly Claim[]; scores: readonly number[] },
+    spend: Spend = () => {},
   ): Promise<{ method: Method | null; distance: number }> {
     const { margin, effort } = this.#o;
     const bounds = this.#bounds;
     const far = (least: readonly number[], of: readonly Claim[]): number =>
       Math.max(...of.map((claim, i) => distanceOf(claim, scores, (least[i] as number) - margin)));
-    const least = await this.#timed('rows', () => bounds.rows(fed, claims, null));
+    const isOpen = (claim: Claim, found: number): boolean =>
+      !(found > margin) && distanceOf(claim, scores, found - margin) < NEAR;
+    const least = await timed(spend, 'rows', () => bounds.rows(fed, claims, { isOpen }));
     const unsure = claims.filter((_, i) => !((least[i] as number) > margin));
     if (unsure.length === 0) return { method: 'rows', distance: 0 };
-    const plain = { method: null, distance: far(least, claims) };
-    const isFruitless = this.#refined >= FRUITLESS_MAX && this.#proven === 0;
-    if (!bounds.canRefine || effort <= 0 || isFruitless) return plain;
-    const better = await this.#timed('refined', async () => {
+    const distance = far(least, claims);
+    const plain = { method: null, distance };
+    const isFar = this.#refined >= TRIED_MIN && !(distance < HOPE * this.#gain);
+    if (!bounds.canRefine || effort <= 0 || isFar) return plain;
+    const better = await timed(spend, 'refined', async () => {
       const refined = await bounds.refine(fed, effort);
-      return refined === null ? null : bounds.rows(fed, unsure, refined);
+      return refined === null ? null : bounds.rows(fed, unsure, { refined, isOpen });
     });
     if (better === null) return plain;
     this.#refined++;
-    const distance = far(better, unsure);
-    if (!better.every((value) => value > margin)) return { method: null, distance };
-    this.#proven++;
-    return { method: 'refined', distance };
+    const nearer = far(better, unsure);
+    const gain = distance / nearer;
+    if (gain > this.#gain && distance < DISTANCE_MAX) this.#gain = gain;
+    if (!better.every((value) => value > margin)) return { method: null, distance: nearer };
+    return { method: 'refined', distance: nearer };
   }
+}
 
-  async #timed<T>(what: 'rows' | 'refined', action: () => Promise<T>): Promise<T> {
-    const started = performance.now();
-    try {
-      return await action();
-    } finally {
-      this.#o.spend(what, performance.now() - started);
-    }
+async function timed<T>(
+  spend: Spend,
+  what: 'rows' | 'refined',
+  action: () => Promise<T>,
+): Promise<T> {
+  const started = performance.now();
+  try {
+    return await action();
+  } finally {
+    spend(what, performance.now() - started);
   }
 }
 

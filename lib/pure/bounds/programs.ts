@@ -2,6 +2,7 @@
 import type { GraphNode } from '../network/network.js';
 import { type Analysis, ancestorsOf, makersOf } from './analysis.js';
 import { BackwardPass } from './backward/backward.js';
+import { UNFOLDED_MAX } from './backward/linear.js';
 import { BACKWARD } from './backward/rules.js';
 import { ForwardPass } from './forward/forward.js';
 import { linearParts } from './forward/linear.js';
@@ -143,6 +144,21 @@ export function workOf(analysis: Analysis, value: string): number {
     if (node.op !== 'BatchNormalization') work += count(weight) * places;
   }
   return work;
+}
+
+/** Elements of a row where it is widest: over a value, or where a convolution's products are written out. */
+export function widestRow({ nodes, shapes, parameters }: Analysis): number {
+  const count = (shape: readonly number[] = []): number =>
+    shape.reduce((product, size) => product * size, 1);
+  return Math.max(
+    ...nodes.map(({ op, inputs, outputs }) => {
+      const after = shapes.get(outputs[0] as string);
+      const weight = op === 'Conv' ? parameters.get(inputs[1] ?? '')?.shape : undefined;
+      const products = count(weight?.slice(1)) * count(after?.slice(2));
+      const isUnfolded = weight !== undefined && products <= UNFOLDED_MAX;
+      return Math.max(count(after?.slice(1)), isUnfolded ? products : 0);
+    }),
+  );
 }
 
 /** Names of the outputs of `intervalProgram`. */

@@ -12,10 +12,11 @@ export type BoundsOf = (parameter: string) => ParameterBounds;
 /** An input of a graph that is made of parameters alone. */
 export interface WeightInput {
   readonly name: string;
+  readonly type: 'float32' | 'float64';
   readonly dims: readonly number[];
   /** Names of the parameters that it is made of. */
   readonly parameters: readonly string[];
-  make(boundsOf: BoundsOf): Float32Array;
+  make(boundsOf: BoundsOf): Float32Array | Float64Array;
 }
 
 /** Forms in which a parameter goes into a graph. */
@@ -50,9 +51,37 @@ export function weightInput(
 ): WeightInput {
   return {
     name: `${form}:${parameter}`,
+    type: 'float32',
     dims,
     parameters: [parameter],
     make: (boundsOf) => formOf(boundsOf(parameter), form),
+  };
+}
+
+/** The center of a parameter as a matrix of float64 [dims[0], the rest]. @param isTurned  rows become columns. */
+export function doubleInput(
+  parameter: string,
+  dims: readonly number[],
+  isTurned: boolean,
+): WeightInput {
+  const [rows = 1, ...rest] = dims;
+  const columns = rest.reduce((product, size) => product * size, 1);
+  return {
+    name: `double${isTurned ? ' turned' : ''}:${parameter}`,
+    type: 'float64',
+    dims: isTurned ? [columns, rows] : [rows, columns],
+    parameters: [parameter],
+    make: (boundsOf) => {
+      const center = formOf(boundsOf(parameter), 'center');
+      if (!isTurned) return Float64Array.from(center);
+      const made = new Float64Array(center.length);
+      for (let i = 0; i < rows; i++) {
+        for (let k = 0; k < columns; k++) {
+          made[k * rows + i] = center[i * columns + k] as number;
+        }
+      }
+      return made;
+    },
   };
 }
 
@@ -134,6 +163,7 @@ export function normInputs(
     form: WeightForm,
   ): WeightInput => ({
     name: `${form}:${name}:${key}`,
+    type: 'float32',
     dims,
     parameters,
     make: (boundsOf) => {
@@ -151,6 +181,7 @@ export function normInputs(
   }
   forms['shift.size'] = {
     name: `size:shift:${key}`,
+    type: 'float32',
     dims,
     parameters,
     make: (boundsOf) => Float32Array.from(ends(boundsOf).t.sum, roundUp),

@@ -2,10 +2,13 @@
 
 import { linearParts } from '../forward/linear.js';
 import { applyLinear, biasOf, type Linear, linearOf } from '../forward/linear-operator.js';
-import { BLOCK_TERMS, blockUnits, DOUBLE_MAX, doubleProduct, inBlocks } from '../forward/sums.js';
+import { DOUBLE_MAX, doubleProduct } from '../forward/sums.js';
 import { sumError, UNIT } from '../rounding.js';
 import type { BackwardPass, BackwardRule } from './backward.js';
 import { EXACT_INPUT } from './bends.js';
+
+/** A row of a convolution that makes more products is not computed in float64, which keeps all of them. */
+export const UNFOLDED_MAX = 2 ** 21;
 
 /** The way back through Conv, ConvTranspose, Gemm and MatMul with weights. */
 export const backLinear: BackwardRule = (back, node, coefficients) => {
@@ -87,19 +90,20 @@ function transposed(
   const { pass, maker } = back;
   const units = linear.backTerms + 2;
   if (linear.kind === 'rows' || linear.kind === 'columns') {
+    const isTurned = linear.kind === 'columns';
     const turned = (form: 'center' | 'radius'): string => {
       const weight = pass.weight(linear.weight, form);
-      return linear.kind === 'rows'
-        ? weight
-        : maker.node('Transpose', [weight], { perm: { ints: [1, 0] } });
+      return isTurned ? maker.node('Transpose', [weight], { perm: { ints: [1, 0] } }) : weight;
     };
     const elements = pass.shape(linear.weight).reduce((product, size) => product * size, 1);
     if (elements > DOUBLE_MAX) {
       return { value: maker.node('MatMul', [coefficients, turned('center')]), least: null, units };
     }
-    const value = doubleProduct(pass, coefficients, turned('center'));
+    const rank = pass.shape(output).length;
+    const value = doubleProduct(pass, { x: coefficients, rank }, linear.weight, isTurned);
     if (pass.interval(linear.data).isExact) return { value, least: null, units: 4 };
-    const most = doubleProduct(pass, maker.abs(coefficients), turned('radius'));
+    // What this sum rounds is charged beside it.
+    const most = maker.node('MatMul', [maker.abs(coefficients), turned('radius')]);
     return { value, least: maker.mul(most, isPositive(back, linear.data)), units: 6 };
   }
   const { output_padding, output_shape, ...attributes } = linear.attributes;
@@ -132,24 +136,37 @@ function transposed(
     return null;
   }
   const whole = { ...attributes, output_padding: { ints: rest } };
-  const [filters = 1] = pass.shape(linear.weight);
+  const [filters = 1, channels = 1] = pass.shape(linear.weight);
   const taps = kernel.reduce((product, size) => product * size, 1);
-  const each = Math.max(1, Math.floor(BLOCK_TERMS / taps));
+  const places = after.reduce((product, size) => product * size, 1);
   const { group } = attributes;
   const isWhole = group === undefined || ('int' in group && group.int === 1);
-  const apply = (rows: string, weight: string): string =>
-    maker.node('ConvTranspose', [rows, weight], whole);
-  if (!isWhole || filters <= each) {
-    const value = apply(coefficients, pass.weight(linear.weight, 'center'));
-    return { value, least: null, units };
+  if (!isWhole || channels * taps * places > UNFOLDED_MAX) {
+    const weight = pass.weight(linear.weight, 'center');
+    return { value: maker.node('ConvTranspose', [coefficients, weight], whole), least: null, units };
   }
-  const value = inBlocks(
-    pass,
-    { x: coefficients, axis: 1 },
-    { weight: linear.weight, axis: 0, each },
-    apply,
-  );
-  return { value, least: null, units: blockUnits(each * taps, Math.ceil(filters / each)) };
+  // What each place of the output takes of each weight, in float64, is added up where it belongs.
+  const rows = maker.double(maker.reshape(coefficients, [-1, filters, places]));
+  const product = maker.node('MatMul', [pass.doubleWeight(linear.weight, true), rows]);
+  const parts = maker.reshape(maker.node('Cast', [product], { to: { int: 1 } }), [
+    -1,
+    channels * taps,
+    ...after,
+  ]);
+  const ones = maker.floats(oneHot(channels, taps), [channels * taps, 1, ...kernel]);
+  const value = maker.node('ConvTranspose', [parts, ones], {
+    ...whole,
+    group: { int: channels },
+  });
+  // A value is rounded once as float32, and its sum as often as there are others.
+  return { value, least: null, units: taps + 2 };
+}
+
+/** For each channel and each place of a kernel: 1 at this place, else 0. */
+function oneHot(channels: number, taps: number): Float32Array {
+  const values = new Float32Array(channels * taps * taps);
+  for (let i = 0; i < channels * taps; i++) values[i * taps + (i % taps)] = 1;
+  return values;
 }
 
 /** A·b. */

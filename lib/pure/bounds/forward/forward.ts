@@ -7,7 +7,7 @@ import type { GraphNode } from '../../network/network.js';
 import { type Analysis, ancestorsOf, makersOf, NoBounds } from '../analysis.js';
 import { GraphMaker } from '../graph-maker.js';
 import { FEW, HALF_TINY, HALF_UNIT, TINY } from '../rounding.js';
-import { type WeightForm, type WeightInput, weightInput } from '../weights.js';
+import { doubleInput, type WeightForm, type WeightInput, weightInput } from '../weights.js';
 
 /** A value between two ends; names of values of the graph. */
 export interface Interval {
@@ -196,10 +196,15 @@ export class ForwardPass {
     return this.feed(weightInput(name, form, parameter.shape));
   }
 
+  /** The input of a parameter's center as a matrix of float64, or of its columns as rows. */
+  doubleWeight(name: string, isTurned = false): string {
+    return this.feed(doubleInput(name, this.shape(name), isTurned));
+  }
+
   /** An input made of weights. */
   feed(input: WeightInput): string {
     this.#weights.set(input.name, input);
-    return this.maker.input(input.name, input.dims);
+    return this.maker.input(input.name, input.dims, input.type);
   }
 
   /** Center, radius and size of a value. */

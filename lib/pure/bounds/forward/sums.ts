@@ -81,12 +81,9 @@ export function centerProduct(
         isBlocked: false,
       };
     }
-    const weight = pass.weight(linear.weight, 'center');
-    const turned =
-      linear.kind === 'rows'
-        ? maker.node('Transpose', [weight], { perm: { ints: [1, 0] } })
-        : weight;
-    return { value: doubleProduct(pass, x, turned), units: 1, isBlocked: false };
+    const rank = pass.shape(linear.data).length;
+    const value = doubleProduct(pass, { x, rank }, linear.weight, linear.kind === 'rows');
+    return { value, units: 1, isBlocked: false };
   }
   const [, channels = 1, ...kernel] = shape;
   const places = kernel.reduce((product, size) => product * size, 1);
@@ -105,9 +102,22 @@ export function centerProduct(
   return { value, units: blockUnits(each * places, Math.ceil(channels / each)), isBlocked: true };
 }
 
-/** A product of matrices in float64, as float32. */
-export function doubleProduct({ maker }: ForwardPass, a: string, b: string): string {
-  const product = maker.node('MatMul', [maker.double(a), maker.double(b)]);
+/**
+ * x·W with the center of a matrix of weights, or x·Wᵀ, in float64; as float32.
+ * @param rank  how many axes x has.
+ */
+export function doubleProduct(
+  pass: ForwardPass,
+  { x, rank }: { x: string; rank: number },
+  weight: string,
+  isTurned: boolean,
+): string {
+  const { maker } = pass;
+  const long = maker.double(x);
+  const product =
+    isTurned && rank === 2
+      ? maker.node('Gemm', [long, pass.doubleWeight(weight)], { transB: { int: 1 } })
+      : maker.node('MatMul', [long, pass.doubleWeight(weight, isTurned)]);
   return maker.node('Cast', [product], { to: { int: 1 } });
 }
 
