@@ -2,8 +2,9 @@
  * Question: from how many bytes of the weights do answers follow, with proof? Each network is committed to a new
  * repository and answers images by `dlv eval --progressive --check`; the table says what was certain at each depth.
  *
- * Usage: npm run bench:progressive -- --images <file> --labels <file> [--limit 1000] <name>=<network.onnx>[@mean,std] …
+ * Usage: npm run bench:progressive -- --images <file> --labels <file> [--limit 1000] [--attack 0] <name>=<network.onnx>[@mean,std] …
  *   Pixels are scaled by 1/255. <name>=<result.json> takes a document that `dlv eval --progressive --check --json` printed.
+ *   --attack looks for weights inside of what was read that give another answer, for so many images of each network.
  */
 import fs from 'node:fs/promises';
 import os from 'node:os';
@@ -11,6 +12,8 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { init, type ProgressiveResult } from '../lib/index.js';
 import { formatBytes, markdownTable, publish } from './harness.js';
+import { AttackedNetwork } from './networks/weight-attack.js';
+import { PIXELS, readIdx } from './networks/wide.js';
 
 /** Bytes a second of the store that times are worked out for. */
 const STORE_RATE = 50e6;
@@ -21,17 +24,70 @@ const { values, positionals } = parseArgs({
     images: { type: 'string' },
     labels: { type: 'string' },
     limit: { type: 'string', default: '1000' },
+    attack: { type: 'string', default: '0' },
   },
 });
+
+/** What attacks found at one depth. */
+interface Attacked {
+  planes: readonly [number, number];
+  share: number;
+  images: number;
+  settled: number;
+  flipped: number;
+  /** Settled and yet flipped: a mistake in a proof. */
+  broken: number;
+}
 
 interface Row {
   name: string;
   result: ProgressiveResult;
+  attacks: Attacked[];
+}
+
+/** Attacks the answers of the first images at each depth, until none is flipped. */
+async function attacked(
+  file: string,
+  { stages, answers }: ProgressiveResult,
+  norm: { mean: number; std: number },
+): Promise<Attacked[]> {
+  const count = Math.min(Number(values.attack), answers.length);
+  const found: Attacked[] = [];
+  if (count === 0) return found;
+  const network = await AttackedNetwork.read(file);
+  const pixels = await readIdx(path.resolve(values.images ?? ''), 16);
+  const images = Array.from({ length: count }, (_, i) => {
+    const part = pixels.subarray(i * PIXELS, (i + 1) * PIXELS);
+    return Float64Array.from(part, (one) => Math.fround((one / 255 - norm.mean) / norm.std));
+  });
+  let left = images.map((_, i) => i);
+  for (const [k, { planes, share, depths }] of stages.entries()) {
+    if (left.length === 0 || share === 1) break;
+    const isSettled = (i: number): boolean => (answers[i]?.stage ?? k) <= k;
+    const flipped = left.filter((i) => {
+      const data = images[i] as Float64Array;
+      return network.flips({ shape: [1, 1, 28, 28], data }, answers[i]?.answer[0] ?? 0, depths);
+    });
+    found.push({
+      planes,
+      share,
+      images: count,
+      settled: images.filter((_, i) => isSettled(i)).length,
+      flipped: flipped.length,
+      broken: flipped.filter(isSettled).length,
+    });
+    left = flipped;
+  }
+  return found;
 }
 
 async function measure(name: string, text: string): Promise<Row> {
   if (text.endsWith('.json')) {
-    return { name, result: JSON.parse(await fs.readFile(text, 'utf8')) as ProgressiveResult };
+    return {
+      name,
+      result: JSON.parse(await fs.readFile(text, 'utf8')) as ProgressiveResult,
+      attacks: [],
+    };
   }
   const [file = '', numbers] = text.split('@');
   const [mean, std] = numbers?.split(',').map(Number) ?? [];
@@ -52,7 +108,8 @@ async function measure(name: string, text: string): Promise<Row> {
       },
       check: true,
     });
-    return { name, result };
+    const attacks = await attacked(file, result, { mean: mean ?? 0, std: std ?? 1 });
+    return { name, result, attacks };
   } finally {
     await fs.rm(dir, { recursive: true, force: true });
   }
@@ -132,11 +189,47 @@ const depths = markdownTable([
     ]),
   ),
 ]);
-const text = `${table}\n\nDepths in the order in which they were read:\n\n${depths}`;
+const fights = markdownTable([
+  [
+    'network',
+    'planes',
+    'bytes of all',
+    'images',
+    'settled',
+    'flipped by an attack',
+    'neither',
+    'both',
+  ],
+  ...rows.flatMap(({ name, attacks }) =>
+    attacks.map(({ planes: [least, most], share, images, settled, flipped, broken }) => [
+      name,
+      least === most ? String(least) : `${least}–${most}`,
+      percent(share),
+      String(images),
+      percent(settled / images),
+      percent(flipped / images),
+      percent(1 - (settled + flipped - broken) / images),
+      String(broken),
+    ]),
+  ),
+]);
+const hasFights = rows.some(({ attacks }) => attacks.length > 0);
+const text = [
+  table,
+  'Depths in the order in which they were read:',
+  depths,
+  ...(hasFights
+    ? [
+        'Answers that are flipped by a choice of the weights inside of what was read cannot be settled there by any proof:',
+        fights,
+      ]
+    : []),
+].join('\n\n');
 console.log(text);
-const kept = rows.map(({ name, result: { answers: _, data, ...rest } }) => ({
+const kept = rows.map(({ name, attacks, result: { answers: _, data, ...rest } }) => ({
   ...rest,
   name,
+  attacks,
   data: { ...data, path: path.basename(data.path), labels: path.basename(data.labels) },
 }));
 await publish('progressive', kept, text);

@@ -441,11 +441,7 @@ class Cascade {
   }
 
   /** The next depths, by some of the examples that are open; null: all of the weights. */
-  #plan(
-    bounds: NetworkBounds,
-    stage: Stage,
-    { left, scores }: Undecided,
-  ): Promise<Depths | null> {
+  #plan(bounds: NetworkBounds, stage: Stage, { left, scores }: Undecided): Promise<Depths | null> {
     return this.#timed(stage, 'plan', async () => {
       const deeper = this.#deeper(stage.depths);
       if (deeper === null) return null;

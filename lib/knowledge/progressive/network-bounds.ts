@@ -260,9 +260,11 @@ export class NetworkBounds {
     ]);
     return claims.map(({ offset }, i) => {
       const values = ways.map((_, s) => found?.values[s * claims.length + i] ?? Number.NaN);
-      return Math.max(...values.filter((one) => !Number.isNaN(one)), Number.NEGATIVE_INFINITY) +
+      return (
+        Math.max(...values.filter((one) => !Number.isNaN(one)), Number.NEGATIVE_INFINITY) +
         offset -
-        1e-9 * Math.abs(offset);
+        1e-9 * Math.abs(offset)
+      );
     });
   }
 

@@ -143,7 +143,11 @@ function transposed(
   const isWhole = group === undefined || ('int' in group && group.int === 1);
   if (!isWhole || channels * taps * places > UNFOLDED_MAX) {
     const weight = pass.weight(linear.weight, 'center');
-    return { value: maker.node('ConvTranspose', [coefficients, weight], whole), least: null, units };
+    return {
+      value: maker.node('ConvTranspose', [coefficients, weight], whole),
+      least: null,
+      units,
+    };
   }
   // What each place of the output takes of each weight, in float64, is added up where it belongs.
   const rows = maker.double(maker.reshape(coefficients, [-1, filters, places]));
