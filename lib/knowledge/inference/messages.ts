@@ -19,6 +19,21 @@ export interface Fed {
   bytes: Uint8Array;
 }
 
+/**
+ * A tensor of float32 whose elements stand in a file, of which some leading planes count: the middle of what each
+ * element can be, or how far it can be from that. It is read by the process itself, which saves a copy.
+ */
+export interface Placed {
+  name: string;
+  dims: number[];
+  path: string;
+  offset: number;
+  planes: number;
+  form: 'center' | 'radius';
+  /** Radii are multiplied by 2^-shrunk. */
+  shrunk: number;
+}
+
 export type Request =
   | { kind: 'load'; path: string; options: RunOptions }
   | { kind: 'run'; inputs: Fed[]; output: string }
@@ -28,6 +43,7 @@ export type Request =
   | { kind: 'add'; name: string; model: string | Uint8Array; options: RunOptions }
   /** Keeps tensors under their names; a name that is kept already gets the new one. */
   | { kind: 'keep'; tensors: Fed[] }
+  | { kind: 'read'; tensor: Placed }
   /** A pass of an added network. `kept`: inputs that are fed with tensors that are kept under their names. */
   | { kind: 'pass'; name: string; inputs: Fed[]; kept: string[]; outputs: string[] }
   | { kind: 'memory' };

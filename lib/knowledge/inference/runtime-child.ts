@@ -8,6 +8,7 @@ import { importFile } from '../../base/files/import-file.js';
 import { scoreTokens } from '../../pure/metrics/token-scores.js';
 import { halfToNumber } from '../../pure/tensor/dtype.js';
 import type { Fed, FedType, Reply, Request, RuntimeValue } from './messages.js';
+import { readPlaced } from './placed-tensor.js';
 
 /** An optional package: whoever evaluates networks installs it. */
 const PACKAGE = 'onnxruntime-node';
@@ -55,6 +56,7 @@ let session: Session;
 /** Networks that were added, and tensors that are kept. */
 const added = new Map<string, Session>();
 const kept = new Map<string, Tensor>();
+let loading: Promise<Reply | null> | null = null;
 /** Bytes of this process before the runtime was loaded into it. */
 let before = 0;
 
@@ -65,9 +67,13 @@ async function load({ path, options }: Extract<Request, { kind: 'load' }>): Prom
   return loaded(session);
 }
 
-/** Loads the package. @returns what is wrong. */
-async function loadRuntime(): Promise<Reply | null> {
-  if (runtime !== undefined) return null;
+/** Loads the package, once. @returns what is wrong. */
+function loadRuntime(): Promise<Reply | null> {
+  loading ??= loadPackage();
+  return loading;
+}
+
+async function loadPackage(): Promise<Reply | null> {
   let file: string;
   try {
     file = createRequire(import.meta.url).resolve(PACKAGE);
@@ -117,6 +123,11 @@ async function add({ name, model, options }: Extract<Request, { kind: 'add' }>):
 
 async function keep({ tensors }: Extract<Request, { kind: 'keep' }>): Promise<Reply> {
   for (const fed of tensors) kept.set(fed.name, tensorOf(fed));
+  return { kind: 'kept' };
+}
+
+async function read({ tensor }: Extract<Request, { kind: 'read' }>): Promise<Reply> {
+  kept.set(tensor.name, new runtime.Tensor('float32', await readPlaced(tensor), tensor.dims));
   return { kind: 'kept' };
 }
 
@@ -208,6 +219,8 @@ function answerTo(request: Request): Promise<Reply> {
       return add(request);
     case 'keep':
       return keep(request);
+    case 'read':
+      return read(request);
     case 'pass':
       return passAdded(request);
     default:
@@ -223,3 +236,5 @@ process.on('message', (request: Request) => {
     .catch(() => process.exit(1));
 });
 process.on('disconnect', () => process.exit(0));
+// Whoever starts the process reads weights before it sends the first network.
+loadRuntime().catch(() => {});

@@ -1,7 +1,7 @@
 /** Several networks and tensors in one process: graphs of bounds, and the network that they are of. */
 import { InferenceError } from '../../base/errors.js';
 import { Channel } from './channel.js';
-import type { Fed, Passed, Request, RunOptions, RuntimeValue } from './messages.js';
+import type { Fed, Passed, Placed, Request, RunOptions, RuntimeValue } from './messages.js';
 
 /** A network that was added. */
 export interface AddedNetwork {
@@ -36,6 +36,11 @@ export class Workbench {
   /** Keeps tensors in the process under their names. @throws {InferenceError} {AbortedError} */
   async keep(tensors: Fed[]): Promise<void> {
     await this.#channel.ask({ kind: 'keep', tensors });
+  }
+
+  /** Keeps a tensor that the process reads from a file. @throws {InferenceError} {AbortedError} */
+  async read(tensor: Placed): Promise<void> {
+    await this.#channel.ask({ kind: 'read', tensor });
   }
 
   /** One pass of an added network. @returns the outputs in their order. @throws as `add`. */

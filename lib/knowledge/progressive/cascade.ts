@@ -24,7 +24,7 @@ import type { Fed, RunOptions } from '../inference/messages.js';
 import { Workbench } from '../inference/workbench.js';
 import { NetworkBounds } from './network-bounds.js';
 import { nextDepths } from './next-depths.js';
-import { type Depths, depthsOf, isWhole, type PlaneSource } from './plane-source.js';
+import { type Depths, depthsOf, firstDepths, isWhole, type PlaneSource } from './plane-source.js';
 import { writePrefix } from './prefix-file.js';
 import { type Method, Prover } from './prover.js';
 
@@ -139,7 +139,7 @@ class Cascade {
     const { parameters } = source;
     const whole = depthsOf(parameters, ({ planes }) => planes);
     const isOff = analysis === null && this.#o.guarantee === 'certified';
-    let depths: Depths = isOff ? whole : depthsOf(parameters, ({ start }) => start);
+    let depths: Depths = isOff ? whole : firstDepths(parameters);
     let open = Array.from({ length: set.examples }, (_, i) => i);
     let full: number[][] | null = null;
     while (open.length > 0) {
@@ -180,7 +180,8 @@ class Cascade {
     const started = performance.now();
     await this.#ahead;
     this.#ahead = null;
-    const { boundsOf, path: file } = await source.load(depths);
+    const weights = await source.load(depths);
+    const file = weights.path;
     const stage: Stage = {
       depths,
       bytes: await source.bytesAt(depths),
@@ -209,7 +210,10 @@ class Cascade {
       this.#bounds ??= await this.#open(this.#o.analysis, file);
       const before = this.#stages.at(-2)?.depths;
       const changed = [...depths].filter(([name, planes]) => before?.get(name) !== planes);
-      await this.#bounds.know(boundsOf, before && new Set(changed.map(([name]) => name)));
+      await this.#bounds.know(weights.boundsOf, {
+        weights,
+        ...(before ? { changed: new Set(changed.map(([name]) => name)) } : {}),
+      });
     }
     return stage;
   }
@@ -451,8 +455,8 @@ class Cascade {
         to: deeper,
         source: this.#o.source,
         samples: spread([...left.keys()], SAMPLES),
-        suppose: (parameters, factor, { samples, missing }) =>
-          bounds.supposing(parameters, factor, async () => {
+        suppose: (parameters, bits, { samples, missing }) =>
+          bounds.supposing(parameters, bits, async () => {
             const proven: number[] = [];
             for (const [i, example] of samples.entries()) {
               const { method } = await prover.prove(await this.#one(bounds, example), {

@@ -17,8 +17,9 @@ import {
   workOf,
 } from '../../pure/bounds/programs.js';
 import type { BoundsOf, WeightInput } from '../../pure/bounds/weights.js';
-import type { Fed, RunOptions } from '../inference/messages.js';
+import type { Fed, Placed, RunOptions } from '../inference/messages.js';
 import type { Workbench } from '../inference/workbench.js';
+import type { LoadedWeights } from './plane-source.js';
 
 type Way = readonly [side: number, chord: number, one: number, exact: number];
 
@@ -55,6 +56,11 @@ export interface RowOptions {
   isOpen?: (claim: Claim, least: number) => boolean;
 }
 
+export interface KnowOptions {
+  changed?: ReadonlySet<string>;
+  weights?: LoadedWeights;
+}
+
 export class NetworkBounds {
   readonly analysis: Analysis;
   readonly #bench: Workbench;
@@ -66,6 +72,9 @@ export class NetworkBounds {
   readonly #rowsMax: number;
   #hasRows = false;
   #boundsOf: BoundsOf | null = null;
+  #weights: LoadedWeights | null = null;
+  /** Parameters whose radii are taken for smaller, while it is tried what that would prove. */
+  #supposed: { parameters: ReadonlySet<string>; bits: number; boundsOf: BoundsOf } | null = null;
 
   private constructor(
     bench: Workbench,
@@ -110,30 +119,47 @@ export class NetworkBounds {
     for (const input of inputs) this.#kept.set(input.name, input);
     const boundsOf = this.#boundsOf;
     if (boundsOf === null) return;
-    // One message each: a message of all weights would hold them twice.
-    for (const input of inputs) await this.#bench.keep([fedWeight(input, input.make(boundsOf))]);
+    for (const input of inputs) {
+      const placed = this.#placed(input);
+      // Centers are the same whatever is supposed of radii.
+      const guessed = input.isCenter ? boundsOf : (this.#supposed?.boundsOf ?? boundsOf);
+      if (placed !== null) await this.#bench.read(placed);
+      // One message each: a message of all weights would hold them twice.
+      else await this.#bench.keep([fedWeight(input, input.make(guessed))]);
+    }
   }
 
-  /** Takes what is known of parameters now. @param changed  those that it differs for; default all. */
-  async know(boundsOf: BoundsOf, changed?: ReadonlySet<string>): Promise<void> {
+  /** An input that the process reads from the network's file by itself; null: it is sent. */
+  #placed({ name, dims, parameters, form }: WeightInput): Placed | null {
+    const weights = this.#weights;
+    const [parameter = ''] = parameters;
+    const place = weights?.placeOf(parameter);
+    if (!weights || !place || (form !== 'center' && form !== 'radius')) return null;
+    const shrunk = this.#supposed?.parameters.has(parameter) ? this.#supposed.bits : 0;
+    return { name, dims: [...dims], path: weights.path, ...place, form, shrunk };
+  }
+
+  /**
+   * Takes what is known of parameters now.
+   * @param options.changed  those that it differs for; default all.
+   * @param options.weights  where elements stand in a file, so that they need not be sent.
+   */
+  async know(boundsOf: BoundsOf, { changed, weights }: KnowOptions = {}): Promise<void> {
     this.#boundsOf = boundsOf;
-    const inputs = [...this.#kept.values()];
-    await this.#keep(
-      changed === undefined
-        ? inputs
-        : inputs.filter(({ parameters }) => parameters.some((name) => changed.has(name))),
-    );
+    this.#weights = weights ?? null;
+    await this.#keep([...this.#kept.values()].filter((input) => isOf(input, changed)));
   }
 
-  /** Runs an action as if the radii of some parameters were smaller by a factor. */
+  /** Runs an action as if the radii of some parameters were 2^bits times smaller. */
   async supposing<T>(
     parameters: ReadonlySet<string>,
-    factor: number,
+    bits: number,
     action: () => Promise<T>,
   ): Promise<T> {
-    const boundsOf = this.#boundsOf as BoundsOf;
-    const guessed: BoundsOf = (name) => {
-      const bounds = boundsOf(name);
+    const known = this.#boundsOf as BoundsOf;
+    const factor = 2 ** -bits;
+    const boundsOf: BoundsOf = (name) => {
+      const bounds = known(name);
       if (!parameters.has(name)) return bounds;
       const shrink = (end: number, i: number): number => {
         const center = (bounds.low[i] as number) / 2 + (bounds.high[i] as number) / 2;
@@ -141,11 +167,17 @@ export class NetworkBounds {
       };
       return { low: bounds.low.map(shrink), high: bounds.high.map(shrink) };
     };
-    await this.know(guessed, parameters);
+    const keep = (): Promise<void> =>
+      this.#keep(
+        [...this.#kept.values()].filter((input) => !input.isCenter && isOf(input, parameters)),
+      );
+    this.#supposed = { parameters, bits, boundsOf };
     try {
+      await keep();
       return await action();
     } finally {
-      await this.know(boundsOf, parameters);
+      this.#supposed = null;
+      await keep();
     }
   }
 
@@ -365,6 +397,11 @@ export class NetworkBounds {
       }
     }
   }
+}
+
+/** True if an input is made of some of these parameters; of all, without them. */
+function isOf(input: WeightInput, parameters: ReadonlySet<string> | undefined): boolean {
+  return parameters === undefined || input.parameters.some((name) => parameters.has(name));
 }
 
 /** Rounds to float32, away from the interval. */

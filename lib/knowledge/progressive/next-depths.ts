@@ -3,8 +3,8 @@ import type { Depths, PlaneSource } from './plane-source.js';
 
 /** Parameters that are left at their depth one by one, largest first; smaller ones all go deeper. */
 const TRIALS_MAX = 12;
-/** A plane more makes intervals this much narrower. */
-const NARROWER = 2 ** -8;
+/** A plane more makes intervals narrower by so many bits. */
+const NARROWER = 8;
 /** Share of the examples that all parameters would certify. */
 const KEPT = 0.5;
 
@@ -16,12 +16,12 @@ export interface NextDepths {
   /** Examples that are tried. */
   samples: readonly number[];
   /**
-   * Which of some samples would be certain if the radii of these parameters were smaller by a factor.
+   * Which of some samples would be certain if the radii of these parameters were smaller by some bits.
    * @param missing  so many may fail; after more of them the rest is not tried.
    */
   suppose(
     parameters: ReadonlySet<string>,
-    factor: number,
+    bits: number,
     of: { samples: readonly number[]; missing: number },
   ): Promise<number[]>;
 }

@@ -13,9 +13,17 @@ export interface PlaneParameter {
   readonly start: number;
 }
 
+/** Where the elements of a parameter stand in the network's file, and how many of their planes count. */
+export interface PlacedParameter {
+  readonly offset: number;
+  readonly planes: number;
+}
+
 /** Weights up to some depths. */
 export interface LoadedWeights {
   readonly boundsOf: BoundsOf;
+  /** Of a parameter of float32; null: it has to be taken from its bounds. */
+  placeOf(parameter: string): PlacedParameter | null;
   /** File of the network with these weights, unread bits in the middle of what they can be. */
   readonly path: string;
 }
@@ -39,4 +47,26 @@ export function depthsOf(
 /** True if nothing is left to read. */
 export function isWhole(parameters: readonly PlaneParameter[], depths: Depths): boolean {
   return parameters.every(({ name, planes }) => depths.get(name) === planes);
+}
+
+/** Bytes of all weights of which so small a share is read at once with the first depth. */
+const CHEAP_SHARE = 0.02;
+
+/**
+ * The first depths: the least of each parameter, and a plane more of the smallest as long as these planes are few bytes
+ * beside all.
+ */
+export function firstDepths(parameters: readonly PlaneParameter[]): Map<string, number> {
+  const depths = depthsOf(parameters, ({ start }) => start);
+  const all = parameters.reduce((sum, { elements, planes }) => sum + elements * planes, 0);
+  let left = CHEAP_SHARE * all;
+  for (const { name, elements, planes, start } of [...parameters].sort(
+    (a, b) => a.elements - b.elements,
+  )) {
+    left -= elements;
+    if (left < 0) break;
+    // Behind it stands the network with all weights, which needs no bounds.
+    if (start + 1 < planes) depths.set(name, start + 1);
+  }
+  return depths;
 }

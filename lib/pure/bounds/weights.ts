@@ -16,6 +16,10 @@ export interface WeightInput {
   readonly dims: readonly number[];
   /** Names of the parameters that it is made of. */
   readonly parameters: readonly string[];
+  /** Which form of its one parameter it is, element by element; null: another. */
+  readonly form: WeightForm | null;
+  /** True if it does not depend on how wide intervals are. */
+  readonly isCenter: boolean;
   make(boundsOf: BoundsOf): Float32Array | Float64Array;
 }
 
@@ -54,6 +58,8 @@ export function weightInput(
     type: 'float32',
     dims,
     parameters: [parameter],
+    form,
+    isCenter: form === 'center' || form === 'size',
     make: (boundsOf) => formOf(boundsOf(parameter), form),
   };
 }
@@ -71,6 +77,8 @@ export function doubleInput(
     type: 'float64',
     dims: isTurned ? [columns, rows] : [rows, columns],
     parameters: [parameter],
+    form: null,
+    isCenter: true,
     make: (boundsOf) => {
       const center = formOf(boundsOf(parameter), 'center');
       if (!isTurned) return Float64Array.from(center);
@@ -166,6 +174,8 @@ export function normInputs(
     type: 'float32',
     dims,
     parameters,
+    form: null,
+    isCenter: form === 'center',
     make: (boundsOf) => {
       const { low, high } = pick(ends(boundsOf));
       return formOf(
@@ -184,6 +194,8 @@ export function normInputs(
     type: 'float32',
     dims,
     parameters,
+    form: null,
+    isCenter: false,
     make: (boundsOf) => Float32Array.from(ends(boundsOf).t.sum, roundUp),
   };
   return forms;

@@ -9,6 +9,7 @@ import { makeTemporaryFolder, removeFolder } from '../../base/files/temporary.js
 import type {
   Depths,
   LoadedWeights,
+  PlacedParameter,
   PlaneParameter,
   PlaneSource,
 } from '../../knowledge/progressive/plane-source.js';
@@ -184,7 +185,15 @@ export class RepositoryPlanes implements PlaneSource {
         bounds.set(name, known);
         return known;
       },
+      placeOf: (name) => this.#place(name, depths),
     };
+  }
+
+  #place(name: string, depths: Depths): PlacedParameter | null {
+    const tensor = this.#tensors.get(name);
+    const planes = tensor && Math.min(depths.get(name) ?? 4, 4);
+    if (tensor?.dtype !== 'F32' || planes === undefined || planes < 2) return null;
+    return { offset: this.#offsets.get(tensor.name) as number, planes };
   }
 
   #bounds(name: string, depths: Depths): ParameterBounds {

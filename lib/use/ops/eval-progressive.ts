@@ -242,7 +242,11 @@ async function openWeights(
     const source: PlaneSource = {
       parameters: [],
       bytesAt: async () => entry.size,
-      load: async () => ({ path: placed.path, boundsOf: () => ({ low: NONE, high: NONE }) }),
+      load: async () => ({
+        path: placed.path,
+        boundsOf: () => ({ low: NONE, high: NONE }),
+        placeOf: () => null,
+      }),
     };
     const unbounded = 'its tensors are not stored one by one';
     const folder = path.dirname(placed.path);

@@ -12,7 +12,7 @@ import { applyLinear, type Linear } from './linear-operator.js';
 /** Products of a block of a convolution that is computed here. */
 export const BLOCK_TERMS = 32;
 /** Weights above this are not multiplied in float64, which takes as many bytes again twice. */
-export const DOUBLE_MAX = 2 ** 24;
+export const DOUBLE_MAX = 2 ** 22;
 
 /** What sums of products of a linear operator are made of. */
 export interface Magnitudes {

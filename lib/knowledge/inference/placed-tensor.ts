@@ -1,0 +1,67 @@
+/** Elements of float32 in a file of which the leading planes count: their middles, and how far they may be from these. */
+import fs from 'node:fs/promises';
+import type { Placed } from './messages.js';
+
+const SIGN = 0x80000000;
+const EXPONENT = 0x7f800000;
+/** 2^-126: no element of a smaller exponent is as far from its middle. */
+const LEAST = 1 << 23;
+
+/**
+ * Reads a tensor of which two planes count at least. Planes behind the counting ones may hold anything, also what is
+ * written while this reads.
+ * @throws Error if the file ends before.
+ */
+export async function readPlaced({
+  dims,
+  path,
+  offset,
+  planes,
+  form,
+  shrunk,
+}: Placed): Promise<Float32Array> {
+  const count = dims.reduce((product, size) => product * size, 1);
+  const words = new Uint32Array(count);
+  const bytes = new Uint8Array(words.buffer);
+  const file = await fs.open(path);
+  try {
+    for (let at = 0; at < bytes.length; ) {
+      const { bytesRead } = await file.read(bytes, at, bytes.length - at, offset + at);
+      if (bytesRead === 0) throw new Error(`'${path}' ends before its weights`);
+      at += bytesRead;
+    }
+  } finally {
+    await file.close();
+  }
+  if (form === 'center') centers(words, planes);
+  else radii(words, planes, shrunk);
+  return new Float32Array(words.buffer);
+}
+
+/** Puts the middle of what each element can be in its place; 0 where all that is known is 0. */
+export function centers(words: Uint32Array, planes: number): void {
+  if (planes >= 4) return;
+  const unknown = 8 * (4 - planes);
+  const mask = (-1 << unknown) >>> 0;
+  const middle = 1 << (unknown - 1);
+  for (let i = 0; i < words.length; i++) {
+    const known = ((words[i] as number) & mask) >>> 0;
+    words[i] = (known & ~SIGN) === 0 ? 0 : (known | middle) >>> 0;
+  }
+}
+
+/** Puts how far each element can be from its middle in its place: half a unit of the last known bit. */
+export function radii(words: Uint32Array, planes: number, shrunk: number): void {
+  if (planes >= 4) {
+    words.fill(0);
+    return;
+  }
+  const unknown = 8 * (4 - planes);
+  // 2^(unknown - 1) units of the last of 23 bits.
+  const by = (23 - (unknown - 1) + shrunk) << 23;
+  for (let i = 0; i < words.length; i++) {
+    const exponent = (words[i] as number) & EXPONENT;
+    if (exponent === EXPONENT) words[i] = EXPONENT;
+    else words[i] = Math.max(exponent - by, LEAST);
+  }
+}
