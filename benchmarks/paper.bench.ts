@@ -5,13 +5,14 @@
  *     npm run bench:paper -- [dir] [--only table-iv,fig-6d,table-v] [--repeat N] [--json FILE] [--write]
  *
  * Networks are trained on the shipped digits, seeded; the model files of `dir` are taken in as well.
- * table-iv makes Table IV and Fig 6(b), both from the same pairs. Fig 6(c) has a benchmark of its own.
+ * table-iv makes Table IV and Fig 6(b), both from the same pairs. Fig 6(c) has a benchmark of its own. With --only and
+ * --write, the other parts of the page stay as they were measured, each with its setting.
  */
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { describeSetting, markdownTable, publish, settingOf } from './harness.js';
+import { describeSetting, markdownTable, publish, type Setting, settingOf } from './harness.js';
 import { makePaperData } from './paper/checkpoints.js';
 import {
   type CascadeRow,
@@ -30,6 +31,7 @@ import {
 import { judgeTableV, measureTableV, type RecreationRow, tableV } from './paper/table-v.js';
 
 const PARTS = ['table-iv', 'fig-6d', 'table-v'] as const;
+type Part = (typeof PARTS)[number];
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
@@ -61,7 +63,8 @@ function judgeProgressive(rows: readonly ProgressiveRow[]): Verdict[] {
 }
 
 interface PaperResults {
-  setting: ReturnType<typeof settingOf>;
+  /** Of each part that was measured. */
+  settings: Partial<Record<Part, Setting>>;
   storage: StorageMeasure[];
   progressive: ProgressiveRow[];
   recreation: RecreationRow[];
@@ -96,7 +99,7 @@ async function cascadeResults(): Promise<CascadeRow[]> {
 }
 
 function reportOf(
-  { setting, storage, progressive, recreation, verdicts }: PaperResults,
+  { settings, storage, progressive, recreation, verdicts }: PaperResults,
   networks: readonly CascadeRow[],
 ): string {
   const rows = verdicts.map(({ claim, holds, found }) => [claim, holds ? 'yes' : '**no**', found]);
@@ -122,43 +125,77 @@ function reportOf(
       tableV(recreation),
     );
   }
-  return [...parts, describeSetting(setting)].join('\n\n');
+  const described = new Map<string, Part[]>();
+  for (const part of PARTS) {
+    const setting = settings[part];
+    if (setting === undefined) continue;
+    const text = describeSetting(setting);
+    described.set(text, [...(described.get(text) ?? []), part]);
+  }
+  const lines = [...described].map(([text, of]) =>
+    described.size === 1 ? text : `${of.join(', ')}: ${text}`,
+  );
+  return [...parts, ...lines].join('\n\n');
 }
 
+function isPart(name: string): name is Part {
+  return PARTS.some((part) => part === name);
+}
+
+/** What the page says now; nothing if it was never written. */
+async function published(): Promise<PaperResults> {
+  const file = new URL('../../benchmarks/results/paper.json', import.meta.url);
+  const text = await fs.readFile(file, 'utf8').catch(() => '{}');
+  const found = JSON.parse(text) as Partial<PaperResults> & { setting?: Setting };
+  const { setting, settings } = found;
+  return {
+    settings: settings ?? (setting ? Object.fromEntries(PARTS.map((one) => [one, setting])) : {}),
+    storage: found.storage ?? [],
+    progressive: found.progressive ?? [],
+    recreation: found.recreation ?? [],
+    verdicts: [],
+  };
+}
+
+/** What the parts say of the paper's claims. */
+function judged({ storage, progressive, recreation }: PaperResults): Verdict[] {
+  return [
+    ...(storage.length > 0 ? judgeStorage(storage) : []),
+    ...(progressive.length > 0 ? judgeProgressive(progressive) : []),
+    ...(recreation.length > 0 ? judgeTableV(recreation) : []),
+  ];
+}
+
+/** Measures parts of the page. @param before  what the others keep. */
 async function measure(
-  folder: string | null,
-  parts: readonly string[],
-  repeat: number,
-  scratch: string,
+  { folder, scratch, repeat }: { folder: string | null; scratch: string; repeat: number },
+  parts: readonly Part[],
+  before: PaperResults,
 ): Promise<PaperResults> {
   const named = folder === null ? '' : ` <${path.basename(folder)}>`;
   const only = parts.length < PARTS.length ? ` --only ${parts.join(',')}` : '';
+  const setting = settingOf(`npm run bench:paper --${named}${only} --repeat ${repeat}`);
   const results: PaperResults = {
-    setting: settingOf(`npm run bench:paper --${named}${only} --repeat ${repeat}`),
-    storage: [],
-    progressive: [],
-    recreation: [],
-    verdicts: [],
+    ...before,
+    settings: { ...before.settings, ...Object.fromEntries(parts.map((part) => [part, setting])) },
   };
   say('training');
   const data = await makePaperData(scratch, folder);
   if (parts.includes('table-iv')) {
+    results.storage = [];
     for (const pair of data.pairs) {
       say(`${pair.scenario}: ${pair.name}`);
       results.storage.push(await measureStorage(pair));
     }
-    results.verdicts.push(...judgeStorage(results.storage));
   }
   if (parts.includes('fig-6d')) {
     say('answers from leading planes');
     results.progressive = await measureProgressive(data.networks);
-    results.verdicts.push(...judgeProgressive(results.progressive));
   }
   if (parts.includes('table-v')) {
     results.recreation = await measureTableV(data.chain, scratch, repeat, say);
-    results.verdicts.push(...judgeTableV(results.recreation));
   }
-  return results;
+  return { ...results, verdicts: judged(results) };
 }
 
 async function main(): Promise<void> {
@@ -171,15 +208,18 @@ async function main(): Promise<void> {
       write: { type: 'boolean', default: false },
     },
   });
-  const parts = values.only.split(',');
-  const unknown = parts.find((part) => !PARTS.some((known) => known === part));
+  const named = values.only.split(',');
+  const unknown = named.find((part) => !isPart(part));
   if (unknown !== undefined) throw new Error(`--only takes ${PARTS.join(', ')}, not '${unknown}'`);
+  const parts = named.filter(isPart);
   const repeat = Number(values.repeat);
   if (!(repeat >= 1)) throw new Error(`--repeat takes a number, not '${values.repeat}'`);
   const folder = positionals[0] === undefined ? null : path.resolve(positionals[0]);
   const scratch = await fs.mkdtemp(path.join(os.tmpdir(), 'dlv-paper-'));
   try {
-    const results = await measure(folder, parts, repeat, scratch);
+    const nothing = { settings: {}, storage: [], progressive: [], recreation: [], verdicts: [] };
+    const before = values.write ? await published() : nothing;
+    const results = await measure({ folder, scratch, repeat }, parts, before);
     const text = reportOf(results, await cascadeResults());
     process.stdout.write(`${text}\n`);
     if (values.json) await fs.writeFile(values.json, `${JSON.stringify(results, null, 2)}\n`);

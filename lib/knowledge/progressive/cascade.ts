@@ -48,7 +48,7 @@ export interface CascadeOptions {
   batch: number;
   /** Of the reference run. */
   options: RunOptions;
-  /** Multiplications that refining one example may take. */
+  /** Multiplications that refining may take for each example, on average. */
   effort: number;
   /** Reads everything in the end and compares every answer with that of the whole weights. */
   check: boolean;
@@ -90,6 +90,8 @@ const FRUITLESS_MAX = 40;
 /** none comes this near to it: 1 is proof. */
 const NEAR = 2.5;
 
+/** One example takes so many times the mean effort at most. */
+const EFFORT_TIMES_MAX = 10;
 /** Threads of bounds: their products are too small for more. */
 const THREADS_MAX = 4;
 
@@ -396,7 +398,7 @@ class Cascade {
       const row = scores[example] as number[];
       const { method, distance } = await prover.prove(
         await this.#one(bounds, example),
-        { claims, scores: row },
+        { claims, scores: row, effort: this.#effortOf(stage) },
         (what, milliseconds) => {
           stage.milliseconds[what] += milliseconds;
         },
@@ -422,9 +424,14 @@ class Cascade {
     return next;
   }
 
+  /** Where few examples are left, each may take what the others did not. */
+  #effortOf({ open }: Stage): number {
+    const { effort, set } = this.#o;
+    return effort * Math.min(EFFORT_TIMES_MAX, set.examples / open);
+  }
+
   #proverOf(bounds: NetworkBounds): Prover {
-    const { margin, effort } = this.#o;
-    this.#prover ??= new Prover(bounds, { margin, effort });
+    this.#prover ??= new Prover(bounds, this.#o.margin);
     return this.#prover;
   }
 
@@ -462,6 +469,7 @@ class Cascade {
               const { method } = await prover.prove(await this.#one(bounds, example), {
                 claims: left.get(example) as Claim[],
                 scores: scores[example] as number[],
+                effort: this.#effortOf(stage),
               });
               if (method !== null) proven.push(example);
               if (i + 1 - proven.length > missing) break;

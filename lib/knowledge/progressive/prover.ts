@@ -15,10 +15,12 @@ const NEAR = 4;
 /** Beyond it a distance is of scores that leave nothing. */
 const DISTANCE_MAX = 1e9;
 
-export interface ProverOptions {
-  /** How far claims have to hold. */
-  margin: number;
-  /** Multiplications that refining one example may take. */
+/** What is to be proved of an example. */
+export interface Asked {
+  claims: readonly Claim[];
+  /** By the weights as far as they are read. */
+  scores: readonly number[];
+  /** Multiplications that refining it may take. */
   effort: number;
 }
 
@@ -28,28 +30,28 @@ type Spend = (what: 'rows' | 'refined', milliseconds: number) => void;
 /** Proofs of examples, one after another. */
 export class Prover {
   readonly #bounds: NetworkBounds;
-  readonly #o: ProverOptions;
+  readonly #margin: number;
   #refined = 0;
   /** By what factor refining has brought bounds nearer to what scores leave, at most. */
   #gain = 1;
 
-  constructor(bounds: NetworkBounds, options: ProverOptions) {
+  /** @param margin  how far claims have to hold. */
+  constructor(bounds: NetworkBounds, margin: number) {
     this.#bounds = bounds;
-    this.#o = options;
+    this.#margin = margin;
   }
 
   /**
    * How one example is proved, and how far its best bounds are from proof, in multiples of what the scores leave:
    * below 1 is proof.
-   * @param scores  by the weights as far as they are read.
    * @param spend  told of milliseconds by what they were spent on.
    */
   async prove(
     fed: Fed[],
-    { claims, scores }: { claims: readonly Claim[]; scores: readonly number[] },
+    { claims, scores, effort }: Asked,
     spend: Spend = () => {},
   ): Promise<{ method: Method | null; distance: number }> {
-    const { margin, effort } = this.#o;
+    const margin = this.#margin;
     const bounds = this.#bounds;
     const far = (least: readonly number[], of: readonly Claim[]): number =>
       Math.max(...of.map((claim, i) => distanceOf(claim, scores, (least[i] as number) - margin)));
