@@ -1,7 +1,6 @@
 /** Bounds of one network in a process: its graphs, loaded once, and the weights that are known so far. */
 
 import { type Analysis, NoBounds } from '../../pure/bounds/analysis.js';
-import { EXACT_INPUT, SLOPE_INPUTS } from '../../pure/bounds/backward/bends.js';
 import type { Claim } from '../../pure/bounds/decisions.js';
 import { givenName, refinedNames } from '../../pure/bounds/forward/forward.js';
 import {
@@ -16,20 +15,12 @@ import {
   widestRow,
   workOf,
 } from '../../pure/bounds/programs.js';
-import type { BoundsOf, WeightInput } from '../../pure/bounds/weights.js';
-import type { Fed, Placed, RunOptions } from '../inference/messages.js';
+import type { BoundsOf } from '../../pure/bounds/weights.js';
+import type { Fed, RunOptions } from '../inference/messages.js';
 import type { Workbench } from '../inference/workbench.js';
-import type { LoadedWeights } from './plane-source.js';
+import { fedFloats, fedInts, WAYS, type Way, wayFeeds } from './feeds.js';
+import { KnownWeights, type KnowOptions } from './known-weights.js';
 
-type Way = readonly [side: number, chord: number, one: number, exact: number];
-
-/** How rows are tried: shares of lower slopes (side of the greater end, chord, one; the rest is 0), and exact weights. */
-const WAYS: readonly Way[] = [
-  [1, 0, 0, 1],
-  [0, 1, 0, 1],
-  [1, 0, 0, 0],
-  [0, 0, 0, 0],
-];
 /** Rows of one pass, and elements that they may have at the widest place of their way. */
 const ROWS_MAX = 256;
 const ROW_ELEMENTS_MAX = 2 ** 22;
@@ -56,25 +47,16 @@ export interface RowOptions {
   isOpen?: (claim: Claim, least: number) => boolean;
 }
 
-export interface KnowOptions {
-  changed?: ReadonlySet<string>;
-  weights?: LoadedWeights;
-}
-
 export class NetworkBounds {
   readonly analysis: Analysis;
   readonly #bench: Workbench;
   readonly #options: RunOptions;
   readonly #programs = new Map<string, Program>();
-  readonly #kept = new Map<string, WeightInput>();
+  readonly #weights: KnownWeights;
   readonly #targets: readonly string[];
   readonly #hasMargins: boolean;
   readonly #rowsMax: number;
   #hasRows = false;
-  #boundsOf: BoundsOf | null = null;
-  #weights: LoadedWeights | null = null;
-  /** Parameters whose radii are taken for smaller, while it is tried what that would prove. */
-  #supposed: { parameters: ReadonlySet<string>; bits: number; boundsOf: BoundsOf } | null = null;
 
   private constructor(
     bench: Workbench,
@@ -82,6 +64,7 @@ export class NetworkBounds {
     { options, hasMargins }: { options: RunOptions; hasMargins: boolean },
   ) {
     this.#bench = bench;
+    this.#weights = new KnownWeights(bench);
     this.analysis = analysis;
     this.#options = options;
     this.#hasMargins = hasMargins;
@@ -112,73 +95,21 @@ export class NetworkBounds {
   async #load(name: string, program: Program): Promise<void> {
     await this.#bench.add(name, program.bytes, this.#options);
     this.#programs.set(name, program);
-    await this.#keep(program.weights);
+    await this.#weights.keep(program.weights);
   }
 
-  async #keep(inputs: readonly WeightInput[]): Promise<void> {
-    for (const input of inputs) this.#kept.set(input.name, input);
-    const boundsOf = this.#boundsOf;
-    if (boundsOf === null) return;
-    for (const input of inputs) {
-      const placed = this.#placed(input);
-      // Centers are the same whatever is supposed of radii.
-      const guessed = input.isCenter ? boundsOf : (this.#supposed?.boundsOf ?? boundsOf);
-      if (placed !== null) await this.#bench.read(placed);
-      // One message each: a message of all weights would hold them twice.
-      else await this.#bench.keep([fedWeight(input, input.make(guessed))]);
-    }
-  }
-
-  /** An input that the process reads from the network's file by itself; null: it is sent. */
-  #placed({ name, dims, parameters, form }: WeightInput): Placed | null {
-    const weights = this.#weights;
-    const [parameter = ''] = parameters;
-    const place = weights?.placeOf(parameter);
-    if (!weights || !place || (form !== 'center' && form !== 'radius')) return null;
-    const shrunk = this.#supposed?.parameters.has(parameter) ? this.#supposed.bits : 0;
-    return { name, dims: [...dims], path: weights.path, ...place, form, shrunk };
-  }
-
-  /**
-   * Takes what is known of parameters now.
-   * @param options.changed  those that it differs for; default all.
-   * @param options.weights  where elements stand in a file, so that they need not be sent.
-   */
-  async know(boundsOf: BoundsOf, { changed, weights }: KnowOptions = {}): Promise<void> {
-    this.#boundsOf = boundsOf;
-    this.#weights = weights ?? null;
-    await this.#keep([...this.#kept.values()].filter((input) => isOf(input, changed)));
+  /** Takes what is known of parameters now. @see KnownWeights.know */
+  know(boundsOf: BoundsOf, options: KnowOptions = {}): Promise<void> {
+    return this.#weights.know(boundsOf, options);
   }
 
   /** Runs an action as if the radii of some parameters were 2^bits times smaller. */
-  async supposing<T>(
+  supposing<T>(
     parameters: ReadonlySet<string>,
     bits: number,
     action: () => Promise<T>,
   ): Promise<T> {
-    const known = this.#boundsOf as BoundsOf;
-    const factor = 2 ** -bits;
-    const boundsOf: BoundsOf = (name) => {
-      const bounds = known(name);
-      if (!parameters.has(name)) return bounds;
-      const shrink = (end: number, i: number): number => {
-        const center = (bounds.low[i] as number) / 2 + (bounds.high[i] as number) / 2;
-        return center + (end - center) * factor;
-      };
-      return { low: bounds.low.map(shrink), high: bounds.high.map(shrink) };
-    };
-    const keep = (): Promise<void> =>
-      this.#keep(
-        [...this.#kept.values()].filter((input) => !input.isCenter && isOf(input, parameters)),
-      );
-    this.#supposed = { parameters, bits, boundsOf };
-    try {
-      await keep();
-      return await action();
-    } finally {
-      this.#supposed = null;
-      await keep();
-    }
+    return this.#weights.supposing(parameters, bits, action);
   }
 
   async #pass(name: string, make: () => Program, feeds: Fed[], outputs: string[]) {
@@ -399,37 +330,10 @@ export class NetworkBounds {
   }
 }
 
-/** True if an input is made of some of these parameters; of all, without them. */
-function isOf(input: WeightInput, parameters: ReadonlySet<string> | undefined): boolean {
-  return parameters === undefined || input.parameters.some((name) => parameters.has(name));
-}
-
 /** Rounds to float32, away from the interval. */
 function outward(direction: 1 | -1): (value: number) => number {
   return (value) => {
     const near = Math.fround(value);
     return near === value ? near : near + direction * (Math.abs(near) * 2 ** -22 + 1e-40);
   };
-}
-
-function wayFeeds(rows: number, ways: readonly Way[]): Fed[] {
-  return [...SLOPE_INPUTS, EXACT_INPUT].map((name, k) => {
-    const values = ways.flatMap((shares) => new Array<number>(rows).fill(shares[k] as number));
-    return fedFloats(name, Float32Array.from(values), [values.length, 1]);
-  });
-}
-
-function fedFloats(name: string, values: Float32Array, dims: readonly number[]): Fed {
-  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  return { name, type: 'float32', dims: [...dims], bytes };
-}
-
-function fedInts(name: string, values: BigInt64Array, dims: readonly number[]): Fed {
-  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  return { name, type: 'int64', dims: [...dims], bytes };
-}
-
-function fedWeight({ name, dims, type }: WeightInput, values: Float32Array | Float64Array): Fed {
-  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  return { name, type, dims: [...dims], bytes };
 }

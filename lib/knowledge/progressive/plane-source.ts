@@ -44,6 +44,12 @@ export function depthsOf(
   return new Map(parameters.map((one) => [one.name, Math.min(one.planes, depth(one))]));
 }
 
+/** One plane more of each parameter; null: these are all of them. */
+export function deeperThan(depths: Depths, parameters: readonly PlaneParameter[]): Depths | null {
+  const next = depthsOf(parameters, ({ name }) => (depths.get(name) as number) + 1);
+  return isWhole(parameters, next) ? null : next;
+}
+
 /** True if nothing is left to read. */
 export function isWhole(parameters: readonly PlaneParameter[], depths: Depths): boolean {
   return parameters.every(({ name, planes }) => depths.get(name) === planes);
