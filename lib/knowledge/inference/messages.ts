@@ -44,8 +44,18 @@ export type Request =
   /** Keeps tensors under their names; a name that is kept already gets the new one. */
   | { kind: 'keep'; tensors: Fed[] }
   | { kind: 'read'; tensor: Placed }
-  /** A pass of an added network. `kept`: inputs that are fed with tensors that are kept under their names. */
-  | { kind: 'pass'; name: string; inputs: Fed[]; kept: string[]; outputs: string[] }
+  /**
+   * A pass of an added network. `kept`: inputs that are fed with tensors that are kept under their names; `named`: those
+   * of other names, by input.
+   */
+  | {
+      kind: 'pass';
+      name: string;
+      inputs: Fed[];
+      kept: string[];
+      named?: Record<string, string>;
+      outputs: string[];
+    }
   | { kind: 'memory' };
 
 /** An input or output as the runtime tells of it; open dimensions are names. */

@@ -2,7 +2,7 @@
 import fs from 'node:fs/promises';
 import type { Placed } from './messages.js';
 
-const SIGN = 0x80000000;
+const MAGNITUDE = 0x7fffffff;
 const EXPONENT = 0x7f800000;
 /** 2^-126: no element of a smaller exponent is as far from its middle. */
 const LEAST = 1 << 23;
@@ -21,7 +21,7 @@ export async function readPlaced({
   shrunk,
 }: Placed): Promise<Float32Array> {
   const count = dims.reduce((product, size) => product * size, 1);
-  const words = new Uint32Array(count);
+  const words = new Int32Array(count);
   const bytes = new Uint8Array(words.buffer);
   const file = await fs.open(path);
   try {
@@ -39,19 +39,19 @@ export async function readPlaced({
 }
 
 /** Puts the middle of what each element can be in its place; 0 where all that is known is 0. */
-export function centers(words: Uint32Array, planes: number): void {
+function centers(words: Int32Array, planes: number): void {
   if (planes >= 4) return;
   const unknown = 8 * (4 - planes);
-  const mask = (-1 << unknown) >>> 0;
+  const mask = -1 << unknown;
   const middle = 1 << (unknown - 1);
   for (let i = 0; i < words.length; i++) {
-    const known = ((words[i] as number) & mask) >>> 0;
-    words[i] = (known & ~SIGN) === 0 ? 0 : (known | middle) >>> 0;
+    const known = (words[i] as number) & mask;
+    words[i] = (known & MAGNITUDE) === 0 ? 0 : known | middle;
   }
 }
 
 /** Puts how far each element can be from its middle in its place: half a unit of the last known bit. */
-export function radii(words: Uint32Array, planes: number, shrunk: number): void {
+function radii(words: Int32Array, planes: number, shrunk: number): void {
   if (planes >= 4) {
     words.fill(0);
     return;
@@ -61,7 +61,7 @@ export function radii(words: Uint32Array, planes: number, shrunk: number): void 
   const by = (23 - (unknown - 1) + shrunk) << 23;
   for (let i = 0; i < words.length; i++) {
     const exponent = (words[i] as number) & EXPONENT;
-    if (exponent === EXPONENT) words[i] = EXPONENT;
-    else words[i] = Math.max(exponent - by, LEAST);
+    const radius = exponent - by;
+    words[i] = exponent === EXPONENT ? EXPONENT : radius > LEAST ? radius : LEAST;
   }
 }

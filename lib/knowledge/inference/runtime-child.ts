@@ -138,6 +138,9 @@ async function passAdded(request: Extract<Request, { kind: 'pass' }>): Promise<R
   const feeds: Record<string, Tensor> = {};
   for (const fed of inputs) feeds[fed.name] = tensorOf(fed);
   for (const one of request.kept) feeds[one] = kept.get(one) as Tensor;
+  for (const [input, one] of Object.entries(request.named ?? {})) {
+    feeds[input] = kept.get(one) as Tensor;
+  }
   const started = performance.now();
   const results = await found.run(feeds, outputs);
   const milliseconds = performance.now() - started;

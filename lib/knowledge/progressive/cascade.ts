@@ -10,9 +10,11 @@ import { BugError } from '../../base/errors.js';
 import type { Analysis } from '../../pure/bounds/analysis.js';
 import { answerOf, gapOf } from '../../pure/bounds/decisions.js';
 import { MEASURED_RUNTIME } from '../../pure/bounds/unary-errors.js';
-import { Workbench } from '../inference/workbench.js';
+import { type AddedNetwork, Workbench } from '../inference/workbench.js';
 import { Decider } from './decider.js';
 import { NetworkBounds } from './network-bounds.js';
+import { writeOpenNetwork } from './open-file.js';
+import type { LoadedWeights } from './plane-source.js';
 import { type Depths, deeperThan, depthsOf, firstDepths, isWhole } from './plane-source.js';
 import { writePrefix } from './prefix-file.js';
 import { Queries } from './queries.js';
@@ -28,6 +30,8 @@ import {
 export type { Method } from './prover.js';
 export type { CascadeResult } from './stages.js';
 
+/** Name of the network whose weights are inputs. */
+const OPEN = 'open network';
 /** Threads of bounds: their products are too small for more. */
 const THREADS_MAX = 4;
 
@@ -114,7 +118,6 @@ class Cascade {
     const started = performance.now();
     await this.#decider?.idle();
     const weights = await source.load(depths);
-    const file = weights.path;
     const stage: Stage = {
       depths,
       bytes: await source.bytesAt(depths),
@@ -125,20 +128,63 @@ class Cascade {
     };
     stage.milliseconds.read = performance.now() - started;
     this.#stages.push(stage);
-    const network = await this.#bench.add('network', file, options);
-    this.#runtime = network.version;
-    const queries = (this.#queries ??= new Queries(this.#bench, this.#o, network));
-    if (this.#o.analysis !== null && this.#o.guarantee === 'certified' && this.#isMeasured) {
-      this.#bounds ??= await this.#open(this.#o.analysis, file);
-      this.#decider ??= new Decider(this.#bounds, queries, this.#o, this.#settle);
-      const before = this.#stages.at(-2)?.depths;
-      const changed = [...depths].filter(([name, planes]) => before?.get(name) !== planes);
-      await this.#bounds.know(weights.boundsOf, {
-        weights,
-        ...(before ? { changed: new Set(changed.map(([name]) => name)) } : {}),
-      });
-    }
+    const isLast = isWhole(source.parameters, depths);
+    if (!isLast && (await this.#beginOpen(weights, depths))) return stage;
+    const network = await this.#bench.add('network', weights.path, options);
+    const queries = this.#know(network);
+    queries.run = { name: 'network', named: {} };
+    if (!isLast && this.#isBounded) await this.#bound(queries, weights, depths);
     return stage;
+  }
+
+  /** Where bounds are computed of this runtime. */
+  get #isBounded(): boolean {
+    return this.#o.analysis !== null && this.#o.guarantee === 'certified' && this.#isMeasured;
+  }
+
+  #know(network: AddedNetwork): Queries {
+    this.#runtime = network.version;
+    this.#queries ??= new Queries(this.#bench, this.#o, network);
+    return this.#queries;
+  }
+
+  /**
+   * Loads the network once for all depths, with weights as inputs that bounds keep anyway.
+   * @returns  false if it has to be loaded with its weights.
+   */
+  async #beginOpen(weights: LoadedWeights, depths: Depths): Promise<boolean> {
+    const { analysis, source, folder, options, guarantee } = this.#o;
+    if (analysis === null || analysis.prefix !== null || guarantee !== 'certified') return false;
+    const shapes = new Map<string, readonly number[]>();
+    for (const { name } of source.parameters) {
+      const shape = analysis.parameters.get(name)?.shape;
+      if (shape === undefined || weights.placeOf(name) === null) return false;
+      shapes.set(name, shape);
+    }
+    if (this.#queries === null) {
+      const file = path.join(folder, 'open.onnx');
+      if (!(await writeOpenNetwork(weights.path, file, shapes))) return false;
+      const network = await this.#bench.add(OPEN, file, options);
+      this.#know({ ...network, inputs: network.inputs.filter(({ name }) => !shapes.has(name)) });
+    }
+    const queries = this.#queriesNow;
+    if (!this.#isBounded) return false;
+    const bounds = await this.#bound(queries, weights, depths);
+    queries.run = { name: OPEN, named: await bounds.keepCenters(shapes) };
+    return true;
+  }
+
+  /** Tells bounds what is known of weights now. */
+  async #bound(queries: Queries, weights: LoadedWeights, depths: Depths): Promise<NetworkBounds> {
+    this.#bounds ??= await this.#open(this.#o.analysis as Analysis, weights.path);
+    this.#decider ??= new Decider(this.#bounds, queries, this.#o, this.#settle);
+    const before = this.#stages.at(-2)?.depths;
+    const changed = [...depths].filter(([name, planes]) => before?.get(name) !== planes);
+    await this.#bounds.know(weights.boundsOf, {
+      weights,
+      ...(before ? { changed: new Set(changed.map(([name]) => name)) } : {}),
+    });
+    return this.#bounds;
   }
 
   async #open(analysis: Analysis, file: string): Promise<NetworkBounds> {

@@ -21,6 +21,11 @@ export class KnownWeights {
     this.#bench = bench;
   }
 
+  /** Keeps inputs from now on, if they are not kept yet. */
+  keepNew(inputs: readonly WeightInput[]): Promise<void> {
+    return this.keep(inputs.filter(({ name }) => !this.#kept.has(name)));
+  }
+
   /** Keeps inputs from now on. */
   async keep(inputs: readonly WeightInput[]): Promise<void> {
     for (const input of inputs) this.#kept.set(input.name, input);

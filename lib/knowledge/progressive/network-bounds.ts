@@ -15,7 +15,7 @@ import {
   widestRow,
   workOf,
 } from '../../pure/bounds/programs.js';
-import type { BoundsOf } from '../../pure/bounds/weights.js';
+import { type BoundsOf, weightInput } from '../../pure/bounds/weights.js';
 import type { Fed, RunOptions } from '../inference/messages.js';
 import type { Workbench } from '../inference/workbench.js';
 import { fedFloats, fedInts, WAYS, type Way, wayFeeds } from './feeds.js';
@@ -101,6 +101,15 @@ export class NetworkBounds {
   /** Takes what is known of parameters now. @see KnownWeights.know */
   know(boundsOf: BoundsOf, options: KnowOptions = {}): Promise<void> {
     return this.#weights.know(boundsOf, options);
+  }
+
+  /** Keeps the middles of parameters. @returns  the names under which they are kept, by parameter. */
+  async keepCenters(
+    parameters: ReadonlyMap<string, readonly number[]>,
+  ): Promise<Record<string, string>> {
+    const inputs = [...parameters].map(([name, dims]) => weightInput(name, 'center', dims));
+    await this.#weights.keepNew(inputs);
+    return Object.fromEntries(inputs.map(({ name, parameters: [of] }) => [of, name]));
   }
 
   /** Runs an action as if the radii of some parameters were 2^bits times smaller. */

@@ -13,6 +13,9 @@ export class Queries {
   readonly #feeder: Feeder;
   readonly #output: string;
 
+  /** What is run for scores: the network with its weights, or one whose weights are tensors that are kept. */
+  run: { name: string; named: Record<string, string> } = { name: 'network', named: {} };
+
   /** @throws {UsageError} if the network has not the output that is asked for. */
   constructor(bench: Workbench, options: CascadeOptions, network: AddedNetwork) {
     this.#bench = bench;
@@ -59,7 +62,7 @@ export class Queries {
     const scores: number[][] = Array.from({ length: this.#o.set.examples }, () => []);
     for await (const { fed, first, count, rows } of this.batches(wanted)) {
       const [found] = await this.#bench.pass({
-        name: 'network',
+        ...this.run,
         inputs: fed,
         kept: [],
         outputs: [this.#output],
