@@ -46,11 +46,9 @@ export async function attackShares(
       [1, -1],
     ] as const;
     const given = await bounds.given([input]);
-    const [least = Number.NaN] = await bounds.rows(
-      given,
-      [{ terms, offset: 0 }],
-      { refined: await bounds.refine(given, 1e12) },
-    );
+    const [least = Number.NaN] = await bounds.rows(given, [{ terms, offset: 0 }], {
+      refined: await bounds.refine(given, 1e12),
+    });
     const middle = await margin(attackDense(network, boundsOf, { x, up: 0, down: 1, rounds: 0 }));
     let worst = middle;
     for (const rounds of [1, 2, 4, 8]) {
