@@ -174,18 +174,20 @@ const conv: Rule = (node, [x, w, b]) => {
   const out = new Float64Array(filters * oh * ow);
   /** Calls back for each weight, and each row of the output with the row of the input that it meets. */
   const each = (
-    visit: (at: number, out: number, input: number, from: number, to: number) => void,
+    visit: (at: number, out: number, input: number, span: readonly [number, number]) => void,
   ) => {
     for (let f = 0, at = 0; f < filters; f++) {
       for (let c = 0; c < channels; c++) {
         for (let i = 0; i < kh; i++) {
           for (let j = 0; j < kw; j++, at++) {
-            const from = Math.max(0, Math.ceil((left - j) / stride));
-            const to = Math.min(ow - 1, Math.floor((width - 1 + left - j) / stride));
+            const span = [
+              Math.max(0, Math.ceil((left - j) / stride)),
+              Math.min(ow - 1, Math.floor((width - 1 + left - j) / stride)),
+            ] as const;
             for (let y = 0; y < oh; y++) {
               const row = y * stride + i - top;
               if (row < 0 || row >= height) continue;
-              visit(at, (f * oh + y) * ow, (c * height + row) * width + j - left, from, to);
+              visit(at, (f * oh + y) * ow, (c * height + row) * width + j - left, span);
             }
           }
         }
@@ -194,7 +196,7 @@ const conv: Rule = (node, [x, w, b]) => {
   };
   if (b !== undefined)
     for (let i = 0; i < out.length; i++) out[i] = b.data[Math.floor(i / (oh * ow))] as number;
-  each((at, o, p, from, to) => {
+  each((at, o, p, [from, to]) => {
     const one = weight[at] as number;
     for (let k = from; k <= to; k++)
       (out[o + k] as number) += one * (data[p + k * stride] as number);
@@ -203,7 +205,7 @@ const conv: Rule = (node, [x, w, b]) => {
     value: { shape: [1, filters, oh, ow], data: out },
     back(slope, add) {
       const [dx, dw] = [new Float64Array(data.length), new Float64Array(weight.length)];
-      each((at, o, p, from, to) => {
+      each((at, o, p, [from, to]) => {
         const one = weight[at] as number;
         let sum = 0;
         for (let k = from; k <= to; k++) {
