@@ -12,7 +12,7 @@ import { boundsOf } from '../../lib/pure/tensor/prefix.js';
 
 /** Classes that are tried beside the answer, and steps towards each. */
 const TARGETS = 3;
-const ROUNDS = 6;
+const ROUNDS = 4;
 /** A margin below minus this share of the scores is no rounding. */
 const CLEAR = 1e-5;
 

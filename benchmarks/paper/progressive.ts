@@ -225,15 +225,16 @@ export interface CascadeRow {
   }[];
 }
 
-/** Rows of networks of another benchmark, at depths that are the same for all parameters. */
+/** Rows of networks of another benchmark: at their first depth, and where depths are the same for all parameters. */
 function cascadeRows(networks: readonly CascadeRow[], percent: (share: number) => string) {
   return networks.flatMap(({ name, data, stages }) =>
     stages.flatMap(({ planes: [least, most], share, final, settled, mismatch }, i) => {
-      if (least !== most || mismatch === null) return [];
+      if ((least !== most && i > 0) || mismatch === null) return [];
       // Intervals of later depths were computed for what was open alone.
       const intervals = i === 0 ? percent((final.intervals ?? 0) / data.examples) : '–';
       const parts = [percent(share), percent(mismatch), '–', intervals, percent(settled)];
-      return [[`${name} (${data.examples} images)`, String(least), '–', ...parts]];
+      const depth = least === most ? String(least) : `${least}–${most}`;
+      return [[`${name} (${data.examples} images)`, depth, '–', ...parts]];
     }),
   );
 }
