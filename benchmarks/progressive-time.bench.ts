@@ -1,12 +1,12 @@
 /**
  * Question: where the store gives 50 MB/s, how long until an answer is certain, beside reading all weights first?
  *
- * Usage: npm run bench:progressive-time -- --images <file> --labels <file> [--count 9] [--wide 16384]
+ * Usage: npm run bench:progressive-time -- --images <file> --labels <file> [--count 9] [--wide 16384,65536]
  *     [<name>=<network.onnx>[@mean,std] …] [--write]
  *   A remote is served by a web server of this process at that rate. Each query is one image, alone, in a fresh clone
  *   that holds no weights: `dlv eval --progressive` fetches the planes that it needs, `dlv eval` everything. Times
- *   include the start of the process that runs the network. --wide adds a network that is made here, of so
- *   many random features (16384: 52 MB). Pixels are scaled by 1/255.
+ *   include the start of the process that runs the network. --wide adds networks that are made here, of so
+ *   many random features each (16384: 52 MB). Pixels are scaled by 1/255.
  */
 import fs from 'node:fs/promises';
 import os from 'node:os';
@@ -150,9 +150,10 @@ try {
     rows.push(await measure({ name, bytes: await fs.readFile(file), norm }, top, queries));
     console.error(`${name} done`);
   }
-  if (values.wide !== undefined) {
-    const bytes = await wideNetwork(Number(values.wide), values.images, values.labels);
-    rows.push(await measure({ name: 'wide', bytes, norm: [] }, top, queries));
+  for (const features of values.wide?.split(',') ?? []) {
+    const bytes = await wideNetwork(Number(features), values.images, values.labels);
+    rows.push(await measure({ name: `wide-${features}`, bytes, norm: [] }, top, queries));
+    console.error(`wide-${features} done`);
   }
   const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
   const table = markdownTable([
