@@ -1,5 +1,5 @@
 /** Elements of float32 in a file of which the leading planes count: their middles, and how far they may be from these. */
-import fs from 'node:fs/promises';
+import { ReadFile } from '../../base/files/files.js';
 import type { Placed } from './messages.js';
 
 const MAGNITUDE = 0x7fffffff;
@@ -10,7 +10,7 @@ const LEAST = 1 << 23;
 /**
  * Reads a tensor of which two planes count at least. Planes behind the counting ones may hold anything, also what is
  * written while this reads.
- * @throws Error if the file ends before.
+ * @throws {IoError} if it cannot be read; {ChangedError} if it ends before.
  */
 export async function readPlaced({
   dims,
@@ -23,13 +23,9 @@ export async function readPlaced({
   const count = dims.reduce((product, size) => product * size, 1);
   const words = new Int32Array(count);
   const bytes = new Uint8Array(words.buffer);
-  const file = await fs.open(path);
+  const file = await ReadFile.open(path);
   try {
-    for (let at = 0; at < bytes.length; ) {
-      const { bytesRead } = await file.read(bytes, at, bytes.length - at, offset + at);
-      if (bytesRead === 0) throw new Error(`'${path}' ends before its weights`);
-      at += bytesRead;
-    }
+    await file.readInto(bytes, offset);
   } finally {
     await file.close();
   }
