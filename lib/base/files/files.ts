@@ -272,6 +272,21 @@ export async function leadsTo(place: string): Promise<'folder' | 'file' | 'other
   }
 }
 
+/** True if two paths lead to one folder, whatever it is called; links are followed. */
+export async function isSameFolder(one: string, other: string): Promise<boolean> {
+  const places: string[] = [];
+  for (const place of [one, other]) {
+    try {
+      const stat = await fs.stat(place, { bigint: true });
+      places.push(`${stat.dev} ${stat.ino}`);
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw ioError('stat', place, error);
+    }
+  }
+  return places[0] === places[1];
+}
+
 /** What a path leads to when links are followed, with what tells whether it changed. */
 export type Through =
   | { kind: 'file' | 'folder' | 'other'; stat: FileStat }

@@ -152,6 +152,31 @@ export async function openReader(url: string, options: OpenOptions): Promise<Rem
   return remote;
 }
 
+/**
+ * Opens a remote that shall be the only one to have something: nothing that was read of it before counts.
+ *
+ * A repository with a work tree is refused, be it this one under another name: its owner gives up what it likes,
+ * and looks at nobody who counts on it.
+ * @throws {UsageError} for one that cannot keep it; {RemoteError}
+ */
+export async function openKeeper(url: string, options: OpenOptions): Promise<Remote> {
+  const address = parseAddress(url, options.cwd);
+  if (address.kind === 'folder' && (await holdsRepository(address.folder))) {
+    throw cannotKeep(address.folder, 'it is a repository with a work tree');
+  }
+  const source = await openReader(url, { ...options, cache: null });
+  if (source instanceof Remote && source.needs.length === 0) return source;
+  await source.close();
+  throw cannotKeep(source.shown, 'it is not whole without other versions');
+}
+
+function cannotKeep(shown: string, why: string): UsageError {
+  return new UsageError(`'${shown}' cannot be the only one to have what is freed here: ${why}`, {
+    url: shown,
+    hint: "push everything to a remote of its own, such as '../models.dlv', and name that with --to",
+  });
+}
+
 /** Opens a bundle, a remote in one file. @param file  absolute. @throws {RemoteError} {CorruptError} */
 export async function openBundle(file: string, options: OpenOptions): Promise<Remote> {
   const { BundleTransport, damagedBundle } = await import('./bundles/bundle-transport.js');

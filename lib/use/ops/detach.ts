@@ -2,7 +2,7 @@
 
 import { UsageError } from '../../base/errors.js';
 import { checkPlanes } from '../../pure/tensor/prefix.js';
-import { openReader, shownUrl } from '../../storage/exchange/open-remote.js';
+import { openKeeper, shownUrl } from '../../storage/exchange/open-remote.js';
 import { type Detached, detachPlanes } from '../../storage/exchange/partial/detach.js';
 import { PartialTaking } from '../../storage/exchange/partial/taking.js';
 import { wholeFilter } from '../../storage/repo/promised.js';
@@ -31,7 +31,10 @@ export interface DetachResult extends Detached, TrafficReport {
   dryRun: boolean;
 }
 
-/** @throws {RemoteError}; {CorruptError} if the remote has other bytes: nothing is freed then. */
+/**
+ * @throws {UsageError} for a remote that cannot keep it; {RemoteError}; {CorruptError} if the remote has other
+ *   bytes: nothing is freed then.
+ */
 export async function detach(
   repo: Repository,
   options: DetachOptions,
@@ -62,7 +65,7 @@ export async function detach(
     });
   };
   await (repo.promises?.leaving(find) ?? find());
-  const source = await openReader(url, lineOf(repo, options, context));
+  const source = await openKeeper(url, lineOf(repo, options, context));
   try {
     const dryRun = options.dryRun === true;
     const done = await detachPlanes(

@@ -4,6 +4,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, isDamage, isUnreadable } from '../../base/errors.js';
 import { isMissing, statOrNull } from '../../base/files/files.js';
 import { openReader } from '../../storage/exchange/open-remote.js';
+import { promisedToItself } from '../../storage/exchange/partial/own-promises.js';
 import { copyToTrash } from '../../storage/fsck/copy-to-trash.js';
 import { checkRepository, type FsckResult } from '../../storage/fsck/fsck.js';
 import { type RebuildReport, rebuildPacks } from '../../storage/fsck/rebuild.js';
@@ -68,6 +69,16 @@ export interface FsckOpResult extends FsckResult {
 /** Verifies the repository around `context.cwd`, also one that cannot be opened. */
 export async function fsck(context: OpContext, options: FsckOpOptions = {}): Promise<FsckOpResult> {
   const layout = await findRepository(context.cwd);
+  const found = await checkOrMend(layout, options, context);
+  const own = await promisedToItself(layout, found.promised, context.cwd);
+  return own.length === 0 ? found : { ...found, ok: false, problems: [...found.problems, ...own] };
+}
+
+async function checkOrMend(
+  layout: Layout,
+  options: FsckOpOptions,
+  context: OpContext,
+): Promise<FsckOpResult> {
   if (options.repair !== undefined) return repair(layout, options, context);
   const found: FsckOpResult = options.rebuild
     ? { ...(await rebuildAll(layout, options, context)), repaired: null }

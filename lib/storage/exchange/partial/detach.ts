@@ -1,6 +1,6 @@
 /**
- * Frees low planes here that a remote has: looked for in its indexes, read from it and compared with the
- * checksums here, and only then given up.
+ * Frees low planes here that a remote has: looked for in its indexes as they are now, read from it and compared
+ * with the checksums here, and only then given up.
  *
  * A run that is killed has given up nothing, or what it gave up was promised before. The thin records are listed
  * in front of the whole ones; then the sets that hold these are written again without them.
@@ -25,6 +25,7 @@ import { damagedRemote, type FetchingRepository, type FetchParts } from '../fetc
 import { Incoming } from '../incoming.js';
 import type { TransferOptions } from '../transports/transport.js';
 import { checkUndisturbed, listPartly, type NamedSource, openParts } from './bring.js';
+import { checkIndexes } from './keeper.js';
 import { isSameCoding, keyOf, placeOf } from './partial-download.js';
 
 export interface DetachOptions extends TransferOptions {
@@ -66,6 +67,7 @@ export async function detachPlanes(
     const { store } = repo;
     const seen = store.sets().map(({ id }) => id);
     const parts = await openParts(repo, from.source, incoming, options);
+    await checkIndexes(from.source, parts.sets, options);
     const { leaving, keptBytes } = await findLeaving(parts, options);
     const bytes = leaving.reduce((sum, one) => sum + bytesOf(one), 0);
     const detached = { segments: leaving.length, bytes, keptBytes };
