@@ -35,6 +35,7 @@ import {
   valuesOf,
   weightsOf,
 } from './combine-files.js';
+import { warnOfStaleFiles } from './stale-files.js';
 
 const CONFIG_NAME = 'adapter_config.json';
 const CONFIG_BYTES_MAX = 1 << 20;
@@ -208,6 +209,7 @@ export async function foldAdapter(
     } else left.push(name);
   }
   const files = await changed.store(repo, session, context);
+  warnOfStaleFiles({ ours, written: files, isApart: isOwn }, context);
   const target: FilePage = { files, snapshots: ours.snapshots };
   return { changes: { target, removes: [] }, tensors: changed.count, left };
 }

@@ -18,6 +18,7 @@ import { combineFiles } from './combine-files.js';
 import { foldAdapter } from './fold-adapter.js';
 import { type Conflict, type MergedTensors, mergeFiles } from './merge-files.js';
 import { combinationOf, describeMethod, type MethodOptions, needsBase } from './method.js';
+import { warnOfStaleFiles } from './stale-files.js';
 
 /** What is merged into the current version. */
 export interface WantedMerge {
@@ -182,6 +183,8 @@ async function planCombination(
         session,
         context,
       );
+      const written = changes.target.files;
+      warnOfStaleFiles({ ours: pages.ours, written, inputs: trees }, context);
       return { changes, tensors: [], combined: tensors, left };
     },
   };
