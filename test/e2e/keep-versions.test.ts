@@ -201,3 +201,15 @@ test('keep --versions: errors name the remedy', async (t) => {
   t.is((await repo.fails(2, 'keep', '--versions', 'last', '1')).code, 'DLV_USAGE');
   t.is((await repo.fails(2, 'keep', '--recall')).code, 'DLV_USAGE');
 });
+
+test('keep --versions: a version whose files are all in kept ones is not given up, and rows have ids', async (t) => {
+  const repo = await trained(t, 2);
+  await repo.commit('the same again', { allowEmpty: true });
+  const said = await keep(repo, 'last 1', '--dry-run');
+  t.deepEqual(statuses(said), ['3 kept', '2 kept', '1 given up']);
+  t.deepEqual(said.versions[1]?.reasons, ['same files as a kept one']);
+  const { stdout } = await repo.dlv('keep', '--versions', 'last 1', '--dry-run');
+  for (const { version, name } of said.versions) {
+    t.true(stdout.includes(`${version.slice(0, 10)}  ${name}`), stdout);
+  }
+});

@@ -2,6 +2,7 @@
 import test from 'ava';
 import type { ShowResult } from '../../lib/use/ops/show.js';
 import type { StashEntry, StashResult } from '../../lib/use/ops/stash.js';
+import { cloned, pushed } from '../helpers/remotes.js';
 import { type TestRepository, threeVersions } from '../helpers/repository.js';
 
 /** Changes a file, stages another, adds one, removes one. */
@@ -284,4 +285,41 @@ test('pop, revert and merge: a file is not removed for a folder of its name', as
   await repo.json('switch', 'main');
   await refused('merge', '--dry-run', 'theirs');
   await refused('merge', 'theirs');
+});
+
+test('a stash is no version of a line: tables, rules and printed names leave it out', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.write('note.txt', 'aside');
+  const { stash } = await repo.json<StashResult>('stash');
+  const names = async (...words: string[]): Promise<string[]> =>
+    (await repo.json<{ rows: { name: string }[] }>('list', ...words)).rows.map(({ name }) => name);
+  t.deepEqual(await names('--where', 'number > 0'), ['net@3', 'net@2', 'net@1']);
+  const kept = await repo.json<{ versions: { name: string; status: string }[] }>(
+    'keep',
+    '--versions',
+    'last 2',
+    '--dry-run',
+  );
+  t.deepEqual(
+    kept.versions.map(({ name, status }) => `${name} ${status}`),
+    ['net@3 kept', 'net@2 kept', 'net@1 given up'],
+  );
+  t.is((await repo.json<ShowResult>('show', stash.version)).name, stash.version.slice(0, 10));
+});
+
+test('the number of a stash is not taken from a version that another clone made meanwhile', async (t) => {
+  const { repo, top, url } = await pushed(t);
+  const { repo: other } = await cloned(top, url, 'other');
+  await repo.write('note.txt', 'aside');
+  await repo.json('stash');
+  await other.write('note.txt', 'theirs');
+  const made = await other.commit('theirs');
+  t.is(made.name, 'net@4');
+  await other.json('push');
+  await repo.json('pull');
+  t.like(await repo.json<ShowResult>('show', 'net@4'), {
+    version: made.version!,
+    name: 'net@4',
+  });
+  t.is((await repo.json<StashEntry[]>('stash', 'list')).length, 1);
 });

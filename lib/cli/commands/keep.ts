@@ -214,14 +214,15 @@ function printVersions(ui: Ui, result: Omit<KeepVersionsResult, 'freedFrom'>, ho
   const styles = { kept: green, 'state given up': yellow, 'given up': red, gone: dim };
   const rows = versions.map((row): Cell[] => [
     { text: row.status, style: styles[row.status] },
-    `${row.model}@${row.number}`,
+    row.version.slice(0, 10),
+    row.name,
     row.step === null ? '' : `step ${row.step}`,
     row.reasons.join(', '),
     row.files === 0
       ? ''
       : `${formatCount(row.files, 'file')}, ${formatBytes(row.bytes)}, frees ${formatBytes(row.freedBytes)}`,
   ]);
-  for (const line of formatTable([{}, {}, {}, {}, {}], rows)) ui.line(line);
+  for (const line of formatTable([{}, {}, {}, {}, {}, {}], rows)) ui.line(line);
   for (const { model, rules: text } of rules) ui.line(`${model}: ${text}`);
   const going = versions.filter(({ files }) => files > 0).length;
   const would = dryRun ? 'would be' : going === 1 ? 'was' : 'were';

@@ -43,6 +43,8 @@ export interface KeptThere {
   version: Id;
   model: string;
   number: number;
+  /** A revision that names it, also where several versions have the number. */
+  name: string;
   step: number | null;
   status: KeepStatus;
   reasons: string[];

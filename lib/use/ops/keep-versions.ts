@@ -34,6 +34,8 @@ export interface KeptVersion {
   version: Id;
   model: string;
   number: number;
+  /** A revision that names it, also where several versions have the number. */
+  name: string;
   step: number | null;
   status: KeepStatus;
   /** Why it stays: 'last', 'best loss', 'every 1000', 'daily', 'HEAD', 'branch bert/main', 'tag v1', … */

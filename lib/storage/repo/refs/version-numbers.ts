@@ -136,16 +136,37 @@ export class NumberWalk {
   }
 }
 
+/** Versions that stashes name now; damaged refs are left out. */
+export async function stashedVersions(layout: Layout): Promise<Set<Id>> {
+  const found = new Set<Id>();
+  for await (const { name, parse } of readEachRef(layout)) {
+    if (parseRefName(name)?.kind !== 'stash') continue;
+    try {
+      found.add(parse());
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+  }
+  return found;
+}
+
+/** Versions that branches, tags, remote branches and HEAD name, and no stash; damaged refs are left out. */
+export function versionsOnRefs(layout: Layout): Promise<Set<Id>> {
+  return namedVersions(layout, () => {}, false);
+}
+
 /**
- * Versions that branches, tags, remote branches and HEAD name; damaged refs are left out.
+ * Versions that branches, tags, remote branches, stashes and HEAD name; damaged refs are left out.
  * @param onDamage told of each of those.
  */
 export async function namedVersions(
   layout: Layout,
   onDamage: (error: DlvError) => void = () => {},
+  stashes = true,
 ): Promise<Set<Id>> {
   const found = new Set<Id>();
-  for await (const { parse } of readEachRef(layout)) {
+  for await (const { name, parse } of readEachRef(layout)) {
+    if (!stashes && parseRefName(name)?.kind === 'stash') continue;
     try {
       found.add(parse());
     } catch (error) {
@@ -209,9 +230,9 @@ async function readRemembered(layout: Layout): Promise<Record<'lines' | 'stashes
 }
 
 /**
- * The versions of a model that have a number: those that refs reach, else those that only reflogs
- * remember, as after `commit --amend` or the end of a branch. Work that was put aside and is no more has
- * none: it was never a version of the line.
+ * The versions of a model that have a number: those that refs reach, else a stash, else those that only
+ * reflogs remember, as after `commit --amend` or the end of a branch. Work that was put aside and is no more
+ * has none: it was never a version of the line.
  */
 export async function findNumbered(
   source: NumberSource,
@@ -219,9 +240,10 @@ export async function findNumbered(
   number: number,
 ): Promise<Id[]> {
   const walk = new NumberWalk(source);
-  for (const read of [namedVersions, rememberedVersions]) {
+  for (const read of [versionsOnRefs, stashedVersions, rememberedVersions]) {
     const starts = await read(source.layout);
-    const aside = read === namedVersions ? new Set<Id>() : await formerStashes(source.layout);
+    const isPast = read === rememberedVersions;
+    const aside = isPast ? await formerStashes(source.layout) : new Set<Id>();
     const ids: Id[] = [];
     for await (const found of walk.from(starts)) {
       const isOf = found.model === model && found.number === number;

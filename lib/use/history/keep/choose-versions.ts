@@ -14,6 +14,8 @@ import type { Metric } from '../../../storage/repo/version/version.js';
 export interface KeepCandidate {
   id: Id;
   number: number;
+  /** A revision that names it. */
+  name: string;
   /** Milliseconds since 1970. */
   time: number;
   /** Last step of its weights, or null. */

@@ -20,6 +20,7 @@ export async function placeHere(
     protectedBy.set(id, [...(protectedBy.get(id) ?? []), why]);
   };
   const starts: Id[] = [];
+  const stashes: Id[] = [];
   const branches: { name: string; tip: Id }[] = [];
   if (headId !== null) {
     starts.push(headId);
@@ -27,7 +28,7 @@ export async function placeHere(
   }
   for (const { name, id } of refs) {
     const place = parseRefName(name);
-    starts.push(id);
+    (place?.kind === 'stash' ? stashes : starts).push(id);
     if (place?.kind === 'tag') protect(id, `tag ${place.tag}`);
     if (place?.kind === 'head') {
       const title = `${place.model}/${place.branch}`;
@@ -57,11 +58,16 @@ export async function placeHere(
   })) {
     addStaging(one);
   }
+  const onLines = await collectVersions(repo, starts, { signal });
   const noted = new Set(await listNotedVersions(repo.layout));
   return {
     repo,
     branches,
-    versions: await collectVersions(repo, starts, { signal }),
+    versions:
+      stashes.length === 0
+        ? onLines
+        : await collectVersions(repo, [...starts, ...stashes], { signal }),
+    aside: new Set(stashes.filter((id) => !onLines.has(id))),
     protectedBy,
     neededRecipes,
     tombstonesOf: async (id) =>

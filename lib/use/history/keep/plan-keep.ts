@@ -28,6 +28,8 @@ export interface KeepPlace {
   readonly versions: ReadonlyMap<Id, Version>;
   /** What keeps a version in any case. */
   readonly protectedBy: ReadonlyMap<Id, readonly string[]>;
+  /** Versions that are kept and that no rule counts: work that was put aside. */
+  readonly aside?: ReadonlySet<Id>;
   /** Recipes that are needed besides: those of staged files. */
   readonly neededRecipes: ReadonlySet<Id>;
   tombstonesOf(id: Id): Promise<Tombstones | null>;
@@ -36,7 +38,7 @@ export interface KeepPlace {
 /** What becomes of a version. 'gone': its files were given up before. */
 export type KeepStatus = 'kept' | 'state given up' | 'given up' | 'gone';
 
-export interface PlannedVersion extends Pick<KeepCandidate, 'id' | 'number' | 'step'> {
+export interface PlannedVersion extends Pick<KeepCandidate, 'id' | 'number' | 'name' | 'step'> {
   model: string;
   status: KeepStatus;
   /** Why it stays: 'last', 'best loss', 'every 1000', 'HEAD', 'tag v1', … */
@@ -47,6 +49,9 @@ export interface PlannedVersion extends Pick<KeepCandidate, 'id' | 'number' | 's
   /** Their recipes. */
   recipes: Set<Id>;
 }
+
+/** Why a version stays that no rule keeps. */
+const SAME_FILES = 'same files as a kept one';
 
 /** The rules of each model that has some, by the first that name it. @throws {NotFoundError} if none has. */
 export function rulesByModel(
@@ -103,7 +108,7 @@ async function linesOf(
 }
 
 async function candidatesOf(
-  { repo, versions, protectedBy }: KeepPlace,
+  { repo, versions, protectedBy, aside }: KeepPlace,
   model: string,
   lines: ReadonlyMap<Id, string[]>,
   signal: AbortSignal | undefined,
@@ -111,7 +116,7 @@ async function candidatesOf(
   const describer = new Describer(repo);
   const candidates: KeepCandidate[] = [];
   for (const [id, version] of versions) {
-    if (version.model !== model) continue;
+    if (version.model !== model || aside?.has(id)) continue;
     throwIfAborted(signal);
     const content = await describer.content(version.tree);
     const { step, time, metrics, knowledge } = factsOf(id, version, content);
@@ -122,6 +127,7 @@ async function candidatesOf(
     candidates.push({
       id,
       number: await describer.number(id),
+      name: await describer.name(id),
       time,
       step,
       metrics,
@@ -168,12 +174,15 @@ async function planFiles(
     );
     const isGone = before !== null && fresh.length === 0;
     const { model } = versions.get(id) as Version;
+    // What no rule keeps loses nothing where every file of it is in a version that stays.
+    if (reasons.length === 0 && before === null && fresh.length === 0) reasons.push(SAME_FILES);
     const isKept = reasons.length > 0;
     const status = fresh.length === 0 && isKept ? 'kept' : isKept ? 'state given up' : 'given up';
     planned.push({
       id,
       model,
       number: candidate.number,
+      name: candidate.name,
       step: candidate.step,
       status: isGone && !isKept ? 'gone' : status,
       reasons,

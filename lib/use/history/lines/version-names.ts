@@ -8,9 +8,10 @@ import {
   formerStashes,
   type NumberSource,
   NumberWalk,
-  namedVersions,
   namesOnLines,
+  stashedVersions,
   VersionNumbers,
+  versionsOnRefs,
 } from '../../../storage/repo/refs/version-numbers.js';
 import { shortId } from '../../../storage/repo/version/version.js';
 
@@ -20,9 +21,10 @@ export class VersionNames {
   readonly #source: NumberSource;
   readonly #numbers: VersionNumbers;
   #marks: Promise<NumberMarks | null> | null = null;
-  /** Versions that refs reach, by `model@n`; read only where a number may be shared. */
+  /** Versions that refs of lines reach, by `model@n`; read only where a number may be shared. */
   #owners: Promise<Map<string, Set<Id>>> | null = null;
   #deletedStashes: Promise<Set<Id>> | null = null;
+  #stashes: Promise<Set<Id>> | null = null;
   readonly #onLines = new Map<string, Promise<Map<Id, string>>>();
 
   /** @param read  gives what names need of a version; default: the version itself. */
@@ -42,7 +44,7 @@ export class VersionNames {
     const { model } = await this.#source.readVersion(id);
     const number = await this.number(id);
     const plain = `${model}@${number}`;
-    if (await this.#isFormerStash(id, plain)) return shortId(id);
+    if (await this.#isAside(id, plain)) return shortId(id);
     if (await this.#isUnique(model, number)) return plain;
     const owners = (await this.#readOwners()).get(plain) ?? new Set();
     // Of versions that only reflogs remember one with a number of its own has its name.
@@ -50,9 +52,14 @@ export class VersionNames {
     return (await this.#namesOnLines(model)).get(id) ?? shortId(id);
   }
 
-  /** True for work that was put aside once, unless a ref or a reflog of a line has it as a version. */
-  async #isFormerStash(id: Id, plain: string): Promise<boolean> {
+  /**
+   * True for work that is or was put aside, unless a ref or a reflog of a line has it as a version: a version
+   * that another clone made may have its number.
+   */
+  async #isAside(id: Id, plain: string): Promise<boolean> {
     const { layout } = this.#repo;
+    this.#stashes ??= stashedVersions(layout);
+    if ((await this.#stashes).has(id)) return !(await this.#readOwners()).get(plain)?.has(id);
     this.#deletedStashes ??= deletedStashes(layout);
     if (!(await this.#deletedStashes).has(id)) return false;
     if ((await this.#readOwners()).get(plain)?.has(id)) return false;
@@ -73,7 +80,7 @@ export class VersionNames {
     this.#owners ??= (async () => {
       const owners = new Map<string, Set<Id>>();
       const walk = new NumberWalk(this.#source, this.#numbers);
-      for await (const found of walk.from(await namedVersions(this.#repo.layout))) {
+      for await (const found of walk.from(await versionsOnRefs(this.#repo.layout))) {
         const key = `${found.model}@${found.number}`;
         const ids = owners.get(key);
         if (ids === undefined) owners.set(key, new Set([found.id]));

@@ -2,6 +2,7 @@
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
+import { parseRefName } from '../../../storage/repo/refs/ref-name.js';
 import { listRefs } from '../../../storage/repo/refs/refs.js';
 import { branchesOf } from '../../../storage/repo/refs/version-numbers.js';
 import { collectFacts } from '../lines/ancestry.js';
@@ -39,7 +40,9 @@ export async function readRows(
   const refs = await listRefs(repo.layout);
   const describer = new Describer(repo, refs, factsOf);
   const { include, exclude } = await resolveRanges(repo, revisions, signal);
-  const starts = revisions.length === 0 ? await versionRoots(repo, refs) : include;
+  // Work that was put aside is no version of a line.
+  const named = refs.filter(({ name }) => parseRefName(name)?.kind !== 'stash');
+  const starts = revisions.length === 0 ? await versionRoots(repo, named) : include;
   const found = await collectFacts(factsOf, starts, { signal });
   if (exclude.length > 0) {
     for (const id of (await collectFacts(factsOf, exclude, { signal })).keys()) found.delete(id);

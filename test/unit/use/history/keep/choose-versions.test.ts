@@ -18,6 +18,7 @@ function run(): KeepCandidate[] {
   return losses.map((value, i) => ({
     id: String(i + 1) as Id,
     number: i + 1,
+    name: `net@${i + 1}`,
     time: MONDAY + Math.floor(i / 2) * DAY + (i % 2) * 3600_000,
     step: 250 * (i + 1),
     metrics: [
