@@ -17,6 +17,7 @@ const ESSENTIAL = [
   'test_package.Processes.test_a_process_that_was_killed_is_started_again',
   'test_package.Processes.test_errors_say_what_to_do',
   'test_package.Processes.test_without_dlv_it_is_said_how_to_get_it',
+  'test_commits.Commits',
   'test_docs.Docs.test_the_page',
 ];
 

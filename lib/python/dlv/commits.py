@@ -103,6 +103,23 @@ def _looks_typed(text: str) -> bool:
         return False
 
 
+def paths_of(content: Any) -> List[PathLike]:
+    """One path or several. Raises DlvError for what is neither, such as a module in place of its state dict."""
+    if isinstance(content, (str, os.PathLike)):
+        return [content]
+    if not hasattr(content, "state_dict"):
+        try:
+            paths = list(content)
+        except TypeError:
+            paths = [content]
+        if all(isinstance(path, (str, os.PathLike)) for path in paths):
+            return paths
+        hint = "give a path, a list of paths, or a mapping of names to arrays"
+    else:
+        hint = "give its weights: content.state_dict()"
+    raise DlvError("DLV_USAGE", f"a {type(content).__name__} is no content of a version", hint=hint)
+
+
 def inside(path: str) -> str:
     """A path in a version, which leaves no folder."""
     pure = os.path.normpath(path)

@@ -7,7 +7,7 @@ import os
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from . import background, tensors
-from .commits import Commit, Committed, Metrics, PathLike, Place, Point, inside, param_text, points_of
+from .commits import Commit, Committed, Metrics, PathLike, Place, Point, inside, param_text, paths_of, points_of
 from .errors import DlvError
 from .process import Process, Progress, ask
 
@@ -345,7 +345,7 @@ class Repo:
         elif content is None:
             work.tracked()
         else:
-            given = [content] if isinstance(content, (str, os.PathLike)) else list(content)
+            given = paths_of(content)
             work.files([os.path.abspath(os.fspath(p)) for p in given], path, skip, now=wait)
         if wait:
             return work(self._on)

@@ -246,6 +246,8 @@ class Run:
         # A version of a run is what is given and nothing else, wherever it lies.
         if isinstance(content, (str, os.PathLike)) and not os.path.isdir(content):
             options.setdefault("path", os.path.basename(os.fspath(content)))
+        # A checkpoint that is as the one before is one all the same: it has a step and metrics of its own.
+        options.setdefault("allow_empty", True)
         self._tell_metrics()
         made = self.repo.commit(
             content,
