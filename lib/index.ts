@@ -136,7 +136,12 @@ export type { ResetOptions, ResetResult } from './use/ops/reset.js';
 export type { RestoreOptions, RestoreResult } from './use/ops/restore.js';
 export type { RevertOptions, RevertResult } from './use/ops/revert.js';
 export type { RmOptions, RmResult } from './use/ops/rm.js';
-export type { ListedTensor, ShowFileResult, ShowResult } from './use/ops/show.js';
+export type {
+  KeptEvaluation,
+  ListedTensor,
+  ShowFileResult,
+  ShowResult,
+} from './use/ops/show.js';
 export type { StashEntry, StashPushOptions, StashResult } from './use/ops/stash.js';
 export type { ModelStatus, StatusResult } from './use/ops/status.js';
 export type { StudyOptions, StudyPlan, StudyResult, StudyTrial } from './use/ops/study.js';

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs/promises';
 import test, { type ExecutionContext } from 'ava';
 import type { EvalResult } from '../../lib/use/ops/eval.js';
+import type { ShowResult } from '../../lib/use/ops/show.js';
 import { DLV_BIN } from '../helpers/dlv.js';
 import { hasRuntime, linearNetwork, sumNetwork } from '../helpers/linear-network.js';
 import { fixture } from '../helpers/paths.js';
@@ -388,4 +389,27 @@ test('eval: calibration and confusion are those of the outcomes', async (t) => {
     table.map((row) => row.reduce((sum, count) => sum + count, 0)),
     Array.from({ length: 10 }, (_, digit) => labels.filter((one) => one === digit).length),
   );
+});
+
+test('show: what an evaluation came to is read back without its data set', async (t) => {
+  if (skipped(t)) return;
+  const { repo } = await twoVersions(t);
+  const names = ['accuracy', 'loss', 'ece'];
+  const run = ['eval', 'net@2', ...SET, '--scale', '1/16', '--metric', names.join(',')];
+  const { versions } = await repo.json<EvalResult>(...run);
+  const { evaluations, notes } = await repo.json<ShowResult>('show', 'net@2');
+  t.is(evaluations.length, 1);
+  const [kept] = evaluations;
+  t.like(kept, {
+    note: notes[0],
+    data: IMAGES,
+    labels: LABELS,
+    network: 'net.onnx',
+    examples: 1797,
+  });
+  for (const { name, value } of versions[0]!.metrics) {
+    t.true(Math.abs(kept!.metrics[name]! - value!) < 1e-12, name);
+  }
+  t.regex((await repo.dlv('show', 'net@2')).stdout, /Evaluations\n +1,797 examples .*accuracy 0\./);
+  t.deepEqual((await repo.json<ShowResult>('show', 'net@1')).evaluations, []);
 });

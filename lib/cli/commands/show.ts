@@ -17,6 +17,7 @@ import {
   EXAMPLE_VERSION,
   exampleId,
   formatErrors,
+  formatMetric,
   versionLines,
   versionTitle,
 } from '../output/render.js';
@@ -64,7 +65,19 @@ const EXAMPLE: ShowResult = {
   data: { train: `sha256:${exampleId('5f')}` },
   git: { commit: exampleId('b2').slice(0, 40), dirty: false },
   tiers: [],
-  notes: [],
+  notes: [exampleId('e4')],
+  evaluations: [
+    {
+      note: exampleId('e4'),
+      time: '2026-01-31T12:00:00.000+02:00',
+      data: 't10k-images.gz',
+      labels: 't10k-labels.gz',
+      network: 'model.onnx',
+      task: 'classes',
+      examples: 10000,
+      metrics: { accuracy: 0.981, loss: 0.061, ece: 0.012 },
+    },
+  ],
 };
 
 type Print = (title: string, rows: (string | number)[][]) => void;
@@ -181,9 +194,21 @@ function printVersion(ui: Ui, shown: ShowResult): void {
       files.map((file) => [file.path, formatErrors(file)]),
     );
   }
-  if (shown.notes.length === 0) return;
+  print(
+    'Evaluations',
+    shown.evaluations.map(({ data, network, examples, metrics }) => [
+      formatCount(examples, 'example'),
+      data,
+      network,
+      Object.entries(metrics)
+        .map(([name, value]) => `${name} ${formatMetric(value)}`)
+        .join(', '),
+    ]),
+  );
+  const others = shown.notes.length - shown.evaluations.length;
+  if (others === 0) return;
   ui.line('');
-  ui.line(formatCount(shown.notes.length, 'note'));
+  ui.line(formatCount(others, shown.evaluations.length === 0 ? 'note' : 'other note'));
 }
 
 function printFile(ui: Ui, file: ShowFileResult): void {

@@ -336,7 +336,19 @@ export function measure(
     return { value, interval: [value - Z95 * error, value + Z95 * error], why: null };
   }
   const values = resampled(seed, weights, over);
-  return { value, interval: summarizeBootstrap(values)?.interval ?? null, why: null };
+  const interval = summarizeBootstrap(values)?.interval ?? null;
+  const isMoved = metric.name === 'ece' && interval !== null;
+  return { value, interval: isMoved ? aroundValue(interval, value, values) : interval, why: null };
+}
+
+/**
+ * Percentiles less the bias of the draws, at least 0. A sum of absolute gaps is larger on every resample, which
+ * adds noise to the gaps: its plain percentiles may all lie above the value.
+ */
+function aroundValue([low, high]: Interval, value: number, draws: readonly number[]): Interval {
+  const known = draws.filter(Number.isFinite);
+  const bias = known.reduce((sum, one) => sum + one, 0) / known.length - value;
+  return [Math.max(0, low - bias), Math.max(0, high - bias)];
 }
 
 /** A number on each resample. @param weights  one an example; changed. */

@@ -9,6 +9,7 @@ import { readNotes } from '../../storage/repo/refs/refs.js';
 import { type NamedText, readKnowledge } from '../../storage/repo/version/knowledge.js';
 import { type GitState, shortId } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
+import type { KeptEvaluation } from '../evaluation/kept-evaluations.js';
 import { type FileMode, modeText } from '../history/diff/files.js';
 import { fileOf } from '../history/find-file.js';
 import { type NamedTensor, uniqueNames } from '../history/find-tensors.js';
@@ -30,6 +31,8 @@ import {
 import { type MetricValue, metricValue } from '../history/version-values.js';
 import { Describer, type VersionSummary } from '../history/versions.js';
 import type { Repository } from '../repository.js';
+
+export type { KeptEvaluation } from '../evaluation/kept-evaluations.js';
 
 /** One measured number. */
 export interface ShownMetric {
@@ -57,6 +60,8 @@ export interface ShowResult extends VersionSummary {
   tiers: ShownTier[];
   /** Ids of notes made later. */
   notes: Id[];
+  /** What notes say of evaluations, the oldest first. */
+  evaluations: KeptEvaluation[];
   /** What it changed against its first parent; left out unless that was asked for. */
   changes?: VersionChanges;
 }
@@ -158,9 +163,20 @@ export async function show(
     data: namedTexts(knowledge.data),
     git: version.git,
     tiers: shownTiers(await repo.tier(id), files),
-    notes: await readNotes(repo.layout, id),
+    ...(await notesAbout(repo, id, context)),
     ...(changes ? { changes } : {}),
   };
+}
+
+async function notesAbout(
+  repo: Repository,
+  version: Id,
+  context: OpContext,
+): Promise<Pick<ShowResult, 'notes' | 'evaluations'>> {
+  const notes = await readNotes(repo.layout, version);
+  if (notes.length === 0) return { notes, evaluations: [] };
+  const { keptEvaluations } = await import('../evaluation/kept-evaluations.js');
+  return { notes, evaluations: await keptEvaluations(repo, version, context) };
 }
 
 function namedTexts(rows: readonly NamedText[]): Record<string, string> {

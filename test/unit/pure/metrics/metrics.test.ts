@@ -170,3 +170,16 @@ test('compare: hits are paired by McNemar, all else by the bootstrap, and a seed
   const same = compareOutcomes(macro!, [sides[0], sides[0]], basis);
   t.like(same, { difference: 0, p: 1, detectable: 0 });
 });
+
+test('calibration: the interval lies around the value, although every resample has a larger error', (t) => {
+  // As confident as it is right in every bin: noise of a resample only adds gaps.
+  const rows = Array.from({ length: 600 }, (_, i) => [
+    0.75 + (i % 15) * 1e-4,
+    0.25 - (i % 15) * 1e-4,
+  ]);
+  const truth = rows.map((_, i) => (Math.floor(i / 15) % 4 === 0 ? 1 : 0));
+  const { value: error, interval } = value('ece', classify(rows, truth, 'probabilities'));
+  t.true(error !== null && interval !== null && error < 0.01);
+  t.true(interval![0] <= error! && error! <= interval![1], `${error} in ${interval}`);
+  t.true(interval![0] >= 0);
+});
