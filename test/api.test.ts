@@ -29,7 +29,7 @@ const TYPES =
   'EvalComparison EvalMetric EvalOptions EvalResult EvalVersion ExportOptions ExportResult BundledRef FetchOptions FetchResult ' +
   'FileDiff ForgetOptions ForgetResult FsckOptions FsckResult GcOptions GcRemoteOptions ' +
   'GcRemoteResult GcResult GroupCell ' +
-  'GroupRow Id ImportBundleOptions ImportBundleResult ImportKind ImportOptions ImportResult InitOptions KeepOptions KeepRemoteOptions KeepRemoteResult KeepResult KeepVersionsOptions KeepVersionsResult KeptThere KeptVersion RecallOptions RecallRemoteResult RecallResult KeptCheckpoint Level Limit Lineage ' +
+  'GroupRow Id ImportBundleOptions ImportBundleResult ImportKind ImportOptions ImportResult InitOptions KeepOptions KeepRemoteOptions KeepRemoteResult KeepResult KeepVersionsOptions KeepVersionsResult KeptEvaluation KeptThere KeptVersion RecallOptions RecallRemoteResult RecallResult KeptCheckpoint Level Limit Lineage ' +
   'LayerDrift ListOptions ListedModel ListedTensor ListedVersion LoadOptions LoadResult LoadedTensor ' +
   'LogOptions ManyDiffResult MergeOptions MergeResult MetricPoint MetricValues ModelDeletion ' +
   'ModelRenaming ModelStatus MvOptions MvResult OtherSnapshot PairDiff ParamValues Paths ProgressSink PullOptions PullResult PushOptions ' +
@@ -202,4 +202,21 @@ test('api: a tensor that two files have is told apart by path', async (t) => {
   const { data } = await repo.readTensor('HEAD', 'w', { path: 'b.safetensors' });
   t.deepEqual(new Float32Array(data.buffer), w?.values as Float32Array);
   t.is((await repo.readTensor('HEAD', 'a')).shape[0], 2);
+});
+
+test('api: a text where a list is meant is a list of one, as JavaScript may write it', async (t) => {
+  const dir = await tempDir(t);
+  await using repo = await dlv.init(dir, { model: 'm' });
+  await fs.writeFile(path.join(dir, 'm.safetensors'), safetensors(randomTensors({ abc: [4] }, 1)));
+  await repo.add('.');
+  const { version } = await repo.commit({ message: 'one', metrics: { loss: 1 } });
+  const one = { revisions: 'HEAD', paths: 'm.safetensors' } as never;
+  t.is((await repo.log(one))[0]?.version, version);
+  t.is((await repo.diff({ revisions: 'HEAD' } as never)).same, true);
+  const table = await repo.versions({ sort: '-loss', columns: 'loss' } as never);
+  t.deepEqual(table.columns, ['metrics.loss']);
+  t.deepEqual([...(await repo.load('HEAD', { names: 'abc' } as never)).tensors.keys()], ['abc']);
+  for (const wrong of ['HEAD', ['HEAD'], null]) {
+    await t.throwsAsync(repo.log(wrong as never), { instanceOf: dlv.UsageError });
+  }
 });

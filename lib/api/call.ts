@@ -1,5 +1,5 @@
 /** How the public API runs a use case: its context, its warnings, its errors. */
-import { asDlvError } from '../base/errors.js';
+import { asDlvError, UsageError } from '../base/errors.js';
 import type { OpContext, Warned } from '../use/context.js';
 import { noProgress, type ProgressSink } from '../use/progress.js';
 
@@ -13,9 +13,30 @@ export interface CallOptions {
   onWarning?: (message: string) => void;
 }
 
-/** Options of a use case without those of the call. */
-export function withoutCall<T extends CallOptions>(options: T): Omit<T, keyof CallOptions> {
+/** Options that are lists of texts wherever they appear, and those that are in some use cases alone. */
+const LISTS = [
+  ...['revisions', 'paths', 'columns', 'group', 'refs', 'branches', 'patterns', 'only', 'since'],
+  ...['names', 'logs', 'parents', 'metrics', 'classes', 'checkpoints', 'files'],
+];
+
+/**
+ * Options of a use case without those of the call. A text where a list of texts is meant is a list of one: in
+ * JavaScript no compiler says so, and its letters would be taken for texts.
+ * @param lists  options that are lists here and something else in other use cases.
+ * @throws {UsageError} for options that are no object, and for lists that are neither list nor text.
+ */
+export function withoutCall<T extends CallOptions>(
+  options: T,
+  lists: readonly string[] = [],
+): Omit<T, keyof CallOptions> {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new UsageError('the options are no object', { hint: "as in { revisions: ['HEAD'] }" });
+  }
   const { signal, progress, onWarning, ...own } = options;
+  for (const [name, value] of Object.entries(own)) {
+    if (typeof value !== 'string' || !(LISTS.includes(name) || lists.includes(name))) continue;
+    Object.assign(own, { [name]: [value] });
+  }
   return own;
 }
 

@@ -119,7 +119,7 @@ export abstract class ReadingRepository extends Handle {
   /** Versions that fit a condition, as a table of metrics and hyperparameters. */
   async versions(options: Options<VersionsOptions> = {}): Promise<Warned<VersionTable>> {
     const { versions } = await import('../use/ops/versions.js');
-    const own = withoutCall(options);
+    const own = withoutCall(options, ['sort']);
     return this.call(options, (repo, context) => versions(repo, own, context));
   }
 

@@ -438,3 +438,52 @@ test('merge: weights of a tier are not taken for exact ones', async (t) => {
   t.regex((await repo.fails(1, 'merge', 'side', '--average')).message, /kept as bf16 only/);
   t.deepEqual(await repo.changes(), []);
 });
+
+test('merge --average: what holds tensors and stays as it was is warned of', async (t) => {
+  const [m, v] = [1, 2].map((seed) => randomTensors({ 'state.exp_avg': [64, 64] }, seed));
+  const repo = await twoBranches(
+    t,
+    async (one) => {
+      await one.write('model.safetensors', safetensors(LEFT));
+      await one.write('optimizer.safetensors', safetensors(m!));
+      await one.write('same/vocabulary.safetensors', safetensors(v!));
+    },
+    async (one) => {
+      await one.write('model.safetensors', safetensors(RIGHT));
+      await one.write('optimizer.safetensors', safetensors(v!));
+      await one.write('same/vocabulary.safetensors', safetensors(v!));
+    },
+  );
+  const { code, stderr } = await repo.dlv('merge', 'side', '--average');
+  t.is(code, 0, stderr);
+  t.regex(
+    stderr,
+    /'optimizer\.safetensors' stays as it was: if it was made from 'model\.safetensors', make it anew/,
+  );
+  t.notRegex(stderr, /vocabulary/);
+});
+
+test('merge --lora: the export beside the weights is warned of, the adapter is not; lists say what merged', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('model.safetensors', safetensors(BASE));
+  await repo.write('export.safetensors', safetensors(nudge(BASE, 0.1, 7)));
+  await repo.commit('base');
+  await repo.json('copy', 'net@1', 'lora', '--empty');
+  await repo.json('switch', 'lora/main');
+  const factors = randomTensors(
+    { 'base_model.model.b.lora_A.weight': [4, 64], 'base_model.model.b.lora_B.weight': [64, 4] },
+    9,
+  );
+  await repo.write('adapter/adapter_model.safetensors', safetensors(factors));
+  await repo.write('adapter/adapter_config.json', JSON.stringify({ r: 4, lora_alpha: 4 }));
+  await repo.commit('adapter', { model: 'lora', paths: ['adapter'] });
+  await repo.json('switch', 'net/main');
+  const { code, stderr } = await repo.dlv('merge', '--lora', 'lora');
+  t.is(code, 0, stderr);
+  t.regex(stderr, /'export\.safetensors' stays as it was/);
+  t.notRegex(stderr, /adapter_model/);
+  t.regex((await repo.dlv('show')).stdout, /^Merged: {2}lora@/m);
+  t.notRegex((await repo.dlv('show')).stdout, /^From:/m);
+  t.regex((await repo.dlv('list')).stdout, /net .*on main, merged lora@/);
+  t.regex((await repo.dlv('list')).stdout, /lora .*on main, from net@1$/m);
+});

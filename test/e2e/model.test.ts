@@ -5,14 +5,17 @@ import type { LogEntry } from '../../lib/use/ops/log.js';
 import type { ModelDeletion, ModelEntry, ModelRenaming } from '../../lib/use/ops/model.js';
 import { threeVersions } from '../helpers/repository.js';
 
-test('branch -d of where HEAD is: HEAD names the version, no file changes', async (t) => {
+test('branch -d of where HEAD is is refused; -D: HEAD names the version, no file changes', async (t) => {
   const { repo, versions } = await threeVersions(t);
   const { version } = versions[2]!;
   const { data } = await repo.fails(1, 'branch', '-d', 'main');
   t.regex(data.hint ?? '', /-D, or keep its version with 'dlv tag <name> net\/main'/);
   t.is((data.versions as string[]).length, 3);
   await repo.json('branch', 'same');
-  const gone = await repo.json<BranchDeletion>('branch', '-d', 'main');
+  const refused = await repo.fails(1, 'branch', '-d', 'main');
+  t.is(refused.message, "HEAD is on 'net/main'");
+  t.regex(refused.data.hint ?? '', /'dlv switch <branch>'; -D deletes it/);
+  const gone = await repo.json<BranchDeletion>('branch', '-D', 'main');
   t.like(gone, { version, detached: true, lost: [], derived: ['net/same'] });
   t.deepEqual(await repo.changes(), []);
   t.is((await repo.json<LogEntry[]>('log'))[0]?.version, version);

@@ -381,3 +381,34 @@ test('list: sizes of networks are columns, unless a hyperparameter is called so'
   await repo.dlv('commit', '-m', 'x', '--param', 'layers=77');
   t.is((await list('--where', 'layers = 77')).fit, 1);
 });
+
+test('diff: layers are those of weights where weights differ; a work tree has no hyperparameters', async (t) => {
+  const repo = await TestRepository.create(t);
+  const weights = randomTensors(SHAPES, 1);
+  const state = randomTensors({ 'state.0.exp_avg': [32, 40], 'state.0.exp_avg_sq': [32, 40] }, 2);
+  await repo.write('model.safetensors', safetensors(weights));
+  await repo.write('optimizer.safetensors', safetensors(state));
+  await repo.commit('one', { params: { lr: '0.1' }, metrics: [{ name: 'loss', value: 1 }] });
+  await repo.write('model.safetensors', safetensors(nudge(weights, 1e-3, 3)));
+  await repo.write('optimizer.safetensors', safetensors(scaled(state, 'state.0.exp_avg', 9)));
+  await repo.commit('two', { params: { lr: '0.2' } });
+  const rows = async (...words: string[]): Promise<string[]> =>
+    (await repo.json<DiffResult>('diff', ...words)).layers.map(({ key }) => key);
+  t.deepEqual(
+    new Set(await rows('net@1', 'net@2', '--sort', 'drift')),
+    new Set(['weights model.safetensors']),
+  );
+  const ofState = await rows('net@1:optimizer.safetensors', 'net@2:optimizer.safetensors');
+  t.deepEqual(new Set(ofState), new Set(['optimizer optimizer.safetensors']));
+  for (const words of [['--cached'], ['HEAD~1']]) {
+    const { params, metrics, operation } = await repo.json<DiffResult>('diff', ...words);
+    t.deepEqual([params, metrics, operation], [[], [], []], words.join(' '));
+  }
+  t.is((await repo.json<DiffResult>('diff', 'net@1', 'net@2')).params[0]?.name, 'lr');
+  const { statistics } = await repo.json<DescResult>('desc', '--weights');
+  const layers = statistics.find(({ role }) => role === 'optimizer')?.layers ?? [];
+  t.deepEqual(
+    layers.map(({ name }) => name),
+    ['state.0.exp_avg', 'state.0.exp_avg_sq'],
+  );
+});

@@ -124,8 +124,8 @@ export function register(program: Command, cli: Cli): void {
             result.logicalBytes === 0
               ? `${formatCount(touched.length, 'file')} staged for '${placeOf(result)}'`
               : `${formatCount(touched.length, 'file')} staged for '${placeOf(result)}': ` +
-                  `${formatBytes(result.logicalBytes)} read; the repository grew by ` +
-                  `${formatBytes(result.storedBytes)}; ${formatDuration(result.seconds)}`,
+                  `${formatBytes(result.logicalBytes)} read, ` +
+                  `${formatBytes(result.storedBytes)} stored; ${formatDuration(result.seconds)}`,
           );
         });
         return 0;

@@ -136,7 +136,7 @@ export function register(program: Command, cli: Cli): void {
       about:
         'Without a name, lists the branches of the current model. With a name, creates a branch ' +
         'at <start> (default: the current version) and does not switch to it. The branch that ' +
-        'HEAD is on can also be deleted: HEAD then names its version. With --json, a change ' +
+        'HEAD is on is deleted with -D alone: HEAD then names its version. With --json, a change ' +
         'prints an object with action, model, branch, version and from; a deletion also has ' +
         'lost, derived and detached.',
       examples: [

@@ -70,6 +70,7 @@ const EXAMPLE: ListedModel[] = [
     branches: [{ branch: 'main', version: exampleId('9c1f0e6f0b') }],
     versions: 3,
     lineage: [{ version: exampleId('4be2a97d10'), model: 'base', number: 7, name: 'base@7' }],
+    merged: [],
     logicalBytes: 17200416,
     storedBytes: 9341822,
     uniqueBytes: 4610430,
@@ -81,8 +82,15 @@ function print(ui: Ui, models: readonly ListedModel[]): void {
   models.forEach((model, i) => {
     if (i > 0) ui.line();
     const mark = model.current ? '* ' : '  ';
-    const lineage = model.lineage.map((parent) => parent.name);
-    const from = lineage.length > 0 ? `, from ${lineage.join(', ')}` : '';
+    const merged = new Set(model.merged);
+    const named = (isMerged: boolean): string =>
+      model.lineage
+        .filter((parent) => merged.has(parent.version) === isMerged)
+        .map((parent) => parent.name)
+        .join(', ');
+    const [origins, others] = [named(false), named(true)];
+    const from =
+      (origins === '' ? '' : `, from ${origins}`) + (others === '' ? '' : `, merged ${others}`);
     const branches = model.branches.map(({ branch }) => branch).join(', ');
     ui.line(
       `${mark}${ui.style.bold(model.model)}  ${formatCount(model.versions, 'version')} on ${branches || 'no branch'}${from}`,

@@ -90,8 +90,12 @@ function formatOperation({ kind, detail }: NonNullable<VersionSummary['operation
 export function versionLines(version: VersionSummary): string[] {
   const lines = [`Author:  ${version.author}`];
   lines.push(`Date:    ${formatTime(new Date(version.time))}`);
-  const lineage = version.lineage.map((parent) => parent.name);
-  if (lineage.length > 0) lines.push(`From:    ${lineage.join(', ')}`);
+  const [first] = version.parents;
+  for (const isFirst of [true, false]) {
+    const of = version.lineage.filter((parent) => (parent.version === first) === isFirst);
+    const names = of.map((parent) => parent.name).join(', ');
+    if (names !== '') lines.push(`${isFirst ? 'From:    ' : 'Merged:  '}${names}`);
+  }
   if (version.parents.length > 1) lines.push(`Parents: ${version.parents.map(shortId).join(' ')}`);
   if (version.operation !== null) lines.push(`Made by: ${formatOperation(version.operation)}`);
   if (version.step !== null) lines.push(`Step:    ${version.step}`);

@@ -59,11 +59,10 @@ export async function compareEnds(
   for (const [at, side] of sides.entries()) {
     networks.push(await networkSides(side, found[at] ?? [], others));
   }
+  // A work tree and staged files have no hyperparameters and metrics that could differ.
+  const told = ends.every((end) => end !== null) ? ends : [];
   const values = (of: (end: End) => Parameters<typeof compareValues>[0][number]) =>
-    compareValues(
-      ends.map((end) => (end === null ? null : of(end))),
-      baseline,
-    );
+    compareValues(told.map(of), baseline);
   const snapshots = pairs.map((pair) => pair?.snapshots ?? null);
   const layers = compareLayers(snapshots, networks[baseline] ?? []);
   const drift = driftIn(layers);
@@ -72,7 +71,7 @@ export async function compareEnds(
     baseline,
     params: values(({ version }) => paramsOf(version.params)),
     metrics: compareMetrics(
-      ends.map((end) => end?.metrics ?? null),
+      told.map(({ metrics }) => metrics),
       baseline,
     ),
     operation: values(({ knowledge: { operation } }) =>

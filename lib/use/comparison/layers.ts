@@ -59,7 +59,13 @@ export function compareLayers(
       }
     }
   }
-  return withoutTwins([...rows.values()], networks);
+  return withoutTwins(weightsFirst([...rows.values()]), networks);
+}
+
+/** Rows of weights; those of optimizers and other states only where no weights differ. */
+function weightsFirst(rows: readonly Row[]): Row[] {
+  const ofWeights = rows.filter(({ key }) => /^(weights|ema) /.test(key));
+  return ofWeights.length > 0 ? ofWeights : [...rows];
 }
 
 /**

@@ -248,8 +248,8 @@ export interface BranchDeletion extends BranchChange {
 }
 
 /**
- * Deletes a branch, also that of HEAD, which then names its version.
- * @throws {ConflictError} unless forced, if some version would be on no branch and no tag any more.
+ * Deletes a branch, also that of HEAD if forced, which then names its version.
+ * @throws {ConflictError} unless forced, if HEAD is on it, or some version would be on no branch and no tag any more.
  */
 export async function deleteBranch(
   repo: Repository,
@@ -285,6 +285,13 @@ export async function deleteBranch(
   const line = staging.get(model);
   if (line?.branch === branch) line.branch = null;
   const detached = head.kind === 'branch' && head.model === model && head.branch === branch;
+  if (detached && !options.force) {
+    throw new ConflictError(`HEAD is on '${title}'`, {
+      name: title,
+      version: tip,
+      hint: "go to another branch first with 'dlv switch <branch>'; -D deletes it, and HEAD then names its version",
+    });
+  }
   const reason = deletionReason('branch', title);
   await moveTogether(
     repo,

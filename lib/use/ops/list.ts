@@ -37,6 +37,8 @@ export interface ListedModel {
   versions: number;
   /** Versions of other models that it derives from. */
   lineage: Lineage[];
+  /** Those of them that merges alone brought, such as an adapter that was folded in. */
+  merged: Id[];
   logicalBytes: number;
   /** Bytes in packs of all that it needs, and of what no other model needs. */
   storedBytes: number;
@@ -77,6 +79,7 @@ export async function list(
   for (const [model, ids] of lines) {
     if (options.model !== undefined && model !== options.model) continue;
     const lineage = new Map<Id, Lineage>();
+    const origins = new Set<Id>();
     const latest: VersionSummary[] = [];
     let fits = 0;
     for (const id of ids) {
@@ -85,6 +88,7 @@ export async function list(
       const isWanted =
         message === undefined || version.message.toLowerCase().includes(message.toLowerCase());
       for (const parent of await describer.lineage(version)) lineage.set(parent.version, parent);
+      if (version.parents[0] !== undefined) origins.add(version.parents[0]);
       if (!isWanted) continue;
       fits++;
       if (latest.length < last) latest.push(await describer.describe(id));
@@ -97,6 +101,7 @@ export async function list(
       branches: tips.get(model) ?? [],
       versions: ids.length,
       lineage: [...lineage.values()],
+      merged: [...lineage.keys()].filter((id) => !origins.has(id)),
       logicalBytes: size?.logicalBytes ?? 0,
       storedBytes: size?.storedBytes ?? 0,
       uniqueBytes: size?.uniqueBytes ?? 0,

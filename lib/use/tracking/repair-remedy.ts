@@ -20,6 +20,7 @@ export async function nameRepairs(repo: ReadAccess, problems: readonly Found[]):
   if (open.length === 0) return;
   try {
     const had = await versionsOfRemotes(repo);
+    let known = '';
     for (const problem of open) {
       const affected = problem.affects.flatMap(({ version }) => version ?? []);
       let [best, most] = ['', 0];
@@ -30,6 +31,12 @@ export async function nameRepairs(repo: ReadAccess, problems: readonly Found[]):
       if (most === 0) continue;
       const what = most === affected.length ? 'it from there; or else' : 'what is there; else';
       problem.remedy = `run 'dlv fsck --repair ${best}', which brings ${what} ${problem.remedy}`;
+      known = known || best;
+    }
+    // A file of packs that is lost names no versions: what it held is what the other problems are about.
+    for (const problem of known === '' ? [] : open) {
+      if (problem.affects.length > 0) continue;
+      problem.remedy = `run 'dlv fsck --repair ${known}' first; what that does not bring: ${problem.remedy}`;
     }
   } catch (error) {
     // Remotes or refs that cannot be read are problems of their own.

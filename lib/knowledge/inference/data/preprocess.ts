@@ -73,6 +73,8 @@ export function fraction(text: string): number {
 /** All of a declaration, checked. @throws {UsageError} */
 export function checkPreprocess(given: Partial<Preprocess>): Preprocess {
   const whole = { ...AS_IS, ...given };
+  // A program in JavaScript may write it as the file does: '1/255'.
+  if (typeof whole.scale === 'string') whole.scale = fraction(whole.scale);
   if (!Number.isFinite(whole.scale)) throw new UsageError('the scale is no number');
   const numbers = [...whole.mean, ...whole.std];
   if (whole.mean.length === 0 || whole.std.length === 0 || !numbers.every(Number.isFinite)) {

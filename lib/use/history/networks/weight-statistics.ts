@@ -92,13 +92,18 @@ export async function weightStatistics(
       work.push(row);
       return row;
     });
-    const kept = new Set(rows.filter((row) => isKept(row, owners.get(key)?.get(row.name))));
+    const isState = role === 'optimizer';
+    const kept = new Set(
+      rows.filter((row) =>
+        isState ? isCounter(row) : isKept(row, owners.get(key)?.get(row.name)),
+      ),
+    );
     const learned = rows.filter((row) => !kept.has(row));
     checkpoints.push(() => ({
       key,
       role,
       step,
-      layers: layersOf(learned, owners.get(key)),
+      layers: layersOf(learned, isState ? eachApart(learned) : owners.get(key)),
       buffers: {
         tensors: kept.size,
         elements: [...kept].reduce((sum, { tensor }) => sum + tensorElements(tensor), 0),
@@ -139,6 +144,16 @@ interface Row {
 /** True for what is kept with the weights and not trained. */
 function isKept({ name, tensor }: Row, owner: TensorOwner | undefined): boolean {
   return owner?.isBuffer === true || isBuffer(countedOf({ name, tensor }));
+}
+
+/** True for what an optimizer counts, such as its steps. */
+function isCounter({ tensor }: Row): boolean {
+  return tensorElements(tensor) === 1;
+}
+
+/** Moments of an optimizer are of different sizes: together their numbers would say nothing. */
+function eachApart(rows: readonly Row[]): ReadonlyMap<string, TensorOwner> {
+  return new Map(rows.map(({ name }) => [name, { name, kind: 'other', isBuffer: false }]));
 }
 
 function countedOf({ name, tensor }: Pick<Row, 'name' | 'tensor'>): CountedTensor {
