@@ -117,6 +117,58 @@ test('import: broken links in the cache of the Hub', async (t) => {
   t.regex((await repo.fails(1, 'import', dir, '--model', 'x')).message, /no downloaded version/);
 });
 
+test('import: no link out of the cache or the folder of checkpoints is followed', async (t) => {
+  const secret = path.join(await folder(t, 'private', { key: 'secret', 'more/key': 'more' }), 'key');
+  const above = path.dirname(secret);
+  const left = (name: string): string =>
+    `'${name}' is a link to outside of the folder: it is left out, since whoever made it may not own what is there`;
+  const [first, second] = ['1'.repeat(40), '2'.repeat(40)];
+  const cache = await folder(t, 'models--org--odd', {
+    'blobs/a': weights(1),
+    [`snapshots/${first}/README.md`]: '# odd',
+    'refs/main': first,
+  });
+  const snapshot = path.join(cache, 'snapshots', first);
+  await fs.symlink('../../blobs/a', path.join(snapshot, 'model.safetensors'));
+  await fs.symlink(secret, path.join(snapshot, 'absolute'));
+  await fs.symlink(path.relative(snapshot, secret), path.join(snapshot, 'relative'));
+  await fs.symlink('relative', path.join(snapshot, 'twice'));
+  await fs.symlink(above, path.join(cache, 'snapshots', second));
+  // Beside it, with a name that begins like that of the cache.
+  await fs.mkdir(`${cache}-secret`);
+  await fs.writeFile(path.join(`${cache}-secret`, 'key'), 'secret');
+  await fs.symlink(path.join(`${cache}-secret`, 'key'), path.join(snapshot, 'beside'));
+  const repo = await TestRepository.create(t);
+  const { made, problems } = await repo.json<ImportResult>('import', cache);
+  t.is(made, 1);
+  t.deepEqual(problems, [
+    ...['absolute', 'beside', 'relative', 'twice'].map((name) => `snapshot 1111111111: ${left(name)}`),
+    `snapshot 2222222222: ${left(`snapshots/${second}`)}`,
+    'snapshot 2222222222 has no file: no version is made of it',
+  ]);
+  t.deepEqual(Object.keys(await contents(repo, 'org-odd')), ['README.md', 'model.safetensors']);
+
+  const run = await folder(t, 'odd', {
+    'checkpoint-1/model.safetensors': weights(1),
+    'checkpoint-2/optimizer.bin': 'state',
+  });
+  await fs.symlink('../checkpoint-1/model.safetensors', path.join(run, 'checkpoint-2/model.safetensors'));
+  await fs.symlink(secret, path.join(run, 'checkpoint-2/key'));
+  await fs.symlink(secret, path.join(run, 'checkpoint-2/trainer_state.json'));
+  await fs.symlink(secret, path.join(run, 'tokenizer.json'));
+  // The folder that is named may itself be a link.
+  const link = path.join(path.dirname(run), 'linked');
+  await fs.symlink(run, link);
+  const taken = await repo.json<ImportResult>('import', link);
+  t.is(taken.made, 2);
+  t.deepEqual(taken.problems, [
+    left('checkpoint-2/key'),
+    left('checkpoint-2/trainer_state.json'),
+    left('tokenizer.json'),
+  ]);
+  t.deepEqual(Object.keys(await contents(repo, 'linked')), ['model.safetensors', 'optimizer.bin']);
+});
+
 test('import: what was forgotten here stays so, and a dry run moves nothing', async (t) => {
   const files: Record<string, Buffer> = {};
   for (const step of [1, 2, 3]) files[`checkpoint-${step}/model.safetensors`] = weights(step);

@@ -1,6 +1,12 @@
 /** Files below a folder, as a source gives them. */
 import path from 'node:path';
-import { type FileStat, listEntries, statThrough, type Through } from '../../base/files/files.js';
+import {
+  type FileStat,
+  listEntries,
+  realPath,
+  statThrough,
+  type Through,
+} from '../../base/files/files.js';
 import { pathProblem } from '../../pure/paths/version-path.js';
 import type { SourceFile } from './source.js';
 
@@ -26,10 +32,21 @@ export interface FoundFile {
 
 /**
  * All regular files, links to them included, in order of their names; folders that are links are not entered.
- * @param problems  is told of what is left out.
+ * What another made may hold links to any file of this computer, which a push would then publish: those that end
+ * outside of `within` are left out.
+ * @param problems  is told of what is left out. @param within  a folder that may be above `root`; default: `root`.
  */
-export async function findFiles(root: string, problems: string[]): Promise<FoundFile[]> {
+export async function findFiles(
+  root: string,
+  problems: string[],
+  within = root,
+): Promise<FoundFile[]> {
   const found: FoundFile[] = [];
+  const bound = await realPath(within);
+  if (!isBelow(bound, await realPath(root))) {
+    problems.push(`'${path.relative(within, root)}' ${LEADS_OUT}`);
+    return found;
+  }
   const walk = async (below: string, depth: number): Promise<void> => {
     const entries = await listEntries(path.join(root, below));
     entries.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -42,12 +59,24 @@ export async function findFiles(root: string, problems: string[]): Promise<Found
       }
       const file = path.join(root, name);
       const there = await statThrough(file);
-      if (there.kind === 'file') found.push({ path: name, file, stat: there.stat });
-      else problems.push(`'${name}' is ${WHAT[there.kind]}: it is left out`);
+      if (there.kind !== 'file') {
+        problems.push(`'${name}' is ${WHAT[there.kind]}: it is left out`);
+        continue;
+      }
+      const real = entry.isFile() ? file : await realPath(file);
+      if (real !== file && !isBelow(bound, real)) problems.push(`'${name}' ${LEADS_OUT}`);
+      else found.push({ path: name, file, stat: there.stat });
     }
   };
   await walk('', 0);
   return found;
+}
+
+const LEADS_OUT =
+  'is a link to outside of the folder: it is left out, since whoever made it may not own what is there';
+
+function isBelow(folder: string, place: string): boolean {
+  return place === folder || place.startsWith(folder.endsWith('/') ? folder : `${folder}/`);
 }
 
 /** @param place  the path in the version. */

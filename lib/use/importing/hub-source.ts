@@ -43,7 +43,7 @@ export async function openHubCache(dir: string): Promise<SourceHistory> {
   for (const commit of await listDirectory(path.join(root, 'snapshots'))) {
     if (!COMMIT.test(commit)) continue;
     const missing: string[] = [];
-    const files = await findFiles(path.join(root, 'snapshots', commit), missing);
+    const files = await findFiles(path.join(root, 'snapshots', commit), missing, root);
     problems.push(...missing.map((problem) => `${titleOf(commit)}: ${problem}`));
     if (files.length > 0) found.push({ commit, files });
     else problems.push(`${titleOf(commit)} has no file: no version is made of it`);
@@ -78,7 +78,7 @@ export async function openHubCache(dir: string): Promise<SourceHistory> {
         ),
     });
   }
-  const names = await refsOf(path.join(root, 'refs'), new Set(versions.map(({ key }) => key)));
+  const names = await refsOf(root, new Set(versions.map(({ key }) => key)));
   const last = (versions.at(-1) as SourceVersion).key;
   const { main = last, ...others } = Object.fromEntries(names);
   return {
@@ -100,10 +100,11 @@ function titleOf(commit: string): string {
   return `snapshot ${commit.slice(0, 10)}`;
 }
 
-async function refsOf(dir: string, known: ReadonlySet<string>): Promise<Map<string, string>> {
+async function refsOf(root: string, known: ReadonlySet<string>): Promise<Map<string, string>> {
   const names = new Map<string, string>();
+  const dir = path.join(root, 'refs');
   if ((await leadsTo(dir)) !== 'folder') return names;
-  for (const { path: name, file } of await findFiles(dir, [])) {
+  for (const { path: name, file } of await findFiles(dir, [], root)) {
     const commit = Buffer.from(await readSmallFile(file, 256))
       .toString('latin1')
       .trim();
