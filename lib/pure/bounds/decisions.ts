@@ -48,7 +48,7 @@ export function answerOf(decision: Decision, scores: ArrayLike<number>): number[
   return decision.kind === 'order' ? first : first.sort((a, b) => a - b);
 }
 
-/** True if two answers say the same. */
+/** True if two answers say the same; scores that are not finite say so if they are the same. */
 export function sameAnswer(
   decision: Decision,
   a: readonly number[],
@@ -56,7 +56,10 @@ export function sameAnswer(
 ): boolean {
   if (a.length !== b.length) return false;
   const slack = decision.kind === 'within' ? decision.error : 0;
-  return a.every((value, i) => Math.abs(value - (b[i] as number)) <= slack);
+  return a.every((value, i) => {
+    const other = b[i] as number;
+    return Object.is(value, other) || Math.abs(value - other) <= slack;
+  });
 }
 
 /** What has to hold for the answer that scores give to be certain. */

@@ -54,6 +54,23 @@ test('decisions: the gap of scores is the least claim', (t) => {
   t.deepEqual(answerOf({ kind: 'top', count: 1 }, [3, 3]), [0], 'equal scores: the first class');
 });
 
+test('decisions: scores that are not finite are the same as themselves', (t) => {
+  const within: Decision = { kind: 'within', error: 0.25 };
+  const row = [Number.NaN, Infinity, -Infinity, 1];
+  t.true(sameAnswer(within, row, [Number.NaN, Infinity, -Infinity, 1.25]));
+  for (const other of [
+    [0, Infinity, -Infinity, 1],
+    [Number.NaN, Number.NaN, -Infinity, 1],
+    [Number.NaN, -Infinity, -Infinity, 1],
+    [Number.NaN, Infinity, -1e308, 1],
+    [Number.NaN, Infinity, -Infinity, 1.5],
+  ]) {
+    t.false(sameAnswer(within, row, other), `${other}`);
+    t.false(sameAnswer(within, other, row), `${other}`);
+  }
+  t.true(sameAnswer(within, [0], [-0]));
+});
+
 test('decisions: texts', (t) => {
   t.deepEqual(parseDecision('top5'), { kind: 'top', count: 5 });
   t.deepEqual(parseDecision('order3'), { kind: 'order', count: 3 });
