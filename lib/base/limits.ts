@@ -107,6 +107,10 @@ export const DATA_COLUMNS_MAX = 100_000;
 export const BATCH_BYTES_MAX = 1 << 30;
 /** Bytes of scores over a vocabulary that one pass of a language model gives, about; at least one text is run. */
 export const LOGITS_BYTES = 1 << 28;
+/** Threads of the runtime of networks: it makes each at once, and waits for all in turn when there are thousands. */
+export const RUN_THREADS_MAX = 512;
+/** Trials that a study trains at once. */
+export const STUDY_WORKERS_MAX = 10_000;
 /** Memory of the built-in trainer: values and gradients of a batch, weights, what the optimizer keeps. */
 export const TRAINED_BYTES_MAX = 1 << 30;
 /** Examples that a trainer holds in memory, as float32. */

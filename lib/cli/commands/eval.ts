@@ -392,7 +392,7 @@ export function register(program: Command, cli: Cli): void {
     )
     .option('--batch <n>', 'examples of one pass', '64')
     .option('--limit <n>', 'take the first <n> examples')
-    .option('--threads <n>', 'threads of the runtime', '1')
+    .option('--threads <n>', 'threads of the runtime, up to 512', '1')
     .option('--seed <n>', 'seed of the bootstrap', '0')
     .option('--no-record', 'keep no outcomes')
     .option('--rerun', 'run again what notes already say')

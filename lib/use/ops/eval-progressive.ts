@@ -16,6 +16,7 @@ import { beyondUnknown } from '../../pure/bounds/prefix.js';
 import { graphsOf, type Network } from '../../pure/network/network.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { OpContext } from '../context.js';
+import { checkCounts } from '../evaluation/check-counts.js';
 import { type DataOptions, openData } from '../evaluation/open-data.js';
 import { chooseTarget, placeNetwork } from '../evaluation/place-network.js';
 import { RepositoryPlanes } from '../evaluation/repository-planes.js';
@@ -126,6 +127,7 @@ export async function evaluateProgressively(
   const started = performance.now();
   const { batch = DEFAULT_BATCH, threads = 1, margin = 0, guarantee = 'certified' } = options;
   const { effort = DEFAULT_EFFORT } = options;
+  checkCounts({ batch, threads, limit: options.limit ?? 1 });
   if (!(margin >= 0)) throw new UsageError(`the margin is ${margin}, not a number from 0`);
   const decision = parseDecision(options.decide ?? 'top1');
   const version = await resolveId(repo, options.revision);

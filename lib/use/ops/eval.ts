@@ -11,6 +11,7 @@ import { type CalibrationBin, calibrationBins, confusion } from '../../pure/metr
 import { holm, type Interval } from '../../pure/metrics/statistics.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { OpContext } from '../context.js';
+import { checkCounts } from '../evaluation/check-counts.js';
 import { type EvaluatedVersion, evaluateVersion } from '../evaluation/evaluate-version.js';
 import { type DataOptions, openData } from '../evaluation/open-data.js';
 import { resolveId } from '../history/lines/resolve.js';
@@ -132,12 +133,8 @@ export async function evaluate(
 ): Promise<EvalResult> {
   const started = performance.now();
   const { seed = 0, batch = DEFAULT_BATCH, threads = 1, scores = 'logits' } = options;
-  const counts = { batch, threads, limit: options.limit ?? 1 };
-  const timed = (options.timed ?? []).map((size): [string, number] => ['batch to time', size]);
-  for (const [name, value] of [...Object.entries(counts), ...timed]) {
-    if (Number.isSafeInteger(value) && value > 0) continue;
-    throw new UsageError(`the ${name} is ${value}, not a whole number above 0`);
-  }
+  checkCounts({ batch, threads, limit: options.limit ?? 1 });
+  for (const size of options.timed ?? []) checkCounts({ 'batch to time': size });
   if (options.revisions.length === 0) throw new UsageError('no version given');
   const ids: Id[] = [];
   for (const revision of options.revisions) {

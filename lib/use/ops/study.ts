@@ -1,5 +1,6 @@
 /** `dlv query` with evaluate: trains versions with many settings, and keeps the best. @see docs/dql.md */
 import { UsageError } from '../../base/errors.js';
+import { STUDY_WORKERS_MAX } from '../../base/limits.js';
 import { parseStatement } from '../../pure/dql/parse.js';
 import type { OpContext } from '../context.js';
 import type { Repository } from '../repository.js';
@@ -33,11 +34,11 @@ export async function study(
       hint: "'dlv help dql' shows it",
     });
   }
-  if (
-    options.workers !== undefined &&
-    !(Number.isSafeInteger(options.workers) && options.workers > 0)
-  ) {
-    throw new UsageError(`${options.workers} workers are not a whole number above 0`);
+  const { workers = 1 } = options;
+  if (!(Number.isSafeInteger(workers) && workers > 0 && workers <= STUDY_WORKERS_MAX)) {
+    throw new UsageError(
+      `${workers} workers are not a whole number from 1 to ${STUDY_WORKERS_MAX}`,
+    );
   }
   // 'explain' before a statement asks what it would do.
   const isAsked = statement.explain === true;

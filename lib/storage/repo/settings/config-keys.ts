@@ -2,7 +2,7 @@
 
 import { suggestNames } from '../../../base/bytes/closest.js';
 import { ConfigError } from '../../../base/errors.js';
-import { CHAIN_DEPTH_MAX } from '../../../base/limits.js';
+import { CHAIN_DEPTH_MAX, STUDY_WORKERS_MAX } from '../../../base/limits.js';
 import { refNameProblem } from '../refs/ref-name.js';
 import { KEEP_RULES_FORM, parseModelRules } from './keep-rules.js';
 import { parseRate, RATE_FORM } from './rate.js';
@@ -169,7 +169,7 @@ export const CONFIG_KEYS = {
     repository: 'trusted',
     default: 0,
     min: 0,
-    max: 10_000,
+    max: STUDY_WORKERS_MAX,
     about: 'trials at once; 0: by cores and memory, 16 on a cluster',
   },
   'executor.cpus': {
