@@ -118,7 +118,10 @@ test('import: broken links in the cache of the Hub', async (t) => {
 });
 
 test('import: no link out of the cache or the folder of checkpoints is followed', async (t) => {
-  const secret = path.join(await folder(t, 'private', { key: 'secret', 'more/key': 'more' }), 'key');
+  const secret = path.join(
+    await folder(t, 'private', { key: 'secret', 'more/key': 'more' }),
+    'key',
+  );
   const above = path.dirname(secret);
   const left = (name: string): string =>
     `'${name}' is a link to outside of the folder: it is left out, since whoever made it may not own what is there`;
@@ -142,7 +145,9 @@ test('import: no link out of the cache or the folder of checkpoints is followed'
   const { made, problems } = await repo.json<ImportResult>('import', cache);
   t.is(made, 1);
   t.deepEqual(problems, [
-    ...['absolute', 'beside', 'relative', 'twice'].map((name) => `snapshot 1111111111: ${left(name)}`),
+    ...['absolute', 'beside', 'relative', 'twice'].map(
+      (name) => `snapshot 1111111111: ${left(name)}`,
+    ),
     `snapshot 2222222222: ${left(`snapshots/${second}`)}`,
     'snapshot 2222222222 has no file: no version is made of it',
   ]);
@@ -152,7 +157,10 @@ test('import: no link out of the cache or the folder of checkpoints is followed'
     'checkpoint-1/model.safetensors': weights(1),
     'checkpoint-2/optimizer.bin': 'state',
   });
-  await fs.symlink('../checkpoint-1/model.safetensors', path.join(run, 'checkpoint-2/model.safetensors'));
+  await fs.symlink(
+    '../checkpoint-1/model.safetensors',
+    path.join(run, 'checkpoint-2/model.safetensors'),
+  );
   await fs.symlink(secret, path.join(run, 'checkpoint-2/key'));
   await fs.symlink(secret, path.join(run, 'checkpoint-2/trainer_state.json'));
   await fs.symlink(secret, path.join(run, 'tokenizer.json'));

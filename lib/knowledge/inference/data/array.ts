@@ -1,12 +1,11 @@
 /** An array of a data set: one row an example, read in ranges of rows. */
-import { gunzip } from 'node:zlib';
-import { type ByteSource, MemorySource } from '../../../base/bytes/byte-source.js';
-import { CorruptError, LimitError, UsageError } from '../../../base/errors.js';
+import type { ByteSource } from '../../../base/bytes/byte-source.js';
+import { CorruptError, UsageError } from '../../../base/errors.js';
 import { ReadFile } from '../../../base/files/files.js';
-import { DATA_BYTES_MAX } from '../../../base/limits.js';
-import { readNpyArray } from '../../../pure/formats/npy/npy.js';
-import { readZip, readZipEntry } from '../../../pure/formats/zip/zip.js';
+import { type NpyArray, readNpyArray } from '../../../pure/formats/npy/npy.js';
+import { readZip } from '../../../pure/formats/zip/zip.js';
 import { DTYPES, type DType, widen } from '../../../pure/tensor/dtype.js';
+import { DataRoom, PackedSource } from './packed-source.js';
 
 /** Rows of numbers. Close it. */
 export interface DataArray {
@@ -28,6 +27,14 @@ interface Place {
   byteSwap: boolean;
 }
 
+/** What of an array is read. */
+export interface Wanted {
+  /** Rows that are read at most, the first ones; default: all. */
+  rows?: number | undefined;
+  /** Memory for packed content; default: a room of its own. */
+  room?: DataRoom | undefined;
+}
+
 /** An array that lies row by row in a source. */
 class StoredArray implements DataArray {
   readonly name: string;
@@ -38,15 +45,22 @@ class StoredArray implements DataArray {
   readonly #rowBytes: number;
   readonly #file: ReadFile | null;
 
-  constructor(name: string, source: ByteSource, place: Place, file: ReadFile | null) {
+  constructor(source: ByteSource, place: Place, file: ReadFile | null, rows: number) {
     const { kind, width } = DTYPES[place.dtype];
-    this.name = name;
+    this.name = source.name;
     this.shape = place.shape;
     this.isWhole = kind === 'int' || kind === 'uint' || kind === 'bool';
     this.#source = source;
     this.#place = place;
     this.#rowBytes = place.shape.slice(1).reduce((product, size) => product * size, width);
     this.#file = file;
+    if (!(source instanceof PackedSource)) return;
+    const [count = 0] = place.shape;
+    const bytes = place.offset + Math.min(rows, count) * this.#rowBytes;
+    const isAll = rows >= count;
+    // Of a zip archive the entry says how long the content is, of which the checksum is.
+    const isSized = Number.isFinite(source.size);
+    source.keep({ bytes: isAll && isSized ? source.size : bytes, isAll });
   }
 
   async rows(first: number, count: number): Promise<Float64Array> {
@@ -67,6 +81,7 @@ class StoredArray implements DataArray {
   }
 
   async close(): Promise<void> {
+    if (this.#source instanceof PackedSource) await this.#source.close();
     await this.#file?.close();
   }
 }
@@ -74,13 +89,19 @@ class StoredArray implements DataArray {
 /**
  * The array of a .npy, .npz or IDX file (gzip or not).
  * @param file  its path. @param part  of a .npz: the name of the array; null if it holds only one.
+ * @param wanted  how much of it is read, and what memory that may take.
  * @returns null for another format.
- * @throws {IoError} {CorruptError} {TruncatedError} {LimitError} {UsageError}
+ * @throws {IoError} {CorruptError} {TruncatedError} {LimitError}; {UsageError} for what holds no real numbers. What is
+ * packed is unpacked when rows are read, which may throw the same.
  */
-export async function openArray(file: string, part: string | null): Promise<DataArray | null> {
+export async function openArray(
+  file: string,
+  part: string | null,
+  wanted: Wanted = {},
+): Promise<DataArray | null> {
   const opened = await ReadFile.open(file);
   try {
-    const array = await readArray(opened, part);
+    const array = await readArray(opened, part, wanted);
     if (array === null) await opened.close();
     return array;
   } catch (error) {
@@ -89,47 +110,39 @@ export async function openArray(file: string, part: string | null): Promise<Data
   }
 }
 
-async function readArray(file: ReadFile, part: string | null): Promise<DataArray | null> {
+async function readArray(
+  file: ReadFile,
+  part: string | null,
+  { rows = Infinity, room = new DataRoom() }: Wanted,
+): Promise<DataArray | null> {
   const head = await file.read(0, Math.min(8, file.size));
   if (head[0] === 0x1f && head[1] === 0x8b) {
-    const source = new MemorySource(await inflate(file), file.name);
-    return idxArray(source, file);
+    const source = PackedSource.gzip(file, room);
+    return closedUnlessOpen(source, () => idxArray(source, file, rows));
   }
-  if (head[0] === 0x93) return npyArray(file, file.name, file);
-  if (head[0] === 0x50 && head[1] === 0x4b) return npzArray(file, part);
-  if (head[0] === 0 && head[1] === 0) return idxArray(file, file);
+  if (head[0] === 0x93) return npyArray(file, file, rows);
+  if (head[0] === 0x50 && head[1] === 0x4b) {
+    const source = await npzEntry(file, part, room);
+    return closedUnlessOpen(source, () => npyArray(source, file, rows));
+  }
+  if (head[0] === 0 && head[1] === 0) return idxArray(file, file, rows);
   return null;
 }
 
-async function inflate(file: ReadFile): Promise<Uint8Array> {
-  if (file.size > DATA_BYTES_MAX) throw tooLarge(file.name, file.size);
-  const bytes = await file.read(0, file.size);
-  return new Promise((resolve, reject) => {
-    gunzip(bytes, { maxOutputLength: DATA_BYTES_MAX }, (error, content) => {
-      if (error === null) resolve(content);
-      else if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
-        reject(tooLarge(file.name, DATA_BYTES_MAX + 1));
-      } else {
-        reject(
-          new CorruptError(`'${file.name}' is damaged: ${error.message}`, { file: file.name }),
-        );
-      }
-    });
-  });
+async function closedUnlessOpen<T>(source: PackedSource, open: () => Promise<T>): Promise<T> {
+  try {
+    return await open();
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
 }
 
-export function tooLarge(name: string, bytes: number): LimitError {
-  return new LimitError(`'${name}' has more than ${DATA_BYTES_MAX} bytes of content`, {
-    file: name,
-    limit: 'DATA_BYTES_MAX',
-    value: bytes,
-    max: DATA_BYTES_MAX,
-    hint: 'a .npy file may be of any size: it is read batch by batch',
-  });
-}
-
-async function npyArray(source: ByteSource, name: string, file: ReadFile): Promise<DataArray> {
-  const { extent, tensor } = await readNpyArray(source, 0, source.size, name);
+async function npyArray(source: ByteSource, file: ReadFile, rows: number): Promise<DataArray> {
+  const { name } = source;
+  const array = await readNpyArray(source, 0, source.size, name);
+  checkNumbers(name, array);
+  const { extent, tensor } = array;
   if (tensor.strides !== null) {
     throw new UsageError(`'${name}' lies column by column`, {
       file: name,
@@ -137,15 +150,41 @@ async function npyArray(source: ByteSource, name: string, file: ReadFile): Promi
     });
   }
   const { dtype, shape, offset } = tensor;
-  return new StoredArray(
-    name,
-    source,
-    { dtype, shape, offset, byteSwap: extent?.byteSwap ?? false },
-    file,
-  );
+  const place = { dtype, shape, offset, byteSwap: extent?.byteSwap ?? false };
+  return new StoredArray(source, place, file, rows);
 }
 
-async function npzArray(file: ReadFile, part: string | null): Promise<DataArray> {
+/** What arrays hold that are no real numbers, by the kind of NumPy; and what makes numbers of them. */
+const NO_NUMBERS: Record<string, [what: string, remedy: string]> = {
+  c: ['complex numbers', 'save their real part, x.real, or their size, abs(x)'],
+  M: ['dates', "save numbers: x.astype('int64')"],
+  m: ['spans of time', "save numbers: x.astype('int64')"],
+  U: ['texts', 'save numbers; a CSV file may hold names of classes, with --classes'],
+  S: ['texts', 'save numbers; a CSV file may hold names of classes, with --classes'],
+  a: ['texts', 'save numbers; a CSV file may hold names of classes, with --classes'],
+  f: ['floats of a width that is not read', "save x.astype('float32')"],
+  V: ['raw records', "save x.astype('float32'), where they are bfloat16, or one field of them"],
+};
+
+/** @throws {UsageError} unless the array holds real numbers. */
+function checkNumbers(name: string, { descr, tensor }: NpyArray): void {
+  const letter = /[a-zA-Z]/.exec(descr ?? '')?.[0] ?? '';
+  const isTime = letter === 'M' || letter === 'm';
+  const { kind } = DTYPES[tensor.dtype];
+  if (kind !== 'complex' && kind !== 'opaque' && !isTime) return;
+  const [what, hint] = NO_NUMBERS[letter] ?? ['records of several fields', 'save one field'];
+  const called = descr === null ? 'a structured dtype' : `dtype ${descr}`;
+  throw new UsageError(`'${name}' holds ${what} (${called}), which no network takes`, {
+    file: name,
+    hint,
+  });
+}
+
+async function npzEntry(
+  file: ReadFile,
+  part: string | null,
+  room: DataRoom,
+): Promise<PackedSource> {
   const { entries } = await readZip(file);
   const arrays = entries.filter(({ name }) => name.endsWith('.npy'));
   const names = arrays.map(({ name }) => name.slice(0, -4));
@@ -158,9 +197,7 @@ async function npzArray(file: ReadFile, part: string | null): Promise<DataArray>
       hint: `name one behind #: ${names.slice(0, 8).join(', ')}`,
     });
   }
-  const content = await readZipEntry(file, entry, DATA_BYTES_MAX);
-  const name = `${file.name}#${entry.name.slice(0, -4)}`;
-  return npyArray(new MemorySource(content, name), name, file);
+  return PackedSource.zip(file, entry, room);
 }
 
 /** Type codes of IDX, as at yann.lecun.com/exdb/mnist: big-endian. */
@@ -174,7 +211,7 @@ const IDX_TYPES = new Map<number, DType>([
 ]);
 
 /** IDX: two zeros, a type, a rank, sizes, values. */
-async function idxArray(source: ByteSource, file: ReadFile): Promise<DataArray> {
+async function idxArray(source: ByteSource, file: ReadFile, rows: number): Promise<DataArray> {
   const { name, size } = source;
   const damaged = (what: string): CorruptError =>
     new CorruptError(`'${name}' is no IDX file: ${what}`, { file: name });
@@ -187,8 +224,8 @@ async function idxArray(source: ByteSource, file: ReadFile): Promise<DataArray> 
   const sizes = Buffer.from(await source.read(4, 4 * rank));
   const shape = Array.from({ length: rank }, (_, i) => sizes.readUInt32BE(4 * i));
   const bytes = shape.reduce((product, one) => product * one, DTYPES[dtype].width);
-  if (bytes !== size - offset) {
+  if (Number.isFinite(size) && bytes !== size - offset) {
     throw damaged(`its sizes ${shape.join(' × ')} need ${bytes} bytes, it has ${size - offset}`);
   }
-  return new StoredArray(name, source, { dtype, shape, offset, byteSwap: true }, file);
+  return new StoredArray(source, { dtype, shape, offset, byteSwap: true }, file, rows);
 }

@@ -5,10 +5,11 @@ import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { LimitError, UsageError } from '../../../base/errors.js';
 import { leadsTo, ReadFile, statOrNull } from '../../../base/files/files.js';
 import { EXAMPLES_MAX } from '../../../base/limits.js';
-import { type DataArray, openArray } from './array.js';
+import { type DataArray, openArray, type Wanted } from './array.js';
 import { openImageFolder } from './images/image-folder.js';
 import type { PictureOptions } from './images/pictures.js';
 import { loadModuleData } from './module-data.js';
+import { DataRoom } from './packed-source.js';
 import { AS_IS } from './preprocess.js';
 import { Table } from './table.js';
 import { arrayOf, readLines, tokenizeTexts } from './texts.js';
@@ -85,9 +86,12 @@ interface Examples {
 /** @throws {IoError} {UsageError} if labels and examples are not as many; as `openArray`. */
 export async function openDataSet(options: DataSetOptions, signal?: AbortSignal): Promise<DataSet> {
   if (options.language !== undefined) return openLanguageSet(options, options.language, signal);
-  const examples = await openExamples(options, signal);
+  // One for both.
+  const room = new DataRoom();
+  const examples = await openExamples(options, room, signal);
   try {
-    const labels = examples.labels ?? (await openLabels(options, examples, signal));
+    const wanted = { rows: options.limit, room };
+    const labels = examples.labels ?? (await openLabels(options, examples.hash, wanted, signal));
     try {
       return await join({ examples, labels, options });
     } finally {
@@ -99,7 +103,11 @@ export async function openDataSet(options: DataSetOptions, signal?: AbortSignal)
   }
 }
 
-async function openExamples(options: DataSetOptions, signal?: AbortSignal): Promise<Examples> {
+async function openExamples(
+  options: DataSetOptions,
+  room: DataRoom,
+  signal?: AbortSignal,
+): Promise<Examples> {
   const { data, tokenizer, module, limit } = options;
   const hash = createHash('sha256');
   if (module !== undefined) {
@@ -130,7 +138,7 @@ async function openExamples(options: DataSetOptions, signal?: AbortSignal): Prom
     return { data: named.get('input_ids') as DataArray, named, labels: null, classes, hash };
   }
   const truths = options.labels === null ? null : await placeOf(options.labels);
-  const array = await open(place, { classes: [], not: truths });
+  const array = await open(place, { classes: [], not: truths, wanted: { rows: limit, room } });
   return { data: array, named: null, labels: null, classes, hash };
 }
 
@@ -205,7 +213,8 @@ async function imageExamples(
 
 async function openLabels(
   { labels, classes, tokenizer, limit }: DataSetOptions,
-  { hash }: Examples,
+  hash: Hash,
+  wanted: Wanted,
   signal?: AbortSignal,
 ): Promise<DataArray> {
   if (labels === null) {
@@ -215,7 +224,7 @@ async function openLabels(
   }
   const place = await placeOf(labels);
   hash.update(`${await sha256OfFile(place.file, signal)}\0${place.part ?? ''}\0`);
-  const array = await open(place, { classes: classes ?? [], not: null });
+  const array = await open(place, { classes: classes ?? [], not: null, wanted });
   // Of texts the first ones alone were read.
   if (tokenizer === undefined || limit === undefined) return array;
   const [count = 0, ...rest] = array.shape;
@@ -291,9 +300,9 @@ async function placeOf(text: string): Promise<Place> {
 
 async function open(
   { file, part }: Place,
-  { classes, not }: { classes: readonly string[]; not: Place | null },
+  { classes, not, wanted }: { classes: readonly string[]; not: Place | null; wanted: Wanted },
 ): Promise<DataArray> {
-  const array = await openArray(file, part);
+  const array = await openArray(file, part, wanted);
   if (array !== null) return array;
   const table = await Table.read(file);
   if (part !== null) return table.array(table.places(part.split(',')), classes);

@@ -1,9 +1,12 @@
 /** A data set that is text: comma-separated values with names of columns in the first row. */
-import { NotFoundError, UsageError } from '../../../base/errors.js';
+import { LimitError, NotFoundError, UsageError } from '../../../base/errors.js';
 import { ReadFile } from '../../../base/files/files.js';
 import { DATA_BYTES_MAX, DATA_COLUMNS_MAX } from '../../../base/limits.js';
 import { csvRows } from '../../../pure/logs/readers/csv-log.js';
-import { type DataArray, tooLarge } from './array.js';
+import type { DataArray } from './array.js';
+
+/** Its cells take some four times as much. */
+const TABLE_BYTES_MAX = DATA_BYTES_MAX / 4;
 
 /** A text table, as read. */
 export class Table {
@@ -21,7 +24,14 @@ export class Table {
   static async read(path: string): Promise<Table> {
     const file = await ReadFile.open(path);
     try {
-      if (file.size > DATA_BYTES_MAX / 4) throw tooLarge(path, file.size);
+      if (file.size > TABLE_BYTES_MAX) {
+        throw new LimitError(`the table '${path}' has ${file.size} bytes`, {
+          file: path,
+          value: file.size,
+          max: TABLE_BYTES_MAX,
+          hint: 'a .npy file may be of any size: it is read batch by batch',
+        });
+      }
       const text = Buffer.from(await file.read(0, file.size)).toString('utf8');
       return Table.parse(text.replace(/^\ufeff/, ''), path);
     } finally {

@@ -31,6 +31,8 @@ export interface NpyArray {
   tensor: Pick<TensorSpan, 'dtype' | 'shape' | 'strides' | 'offset'>;
   /** Offset just past the data. */
   endOffset: number;
+  /** The type as NumPy calls it, `<f4`; null for a structured one. */
+  descr: string | null;
 }
 
 /** True if `head` begins like a .npy file. */
@@ -114,6 +116,7 @@ interface NpyHeader {
   shape: number[];
   /** True for column-major order. */
   fortran: boolean;
+  descr: string | null;
 }
 
 function parseNpyHeader(text: string, source: { name: string }): NpyHeader {
@@ -128,7 +131,8 @@ function parseNpyHeader(text: string, source: { name: string }): NpyHeader {
   if (!Array.isArray(shape) || !shape.every((n) => typeof n === 'number' && n >= 0)) {
     throw corrupt(source, 'the shape is not a tuple of whole numbers');
   }
-  const type = parseNpyType(dict.get('descr') as PyValue, source);
+  const descr = dict.get('descr') as PyValue;
+  const type = parseNpyType(descr, source);
   // BYTES arrays get the item size as a further dimension.
   if (shape.length + (type.dtype === 'BYTES' ? 1 : 0) > RANK_MAX) {
     throw new LimitError(`'${source.name}': an array of ${shape.length} dimensions`, {
@@ -138,12 +142,17 @@ function parseNpyHeader(text: string, source: { name: string }): NpyHeader {
       max: RANK_MAX,
     });
   }
-  return { type, shape: shape as number[], fortran };
+  return {
+    type,
+    shape: shape as number[],
+    fortran,
+    descr: typeof descr === 'string' ? descr : null,
+  };
 }
 
 /** The array whose data begin at `offset`. */
 function placeArray(
-  { type, shape, fortran }: NpyHeader,
+  { type, shape, fortran, descr }: NpyHeader,
   offset: number,
   dataBytes: number,
 ): NpyArray {
@@ -161,5 +170,5 @@ function placeArray(
     tensor.strides = opaque ? [...columns.map((stride) => stride * itemBytes), 1] : columns;
   }
   const extent = dataBytes === 0 ? null : { offset, width, count: dataBytes / width, byteSwap };
-  return { extent, tensor, endOffset: offset + dataBytes };
+  return { extent, tensor, endOffset: offset + dataBytes, descr };
 }

@@ -6,6 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { DlvError } from '../../../../lib/base/errors.js';
 import { openArray } from '../../../../lib/knowledge/inference/data/array.js';
 import { openDataSet } from '../../../../lib/knowledge/inference/data/data-set.js';
+import { DataRoom } from '../../../../lib/knowledge/inference/data/packed-source.js';
 import {
   channelsOf,
   checkPreprocess,
@@ -75,9 +76,130 @@ test('arrays: IDX is big-endian, may be compressed, and has just the bytes of it
     idx(0x0a, [1], Uint8Array.of(1)),
     Buffer.from([0, 0, 8, 0]),
     Buffer.from([0, 0, 8, 9, 0]),
-    gzipSync(words).subarray(0, 20),
+    gzipSync(words).subarray(0, 11),
   ]) {
     await t.throwsAsync(openArray(await written(t, 'bad', bad), null), { code: 'DLV_CORRUPT' });
+  }
+  // What broke off behind the header is found when rows are read, even if they would be there.
+  const cut = (await openArray(await written(t, 'cut', gzipSync(words).subarray(0, -9)), null))!;
+  await t.throwsAsync(cut.rows(0, 2), { code: 'DLV_CORRUPT' });
+  await cut.close();
+});
+
+/** A .npy file of this dtype, as NumPy calls it. */
+function npyOf(descr: string, shape: number[], data: Uint8Array): Buffer {
+  const text = `{'descr': ${descr}, 'fortran_order': False, 'shape': (${shape.join(',')},), }`;
+  const header = Buffer.alloc(10 + 246, 0x20);
+  header.write('\x93NUMPY\x01\x00', 'latin1');
+  header.writeUInt16LE(246, 8);
+  header.write(text, 10, 'latin1');
+  return Buffer.concat([header, data]);
+}
+
+test('arrays: what holds no real numbers is refused, with its dtype and what to do', async (t) => {
+  for (const [descr, bytes, what, hint] of [
+    ["'<c8'", 8, /complex numbers \(dtype <c8\)/, /x\.real/],
+    ["'>c16'", 16, /complex numbers \(dtype >c16\)/, /x\.real/],
+    ["'<M8[ns]'", 8, /dates \(dtype <M8\[ns\]\)/, /int64/],
+    ["'<m8[s]'", 8, /spans of time/, /int64/],
+    ["'<U3'", 12, /texts \(dtype <U3\)/, /--classes/],
+    ["'|S2'", 2, /texts \(dtype \|S2\)/, /--classes/],
+    ["'<f16'", 16, /floats of a width that is not read \(dtype <f16\)/, /float32/],
+    ["'|V2'", 2, /raw records \(dtype \|V2\)/, /float32/],
+    ["[('a', '<f4'), ('b', '<f4')]", 8, /several fields \(a structured dtype\)/, /one field/],
+  ] as const) {
+    const content = npyOf(descr, [3], Buffer.alloc(3 * bytes));
+    for (const [name, file] of [
+      ['x.npy', content],
+      ['x.npz', buildZip([{ name: 'x.npy', data: content, deflate: true }])],
+    ] as const) {
+      const place = await written(t, name, file);
+      const error = await t.throwsAsync<DlvError>(openArray(place, null), { code: 'DLV_USAGE' });
+      t.true(error.message.includes(place), error.message);
+      t.regex(error.message, what);
+      t.regex(error.data.hint!, hint);
+    }
+  }
+  for (const [descr, bytes] of [
+    ["'|b1'", 1],
+    ["'<f2'", 2],
+    ["'>f8'", 8],
+    ["'<u8'", 8],
+  ] as const) {
+    const place = await written(t, 'x.npy', npyOf(descr, [3], Buffer.alloc(3 * bytes)));
+    const array = (await openArray(place, null))!;
+    t.deepEqual([...(await array.rows(0, 3))], [0, 0, 0], descr);
+    await array.close();
+  }
+});
+
+/** An IDX file that unpacks to more than is kept in memory: `rows` of 28 × 28. */
+function large(rows: number): Buffer {
+  const piece = 1 << 24;
+  const pieces = Math.floor((rows * 784) / piece);
+  const zeros = gzipSync(Buffer.alloc(piece), { level: 1 });
+  const head = gzipSync(idx(0x08, [rows, 28, 28], Buffer.alloc(rows * 784 - pieces * piece, 7)));
+  return Buffer.concat([head, ...Array<Buffer>(pieces).fill(zeros)]);
+}
+
+test('data sets: of packed files only what is asked for is unpacked, and headers are compared first', async (t) => {
+  const rows = 2_000_000;
+  const data = await written(t, 'x.gz', large(rows));
+  const labels = await written(t, 'y.gz', gzipSync(idx(0x08, [rows], Buffer.alloc(rows, 3))));
+  const set = await openDataSet({ data, labels, limit: 10 });
+  t.is(set.examples, 10);
+  t.deepEqual([...set.truth], Array(10).fill(3));
+  t.deepEqual([...set.data.shape], [rows, 28, 28]);
+  t.deepEqual([...(await set.data.rows(9, 1))], Array(784).fill(7));
+  await t.throwsAsync(set.data.rows(10, 1), { code: 'DLV_TRUNCATED' });
+  await set.close();
+  const whole = await openDataSet({ data, labels });
+  const error = await t.throwsAsync<DlvError>(whole.data.rows(0, 1), { code: 'DLV_LIMIT' });
+  t.regex(error.data.hint!, /--limit/);
+  await whole.close();
+  const fewer = await written(t, 'z.gz', gzipSync(idx(0x08, [rows - 1], Buffer.alloc(0))));
+  await t.throwsAsync(openDataSet({ data, labels: fewer }), {
+    code: 'DLV_USAGE',
+    message: /2000000 examples.*labels of 1999999/,
+  });
+});
+
+test('arrays: packed files of one data set share what they may keep', async (t) => {
+  const room = new DataRoom();
+  const head = gzipSync(idx(0x08, [600 << 20], Buffer.alloc(0)));
+  const first = (await openArray(await written(t, 'x.gz', head), null, { room }))!;
+  const second = (await openArray(await written(t, 'y.gz', head), null, { room }))!;
+  await t.throwsAsync(first.rows(0, 1), { code: 'DLV_CORRUPT', message: /ends after 8 bytes/ });
+  await t.throwsAsync(second.rows(0, 1), { code: 'DLV_LIMIT' });
+  await first.close();
+  await second.close();
+});
+
+test('arrays: packed content ends where its header says, and has its checksum', async (t) => {
+  const more = gzipSync(idx(0x08, [2], Uint8Array.of(1, 2, 3)));
+  const array = (await openArray(await written(t, 'x.gz', more), null))!;
+  await t.throwsAsync(array.rows(0, 1), { code: 'DLV_CORRUPT', message: /goes on after the 10/ });
+  await array.close();
+  // In another piece than the header.
+  const later = Buffer.concat([gzipSync(idx(0x08, [2], Uint8Array.of(1, 2))), gzipSync('x')]);
+  const other = (await openArray(await written(t, 'x.gz', later), null))!;
+  await t.throwsAsync(other.rows(0, 2), { code: 'DLV_CORRUPT', message: /goes on after the 10/ });
+  await other.close();
+  for (const deflate of [false, true]) {
+    const bytes = npy([4], Float32Array.of(1, 2, 3, 4));
+    const zip = buildZip([{ name: 'x.npy', data: bytes, deflate }]);
+    const good = (await openArray(await written(t, 'x.npz', zip), null))!;
+    t.deepEqual(
+      [...(await Promise.all([good.rows(2, 2), good.rows(0, 2)])).flatMap((x) => [...x])],
+      [3, 4, 1, 2],
+    );
+    await good.close();
+    if (deflate) continue;
+    const at = zip.indexOf(Buffer.from(Float32Array.of(3, 4).buffer));
+    zip[at] = (zip[at] as number) ^ 1;
+    const bad = (await openArray(await written(t, 'x.npz', zip), null))!;
+    await t.throwsAsync(bad.rows(0, 4), { code: 'DLV_CORRUPT', message: /checksum/ });
+    await bad.close();
   }
 });
 
