@@ -1,11 +1,23 @@
 /** What `dlv detach` frees is at a remote, whole and for good, or it is not freed. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
+import { decodeRemote, encodeRemote } from '../../lib/storage/exchange/remote-file.js';
+import { type DetachResult, detach } from '../../lib/use/ops/detach.js';
 import type { FsckOpResult } from '../../lib/use/ops/fsck.js';
-import { isSound, largeRemote, type Test, without } from '../helpers/partial.js';
+import type { GcRemoteResult } from '../../lib/use/ops/gc-remote.js';
+import {
+  checkedOut,
+  isSound,
+  largeRemote,
+  SHAPES,
+  type Test,
+  without,
+} from '../helpers/partial.js';
 import { cloned } from '../helpers/remotes.js';
 import type { TestRepository } from '../helpers/repository.js';
+import { randomTensors, safetensors } from '../helpers/safetensors.js';
 
 const DETACH = ['detach', '--planes', '2', '--to'] as const;
 
@@ -74,4 +86,92 @@ test('a remote that lacks an index, or has another one, is refused whatever was 
   }
   await fs.writeFile(file, bytes);
   await repo.json(...DETACH, 'origin');
+});
+
+/** On a branch of its own, a version of other weights. */
+async function branchOff(repo: TestRepository, seed: number): Promise<Buffer> {
+  const file = safetensors(randomTensors(SHAPES, seed));
+  await repo.json('switch', '-c', 'aside');
+  await repo.write('model.safetensors', file);
+  await repo.commit('aside');
+  return file;
+}
+
+test('what no branch of the remote needs stays here', async (t) => {
+  const { repo, top, url } = await largeRemote(t);
+  const file = await branchOff(repo, 7);
+  await repo.json('push', 'origin');
+  await repo.json('push', 'origin', '--delete', 'aside');
+  const { segments, keptBytes } = await repo.json<DetachResult>(...DETACH, 'origin');
+  t.true(segments > 0);
+  t.true(keptBytes > 500_000, `${keptBytes}`);
+  const { repo: other } = await cloned(top, url, 'other');
+  await other.json('gc', '--remote', 'origin');
+  await without(url, async () => {
+    const found = await repo.dlv('cat', 'net/aside:model.safetensors');
+    t.true(found.stdoutBytes.equals(file), found.stderr);
+  });
+  await repo.json('push', 'origin');
+  t.like(await repo.json<DetachResult>(...DETACH, 'origin'), { keptBytes: 0 });
+  t.true((await checkedOut(repo, 'net/aside', 'again')).equals(file));
+  await isSound(t, repo);
+});
+
+test('what a collection took from the list is found while its files are there', async (t) => {
+  const { repo, top, url } = await largeRemote(t);
+  const file = await branchOff(repo, 7);
+  await repo.json('push', 'origin');
+  t.like(await repo.json<DetachResult>(...DETACH, 'origin'), { keptBytes: 0 });
+  const { repo: other } = await cloned(top, url, 'other');
+  const { repo: half } = await cloned(top, url, 'half', '--planes', '2');
+  await other.json('push', 'origin', '--delete', 'aside');
+  const collected = await other.json<GcRemoteResult>('gc', '--remote', 'origin');
+  t.true(collected.waitingBytes > 500_000, `${collected.waitingBytes}`);
+  await other.write('note.txt', 'more');
+  await other.commit('more');
+  await other.json('push', 'origin');
+  // What a fetch notes of the remote does not forget what still waits there.
+  await half.json('fetch', 'origin');
+  t.true((await checkedOut(half, 'origin/net/aside', 'aside')).equals(file));
+  t.regex(
+    (await repo.fails(1, 'gc', '--remote', 'origin')).message,
+    /'net\/aside' is here in part/,
+  );
+  await repo.json('push', 'origin');
+  await repo.json('gc', '--remote', 'origin');
+  const { repo: third } = await cloned(top, url, 'third');
+  t.true((await checkedOut(third, 'origin/net/aside', 'out')).equals(file));
+  for (const one of [repo, half, third]) await isSound(t, one);
+});
+
+test('a branch that goes while it is compared is noticed before anything is freed', async (t) => {
+  const { repo, url } = await largeRemote(t);
+  const file = await branchOff(repo, 7);
+  await repo.json('push', 'origin');
+  await repo.with(async (opened) => {
+    const { cwd } = repo.context;
+    let isGone = false;
+    const progress = {
+      ...repo.context.progress,
+      advance: (): void => {
+        if (isGone) return;
+        isGone = true;
+        // The remote as another writer leaves it: the same, without the branch.
+        const state = decodeRemote(readFileSync(path.join(url, 'remote')), 'remote');
+        state.refs.delete('refs/heads/net/aside');
+        writeFileSync(
+          path.join(url, 'remote'),
+          encodeRemote({ ...state, generation: state.generation + 1 }),
+        );
+      },
+    };
+    const context = { ...repo.context, cwd, progress };
+    const error = await t.throwsAsync(detach(opened, { planes: 2, to: 'origin' }, context));
+    t.is((error as { code?: string }).code, 'DLV_CONFLICT');
+    t.true(isGone);
+  });
+  await without(url, async () => {
+    t.deepEqual((await isSound(t, repo)).promised, []);
+    t.true((await checkedOut(repo, 'net/aside', 'aside')).equals(file));
+  });
 });

@@ -42,7 +42,7 @@ function print(ui: Ui, result: DetachResult, isVerbose: boolean): void {
   );
   if (keptBytes > 0) {
     ui.note(
-      `${formatBytes(keptBytes)} stay: '${remote}' does not have them as they are here ('dlv push')`,
+      `${formatBytes(keptBytes)} stay: no branch or tag of '${remote}' has them as they are here ('dlv push')`,
     );
   }
   if (isVerbose) printTraffic(ui, { ...result, resumedBytes: 0 });

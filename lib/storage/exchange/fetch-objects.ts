@@ -45,6 +45,7 @@ import { Incoming } from './incoming.js';
 import { type FetchedNumbers, joinNumbers, raiseNumbers } from './numbers.js';
 import { checkUndisturbed, listPartly } from './partial/bring.js';
 import { downloadPartly } from './partial/partial-download.js';
+import { waitingSets } from './partial/waiting.js';
 import { joinRanges, rangeBytes } from './ranges.js';
 import type { RemoteReader } from './remote.js';
 import { RemoteCache } from './remote-cache.js';
@@ -268,11 +269,12 @@ class Fetch {
       const arrived = { sealed: done.sealed, whole: [], needed, thin: done.thin };
       await checkArrived(this.#repo, arrived, { ...this.#options, shown: this.#source.shown });
       const numbers = await joinNumbers(this.#repo, plan.readVersion, tips);
+      const { remote, filter } = partial as NonNullable<typeof partial>;
+      const waiting = await waitingSets(this.#repo.layout, { source: this.#source, remote });
       await this.#repo.locked(async (lock) => {
         await checkUndisturbed(store, seen);
         await addRemoteFlags(lock, this.#source.format);
-        const { remote, filter } = partial as NonNullable<typeof partial>;
-        await listPartly(lock, store, done, { remote, filter, sets: parts.sets });
+        await listPartly(lock, store, done, { remote, filter, sets: [...parts.sets, ...waiting] });
         await raiseNumbers(lock, numbers, this.#source.state.numbers);
         await moveRefs(lock, notes);
       });
@@ -291,8 +293,7 @@ class Fetch {
     const remote = await ObjectStore.open(new RemoteBackend(sets, places));
     const isSeen = async (info: SealedSet['info']): Promise<boolean> =>
       (await this.#cache.index(info)) !== null;
-    const { shown } = this.#source;
-    return { repo: this.#repo, remote, sets, notes, incoming, shown, isSeen };
+    return { repo: this.#repo, remote, sets, notes, incoming, shown: this.#source.shown, isSeen };
   }
 
   /** Versions that refs here name, with all that they derive from: they are whole. */

@@ -29,7 +29,7 @@ import {
   REMOTE_FLAG,
 } from '../repo/format.js';
 import type { SetId, SetInfo } from '../store/types.js';
-import { decodeGarbage } from './collect/garbage-file.js';
+import { decodeGarbage, type Garbage } from './collect/garbage-file.js';
 import type { RemoteCache } from './remote-cache.js';
 import {
   decodeList,
@@ -222,6 +222,16 @@ export class Remote implements RemoteReader {
         hint: "run the command again in ten minutes; if the collection was interrupted, 'dlv gc --remote' ends it",
       });
     }
+  }
+
+  /** What collections took from the list and no run has begun to remove, as one state of the remote says. */
+  async garbage(state: RemoteState, options: TransferOptions = {}): Promise<Garbage[]> {
+    const entries: Garbage[] = [];
+    for (const part of state.collection?.garbage ?? []) {
+      const bytes = await this.part(part, options);
+      entries.push(...decodeGarbage(bytes, part, listName(part.sha256)));
+    }
+    return entries;
   }
 
   /** Bytes of a part of a list, whatever it lists. @throws {CorruptError} if it is missing. */

@@ -61,7 +61,7 @@ export async function gcRemote(
       { repo, remote, cache },
       {
         graceMs: days * DAY_MS,
-        counted: await countedVersions(repo, name),
+        counted: { remote: name, versions: await countedVersions(repo, name) },
         dryRun,
         ...(context.signal ? { signal: context.signal } : {}),
         onStart: (what, bytes) => context.progress.start(`${LABELS[what]} ${remote.shown}`, bytes),

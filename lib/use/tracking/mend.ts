@@ -3,7 +3,8 @@ import type { Id } from '../../base/bytes/hash.js';
 import { WIDTH_MAX } from '../../base/limits.js';
 import type { FetchingRepository, FetchParts } from '../../storage/exchange/fetch-plan.js';
 import { Incoming } from '../../storage/exchange/incoming.js';
-import { bringObjects, type NamedSource, openParts } from '../../storage/exchange/partial/bring.js';
+import { bringObjects, openParts } from '../../storage/exchange/partial/bring.js';
+import type { NamedSource } from '../../storage/exchange/partial/waiting.js';
 import type { TransferOptions } from '../../storage/exchange/transports/transport.js';
 
 /** What was brought, and what the remote does not have either. */
@@ -35,16 +36,16 @@ export async function mendFrom(
 /** What the remote has of what is lost. */
 async function placesOf(
   repo: FetchingRepository,
-  { source }: NamedSource,
+  from: NamedSource,
   lost: Iterable<Id>,
   options: MendOptions,
 ) {
-  const incoming = await Incoming.open(repo.layout, source, options);
+  const incoming = await Incoming.open(repo.layout, from.source, options);
   const blobs: Id[] = [];
   const extents = new Map<Id, { planes: number; segments: number }>();
   let lacking = 0;
   try {
-    const { remote }: FetchParts = await openParts(repo, source, incoming, {
+    const { remote }: FetchParts = await openParts(repo, from, incoming, {
       ...options,
       replaces: true,
     });

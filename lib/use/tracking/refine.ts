@@ -1,14 +1,10 @@
 /** Brings what a wider filter takes of versions that are here already: more planes, files of older versions. */
 import type { Id } from '../../base/bytes/hash.js';
 import { WIDTH_MAX } from '../../base/limits.js';
-import {
-  bringObjects,
-  bytesToBring,
-  type NamedSource,
-  notePromised,
-} from '../../storage/exchange/partial/bring.js';
+import { bringObjects, bytesToBring, notePromised } from '../../storage/exchange/partial/bring.js';
 import type { PartlyDownloaded } from '../../storage/exchange/partial/partial-download.js';
 import { PartialTaking } from '../../storage/exchange/partial/taking.js';
+import { type NamedSource, waitingSets } from '../../storage/exchange/partial/waiting.js';
 import { leavesOut, type PartialFilter, writePromised } from '../../storage/repo/promised.js';
 import { namedVersions } from '../../storage/repo/refs/version-numbers.js';
 import { reachFrom, refuseBroken } from '../../storage/upkeep/reachable.js';
@@ -36,7 +32,7 @@ export async function refine(
     },
     onBytes: (count) => progress.advance(count),
   });
-  const { sets } = await source.holdings();
+  const sets = [...(await source.holdings()).sets, ...(await waitingSets(repo.layout, from))];
   await repo.locked(async (lock) => {
     await store.reload();
     await notePromised(lock, store, done.thin, { remote, sets, filter });

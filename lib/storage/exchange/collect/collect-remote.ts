@@ -10,11 +10,14 @@ import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
 import { type Id, sha256Hex } from '../../../base/bytes/hash.js';
 import { ConflictError } from '../../../base/errors.js';
 import { packName } from '../../store/names.js';
+import { ObjectStore } from '../../store/object-store.js';
 import { FILE_CLASSES, isSetId, type SetInfo, setBytes } from '../../store/types.js';
+import { waitingSets } from '../partial/waiting.js';
 import type { PushEnds } from '../push-plan.js';
 import type { Holdings, Remote } from '../remote.js';
 import { type ListLine, type ListPart, listName, type RemoteState } from '../remote-file.js';
 import { flagsToPush } from '../remote-flags.js';
+import { RemoteBackend } from '../remote-store.js';
 import {
   bytesSource,
   type RemoteObject,
@@ -29,15 +32,15 @@ import {
   type Garbage,
   setName,
 } from './garbage-file.js';
-import { openSurvey } from './open-survey.js';
+import { type OpenSurvey, openSurvey } from './open-survey.js';
 import { rewriteSets } from './rewrite-sets.js';
 import type { SurveyedSet } from './survey-remote.js';
 
 export interface CollectOptions extends TransferOptions {
   /** How long garbage is kept once nothing names it; at least GRACE_MS_MIN. */
   graceMs: number;
-  /** Versions by name that this repository has in part: what it left at the remote must stay there. */
-  counted?: ReadonlyMap<string, Id>;
+  /** Versions by name that this repository has in part: what it left at the remote of that name must stay there. */
+  counted?: { readonly remote: string; readonly versions: ReadonlyMap<string, Id> };
   dryRun?: boolean;
   onStart?(what: 'survey' | 'rewrite' | 'remove', bytes: number): void;
 }
@@ -108,10 +111,7 @@ class RemoteCollection {
     const survey = await openSurvey(this.#ends, state, this.#options);
     try {
       const { sets } = survey;
-      for (const [name, id] of this.#options.counted ?? []) {
-        if (!survey.versions.has(id) && (await survey.remote.hasBlob(id)))
-          throw this.#counted(name);
-      }
+      await this.#checkCounted(survey);
       const dropped = sets.filter(({ live }) => live.length === 0);
       const rewritten = chooseRewritten(sets);
       const objects = [
@@ -168,15 +168,29 @@ class RemoteCollection {
     }
   }
 
+  /** @throws {ConflictError} if the remote still has a version that is counted on, listed or as garbage, and no ref needs it. */
+  async #checkCounted({ versions, remote, incoming }: OpenSurvey): Promise<void> {
+    const { counted } = this.#options;
+    if (counted === undefined || counted.versions.size === 0) return;
+    const { repo, cache } = this.#ends;
+    const { store } = repo;
+    const from = { source: this.#remote, remote: counted.remote };
+    const waiting = await waitingSets(repo.layout, from, this.#options);
+    const places = { local: store.backend, listed: store.sets(), cache, incoming };
+    const garbage = await ObjectStore.open(new RemoteBackend(waiting, places));
+    for (const [name, id] of counted.versions) {
+      if (versions.has(id)) continue;
+      if ((await remote.hasBlob(id)) || (await garbage.hasBlob(id))) throw this.#counted(name);
+    }
+  }
+
   #isOver(since: number, nowMs: number): boolean {
     return since * 1000 + this.#options.graceMs <= nowMs;
   }
 
   /** All garbage that is noted, without what is being removed at this moment. */
-  async #garbageOf(state: RemoteState): Promise<Garbage[]> {
-    const entries: Garbage[] = [];
-    for (const part of state.collection?.garbage ?? []) entries.push(...(await this.#read(part)));
-    return entries;
+  #garbageOf(state: RemoteState): Promise<Garbage[]> {
+    return this.#remote.garbage(state, this.#options);
   }
 
   async #read(part: ListPart): Promise<Garbage[]> {

@@ -3,7 +3,7 @@
  * here: a record of more planes hides the one of fewer.
  */
 import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
-import { ConflictError, isDamage } from '../../../base/errors.js';
+import { ConflictError, isDamage, RemoteError } from '../../../base/errors.js';
 import type { SupplyWants } from '../../objects/stored/bring.js';
 import { PROMISED_FLAG, requireReadFlag } from '../../repo/format.js';
 import type { RepositoryLock } from '../../repo/processes/lock.js';
@@ -20,21 +20,14 @@ import type { PlaneClass, SealedSet, SetId, SetInfo } from '../../store/types.js
 import { checkArrived } from '../arrival.js';
 import type { FetchingRepository, FetchParts } from '../fetch-plan.js';
 import { Incoming } from '../incoming.js';
-import type { RemoteReader } from '../remote.js';
 import { RemoteCache } from '../remote-cache.js';
 import { RemoteBackend, remoteFile } from '../remote-store.js';
 import type { TransferOptions } from '../transports/transport.js';
 import { downloadPartly, type PartialOptions, type PartlyDownloaded } from './partial-download.js';
+import { type NamedSource, waitingSets } from './waiting.js';
 
 /** Indexes that are asked for at once. */
 const AHEAD = 8;
-
-/** An open remote by its name. */
-export interface NamedSource {
-  readonly source: RemoteReader;
-  /** Empty for an address that has none. */
-  readonly remote: string;
-}
 
 /** @throws {CorruptError} if the remote is damaged; {RemoteError} {ConflictError} */
 export async function bringObjects(
@@ -60,13 +53,13 @@ export async function bringObjects(
 /** Bytes of records that `bringObjects` would bring; heads arrive all the same, and stay for it. */
 export async function bytesToBring(
   repo: FetchingRepository,
-  { source }: NamedSource,
+  from: NamedSource,
   wants: SupplyWants,
   options: TransferOptions = {},
 ): Promise<number> {
-  const incoming = await Incoming.open(repo.layout, source, options);
+  const incoming = await Incoming.open(repo.layout, from.source, options);
   try {
-    const parts = await openParts(repo, source, incoming, options);
+    const parts = await openParts(repo, from, incoming, options);
     let bytes = 0;
     const onPlan = (planned: number): void => {
       bytes = planned;
@@ -87,7 +80,7 @@ async function bring(
   const { store } = repo;
   const { source } = from;
   const seen = store.sets().map(({ id }) => id);
-  const parts = await openParts(repo, source, incoming, options);
+  const parts = await openParts(repo, from, incoming, options);
   const done = await downloadPartly(parts, wants, options);
   try {
     const { sealed, thin, blobs, extents } = done;
@@ -107,22 +100,37 @@ async function bring(
   }
 }
 
-/** The sets of a remote as a store, the indexes that are not known here fetched at once. */
+/**
+ * The sets of a remote as a store, the indexes that are not known here fetched at once. Behind them, those that it
+ * promised under its name and lists no more.
+ */
 export async function openParts(
   repo: FetchingRepository,
-  source: RemoteReader,
+  from: NamedSource,
   incoming: Incoming,
   options: TransferOptions & Pick<PartialOptions, 'replaces'>,
 ): Promise<FetchParts> {
   const { store } = repo;
   const cache = new RemoteCache(repo.layout);
-  const { sets, notes } = await source.holdings(options);
+  const { source } = from;
+  const holdings = await source.holdings(options);
+  const waiting = new Map(
+    (await waitingSets(repo.layout, from, options)).map((info) => [info.id, info]),
+  );
+  const { notes } = holdings;
   const listed = new Set(options.replaces ? [] : store.sets().map(({ id }) => id));
   const isSeen = async (info: SetInfo): Promise<boolean> => (await cache.index(info)) !== null;
-  await forEachLimit(sets, AHEAD, async (info) => {
+  await forEachLimit([...holdings.sets, ...waiting.values()], AHEAD, async (info) => {
     if (listed.has(info.id) || (await isSeen(info)) || info.bytes.idx === 0) return;
-    await incoming.need(remoteFile(info, 'idx'), [{ start: 0, end: info.bytes.idx }]);
+    try {
+      await incoming.need(remoteFile(info, 'idx'), [{ start: 0, end: info.bytes.idx }]);
+    } catch (error) {
+      // Garbage may go at any moment.
+      const isGone = error instanceof RemoteError && error.data.missing === true;
+      if (!isGone || !waiting.delete(info.id)) throw error;
+    }
   });
+  const sets = [...holdings.sets, ...waiting.values()];
   // Files of the same name here are damaged where that is why they are asked for.
   const trusted = options.replaces ? [] : store.sets();
   const places = { local: store.backend, listed: trusted, cache, incoming };

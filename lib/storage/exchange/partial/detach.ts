@@ -1,6 +1,6 @@
 /**
- * Frees low planes here that a remote has: looked for in its indexes as they are now, read from it and compared
- * with the checksums here, and only then given up.
+ * Frees low planes here that a remote keeps: what its branches and tags need as it is now is read from it and
+ * compared with the checksums here, and only then given up.
  *
  * A run that is killed has given up nothing, or what it gave up was promised before. The thin records are listed
  * in front of the whole ones; then the sets that hold these are written again without them.
@@ -21,12 +21,14 @@ import { RollingWriter, removeSealed } from '../../store/packs/rolling-writer.js
 import { planesHere } from '../../store/promised.js';
 import type { PlaneClass, SealedSet, SegmentEntry, SetId, SetInfo } from '../../store/types.js';
 import { replaceSets } from '../../upkeep/replace-sets.js';
-import { damagedRemote, type FetchingRepository, type FetchParts } from '../fetch-plan.js';
+import { damagedRemote, type FetchingRepository } from '../fetch-plan.js';
 import { Incoming } from '../incoming.js';
+import type { Remote } from '../remote.js';
 import type { TransferOptions } from '../transports/transport.js';
-import { checkUndisturbed, listPartly, type NamedSource, openParts } from './bring.js';
-import { checkIndexes } from './keeper.js';
+import { checkUndisturbed, listPartly } from './bring.js';
+import { checkStillKept, type Kept, readKept } from './keeper.js';
 import { isSameCoding, keyOf, placeOf } from './partial-download.js';
+import { type NamedSource, waitingSets } from './waiting.js';
 
 export interface DetachOptions extends TransferOptions {
   /** Leading planes of an extent that stay here. */
@@ -40,7 +42,7 @@ export interface Detached {
   /** Segments whose low planes are given up, and the bytes of these. */
   segments: number;
   bytes: number;
-  /** Bytes of low planes that stay since the remote does not have them as they are here. */
+  /** Bytes of low planes that stay since no branch or tag of the remote has them as they are here. */
   keptBytes: number;
 }
 
@@ -59,23 +61,29 @@ interface Leaving {
 /** @throws {CorruptError} if the remote has other bytes; {RemoteError} {ConflictError} */
 export async function detachPlanes(
   repo: FetchingRepository,
-  from: NamedSource,
+  from: NamedSource & { readonly source: Remote },
   options: DetachOptions,
 ): Promise<Detached> {
   const incoming = await Incoming.open(repo.layout, from.source, options);
   try {
     const { store } = repo;
     const seen = store.sets().map(({ id }) => id);
-    const parts = await openParts(repo, from.source, incoming, options);
-    await checkIndexes(from.source, parts.sets, options);
-    const { leaving, keptBytes } = await findLeaving(parts, options);
+    const keeper = { repo, source: from.source, incoming };
+    const kept = await readKept(keeper, options);
+    const { leaving, keptBytes } = await findLeaving(store, kept, options);
     const bytes = leaving.reduce((sum, one) => sum + bytesOf(one), 0);
     const detached = { segments: leaving.length, bytes, keptBytes };
     if (options.dryRun) return detached;
     options.onStart?.(bytes);
-    await compareAll(parts, from, leaving, options);
-    const thin =
-      leaving.length > 0 ? await listThin(repo, parts, { ...from, seen }, leaving) : new Map();
+    await compareAll(repo, from, leaving, options);
+    let thin = new Map<SetId, PlaneClass[]>();
+    if (leaving.length > 0) {
+      const compared = leaving.map(({ there }) => there);
+      const { sets } = await checkStillKept(keeper, kept, compared, options);
+      const waiting = await waitingSets(repo.layout, from, options);
+      const promised = { remote: from.remote, sets: [...sets, ...waiting], seen };
+      thin = await listThin(repo, promised, leaving);
+    }
     await incoming.remove();
     await freeHidden(repo, thin, options);
     return detached;
@@ -92,12 +100,12 @@ function sizeOf({ midBytes, lowBytes }: SegmentEntry, plane: 'mid' | 'low'): num
   return plane === 'mid' ? midBytes : lowBytes;
 }
 
-/** Records of which planes can go: nothing here needs them, and the remote has them as they are. */
+/** Records of which planes can go: nothing here needs them, and the remote keeps them as they are. */
 async function findLeaving(
-  { repo, remote }: FetchParts,
+  store: FetchingRepository['store'],
+  { segments }: Kept,
   { planesOf, signal }: DetachOptions,
 ): Promise<{ leaving: Leaving[]; keptBytes: number }> {
-  const { store } = repo;
   const pace = new Pace(signal);
   const there = new Map<string, SegmentEntry>();
   const needs = new Map<string, number>();
@@ -106,8 +114,8 @@ async function findLeaving(
   for await (const entry of store.segments()) {
     await pace.step();
     entries.push(entry);
-    const twin = await remote.here.findSegment(entry.id, entry.segment);
-    const isThere = twin !== null && isSameCoding(entry, twin);
+    const twin = segments.get(keyOf(entry.id, entry.segment));
+    const isThere = twin !== undefined && isSameCoding(entry, twin);
     if (isThere) there.set(keyOf(entry.id, entry.segment), twin);
     const few = planesOf(entry.id);
     if (!isThere && few < entry.width && planesHere(entry, []) > few) {
@@ -163,7 +171,7 @@ async function spread(
 
 /** Reads from the remote what is to go, and compares it with the checksums here. */
 async function compareAll(
-  { repo, shown }: FetchParts,
+  repo: FetchingRepository,
   { source }: NamedSource,
   leaving: readonly Leaving[],
   options: DetachOptions,
@@ -210,7 +218,11 @@ async function compareAll(
     for (const payload of payloads) {
       const found = bytes.subarray(payload.start - start, payload.end - start);
       if (found.length === payload.end - payload.start && crc32(found) === payload.crc) continue;
-      throw damagedRemote(shown, `it has other low planes of extent ${payload.id}`, payload.id);
+      throw damagedRemote(
+        source.shown,
+        `it has other low planes of extent ${payload.id}`,
+        payload.id,
+      );
     }
   });
 }
@@ -218,8 +230,7 @@ async function compareAll(
 /** Lists records without the planes that go, in front of the whole ones, once they are promised. */
 async function listThin(
   repo: FetchingRepository,
-  { sets }: FetchParts,
-  { seen, remote }: NamedSource & { seen: readonly SetId[] },
+  { remote, sets, seen }: { remote: string; sets: readonly SetInfo[]; seen: readonly SetId[] },
   leaving: readonly Leaving[],
 ): Promise<Map<SetId, PlaneClass[]>> {
   const { store } = repo;

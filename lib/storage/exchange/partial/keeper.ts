@@ -5,18 +5,82 @@
  */
 import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
 import { sha256 } from '../../../base/bytes/hash.js';
-import type { SetInfo } from '../../store/types.js';
-import { damagedRemote } from '../fetch-plan.js';
-import type { RemoteReader } from '../remote.js';
+import { ConflictError } from '../../../base/errors.js';
+import type { SegmentEntry, SetInfo } from '../../store/types.js';
+import { surveyRemote } from '../collect/survey-remote.js';
+import { damagedRemote, type FetchingRepository } from '../fetch-plan.js';
+import type { Incoming } from '../incoming.js';
+import type { Remote, RemoteReader } from '../remote.js';
 import { remoteFile } from '../remote-store.js';
 import type { TransferOptions } from '../transports/transport.js';
+import { openParts } from './bring.js';
+import { isSameCoding, keyOf } from './partial-download.js';
+
+/** What a remote keeps, as one state of it says. */
+export interface Kept {
+  readonly generation: number;
+  readonly sets: readonly SetInfo[];
+  /** Records of extents that its branches and tags need, by `keyOf`: what stays there whoever collects it. */
+  readonly segments: ReadonlyMap<string, SegmentEntry>;
+}
+
+/** A repository, and a remote that shall keep something for it. */
+export interface KeeperParts {
+  readonly repo: FetchingRepository;
+  readonly source: Remote;
+  readonly incoming: Incoming;
+}
+
+/** @throws {CorruptError} if the remote lacks something that a ref of it needs; {RemoteError} */
+export async function readKept(
+  { repo, source, incoming }: KeeperParts,
+  options: TransferOptions,
+): Promise<Kept> {
+  const { refs, generation } = source.state;
+  const { remote, sets } = await openParts(repo, { source, remote: '' }, incoming, options);
+  await checkIndexes(source, sets, options);
+  const holdings = await source.holdings(options);
+  const { signal } = options;
+  const parts = { repo, remote, holdings, shown: source.shown };
+  const survey = await surveyRemote(parts, [...new Set(refs.values())], signal ? { signal } : {});
+  const segments = new Map<string, SegmentEntry>();
+  for (const entry of survey.sets.flatMap(({ live }) => live)) {
+    if ('segment' in entry) segments.set(keyOf(entry.id, entry.segment), entry);
+  }
+  return { generation, sets, segments };
+}
+
+/**
+ * Looks at the remote once more, after records of it were compared.
+ * @returns what it keeps now. @throws {ConflictError} unless that is each of the records, where it was.
+ */
+export async function checkStillKept(
+  parts: KeeperParts,
+  before: Kept,
+  records: Iterable<SegmentEntry>,
+  options: TransferOptions,
+): Promise<Kept> {
+  const { source } = parts;
+  await source.refresh(options);
+  if (source.state.generation === before.generation) return before;
+  const now = await readKept(parts, options);
+  for (const entry of records) {
+    const found = now.segments.get(keyOf(entry.id, entry.segment));
+    if (found?.set === entry.set && isSameCoding(found, entry)) continue;
+    throw new ConflictError(`'${source.shown}' gave up or moved what was compared with it`, {
+      url: source.shown,
+      hint: 'nothing was freed: run the command again',
+    });
+  }
+  return now;
+}
 
 /**
  * Reads the index of each set from the remote, and compares it with the name of the set: without its indexes
  * nobody finds what a remote has.
  * @throws {RemoteError} unless all of them are there; {CorruptError} if one is another.
  */
-export async function checkIndexes(
+async function checkIndexes(
   source: RemoteReader,
   sets: readonly SetInfo[],
   { signal }: TransferOptions,
