@@ -27,6 +27,13 @@ const SEVERAL_NAMES = "files that moved are found: 'dlv diff --name-status' list
 
 /** Commands. */
 export const VERBS_ELSEWHERE: Readonly<Record<string, string>> = {
+  compare: "'dlv diff <a> <b> <c>' compares up to eight versions",
+  grep: "'dlv log --grep <pattern>' searches messages, 'dlv query' versions and layers",
+  'ls-remote':
+    "'dlv fetch --dry-run' asks a remote what is new, 'dlv branch -r' lists what was seen there",
+  'rev-parse': "'dlv show -s --format %H <rev>' prints the id that a revision names",
+  search: "'dlv log --grep <pattern>' searches messages, 'dlv query' versions and layers",
+  track: "'dlv add <paths>' tracks files, 'dlv run -- <command>' makes versions of a training",
   blame: "'dlv log -- <path>' shows the versions that changed a file",
   bisect: "'dlv log' lists versions; 'dlv checkout <version>' goes to one",
   'cat-file': "'dlv cat <rev>:<path>' writes a file of a version",
@@ -340,6 +347,25 @@ export const FLAGS_ELSEWHERE: Readonly<Record<string, Readonly<Record<string, st
     '--log': "'dlv log --graph' shows what was merged",
     '--signoff': 'write the line into the message',
     '-e': NO_EDITOR,
+  },
+  clone: {
+    '--bare':
+      "--no-checkout writes no work files; 'dlv push <folder>' makes a remote that has none",
+    '--mirror':
+      '--no-checkout writes no work files; a clone has all branches and tags of the remote',
+    '--filter': '--depth, --only and --planes leave content at the remote until it is needed',
+    '--tag': '--branch names what is checked out; tags come with the history',
+    '--shallow-since': '--depth leaves the files of older versions at the remote',
+    '--recursive': NO_SUBMODULES,
+  },
+  fetch: {
+    '--unshallow': 'write --depth all',
+    '--deepen': '--depth <n> says how many versions of each branch have their files here',
+  },
+  pull: {
+    '--rebase': `${IMMUTABLE}: a pull merges; --ff-only refuses where that is needed`,
+    '-r': `${IMMUTABLE}: a pull merges; --ff-only refuses where that is needed`,
+    '--no-rebase': 'a pull merges: leave the flag out',
   },
   reset: {
     '--keep': 'without --hard the work files stay as they are: leave the flag out',

@@ -222,7 +222,10 @@ const WHOLE_ALONE = ['metric', 'task', 'scores', 'time', 'rerun'] as const;
 function parseProgressive(revisions: readonly string[], flags: Flags): ProgressiveOptions {
   const [revision = 'HEAD', more] = revisions;
   if (more !== undefined) {
-    throw new UsageError('--progressive evaluates one version', { option: '--progressive' });
+    throw new UsageError('--progressive evaluates one version', {
+      option: '--progressive',
+      hint: `name '${revision}' or '${more}'; without --progressive, versions are compared`,
+    });
   }
   const [stray] = WHOLE_ALONE.filter((name) => flags[name] !== undefined);
   if (stray !== undefined) {
@@ -260,6 +263,12 @@ async function answerProgressively(
   const options = parseProgressive(revisions, flags);
   const { html } = flags;
   if (html !== undefined) pageFile(html, 'eval');
+  if (options.guarantee !== 'approximate' && !run.ui.json) {
+    run.ui.note(
+      'bounds are computed for every example: a convolutional network may take seconds for each, far longer than ' +
+        'a plain run; --limit takes fewer examples, --guarantee approximate proves nothing and is fast',
+    );
+  }
   const result = await run.repository((repo) => evaluateProgressively(repo, options, run.context));
   if (html !== undefined) {
     const { progressivePage } = await import('../pages/evaluations/progressive-page.js');
@@ -296,7 +305,7 @@ export function register(program: Command, cli: Cli): void {
         '--progressive answers from the leading planes of the weights. Bounds prove that an ' +
         'answer is the one that all weights give; an example whose bounds do not prove it is ' +
         'answered from more planes, in the end from all. dlv reads only the planes that it ' +
-        'needs, also from a remote, and reports the share of answers and the bytes at each depth. What is certified, and against which run, is in docs/progressive.md.',
+        'needs, also from a remote, and reports the share of answers and the bytes at each depth. Proofs cost time: seconds for an example of a convolutional network, where a plain run takes milliseconds. What is certified, and against which run, is in docs/progressive.md.',
       examples: [
         [
           'dlv eval mnist@1 mnist@2 --data t10k-images.gz --labels t10k-labels.gz --scale 1/255',

@@ -1,8 +1,9 @@
 /**
  * A progress bar on stderr with rate and time left.
  *
- * It appears only when the work has lasted over a second. On a terminal one line is redrawn; elsewhere
- * a line is written every five seconds, so that a log stays readable. It never writes to stdout.
+ * It appears only when the work has lasted over a second. On a terminal one line is redrawn; elsewhere a line is
+ * written after five seconds, then after ten, twenty, at most a minute more, so that a log stays readable. It
+ * never writes to stdout.
  */
 
 import type { ProgressSink } from '../../use/progress.js';
@@ -13,6 +14,7 @@ import { formatBytes, formatDuration, formatNumber } from './ui.js';
 const SHOW_AFTER_MS = 1000;
 const REDRAW_MS = 100;
 const LINE_EVERY_MS = 5000;
+const LINE_EVERY_MS_MAX = 60_000;
 /** The rate is taken over this long, so that it follows a change of pace. */
 const RATE_WINDOW_MS = 10_000;
 const SAMPLE_EVERY_MS = 250;
@@ -43,6 +45,8 @@ interface Work {
   readonly unit: string;
   done: number;
   readonly startedAt: number;
+  /** How long the next line waits where there is no terminal. */
+  pause: number;
   /** When the bar was drawn last; null while it has not appeared. */
   shownAt: number | null;
   /** What was done at some times of the rate window. */
@@ -71,7 +75,8 @@ class Bar implements ProgressSink {
     const timer = setInterval(() => this.#tick(), this.#stream.isTTY ? REDRAW_MS : SHOW_AFTER_MS);
     timer.unref();
     const samples = [{ at: startedAt, done: 0 }];
-    this.#work = { label, total, unit, done: 0, startedAt, shownAt: null, samples, timer };
+    const shown = { shownAt: null, pause: LINE_EVERY_MS };
+    this.#work = { label, total, unit, done: 0, startedAt, ...shown, samples, timer };
   }
 
   advance(amount: number): void {
@@ -101,9 +106,10 @@ class Bar implements ProgressSink {
     if (work === null) return;
     const now = this.#now();
     sample(work, now);
-    const pause = this.#stream.isTTY ? REDRAW_MS : LINE_EVERY_MS;
+    const pause = this.#stream.isTTY ? REDRAW_MS : work.pause;
     if (now - work.startedAt < SHOW_AFTER_MS) return;
     if (work.shownAt !== null && now - work.shownAt < pause) return;
+    if (work.shownAt !== null) work.pause = Math.min(2 * work.pause, LINE_EVERY_MS_MAX);
     work.shownAt = now;
     const text = textOf(work, now);
     if (!this.#stream.isTTY) this.#stream.write(`${printable(work.label)}: ${text}\n`);
@@ -139,7 +145,8 @@ function isCounted({ total, done }: Work): boolean {
 function textOf(work: Work, now: number): string {
   const { total, done, startedAt, samples } = work;
   if (!isCounted(work)) return formatDuration((now - startedAt) / 1000);
-  const first = samples[0]!;
+  // What is no stream of bytes ends in lumps: over ten seconds there may be many or none.
+  const first = work.unit === 'bytes' ? samples[0]! : { at: startedAt, done: 0 };
   const seconds = (now - first.at) / 1000;
   const rate = seconds > 0 ? (done - first.done) / seconds : 0;
   const parts: string[] = [];

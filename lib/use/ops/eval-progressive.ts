@@ -138,6 +138,7 @@ export async function evaluateProgressively(
     const found = await openWeights(repo, version, { options, decision, example }, context);
     try {
       const { source, analysis, unbounded, label } = found;
+      let told = 0;
       context.progress.start(`answering with ${label}`, set.examples, 'examples');
       // Where a part is run as it is, the reference is run in the same way, so that its values are the same.
       const isPinned = analysis?.prefix != null;
@@ -160,8 +161,13 @@ export async function evaluateProgressively(
         effort,
         check: options.check === true,
         ...(context.signal ? { signal: context.signal } : {}),
-        onFinal: (count) => context.progress.advance(count),
+        onFinal: (count) => {
+          told += count;
+          context.progress.advance(count);
+        },
       });
+      // Those that all weights answered in the end.
+      context.progress.advance(Math.max(0, set.examples - told));
       const why =
         unbounded ??
         (result.isCertified || guarantee === 'approximate'

@@ -100,3 +100,19 @@ test('hints: flags', async (t) => {
   t.is(folderFlagHint('log', ['log', '-C', 'foo']), null);
   t.is(usageHint('too many arguments', NAMES, null), null);
 });
+
+test('hints: words of git that were answered with a guess', async (t) => {
+  const declared = await declaredCommands();
+  for (const verb of ['rev-parse', 'compare', 'track', 'grep', 'ls-remote', 'search']) {
+    t.regex(usageHint(`unknown command '${verb}'`, NAMES, null) ?? '', /'dlv /, verb);
+  }
+  for (const [verb, flag] of [
+    ['clone', '--bare'],
+    ['clone', '--filter'],
+    ['fetch', '--unshallow'],
+    ['pull', '--rebase'],
+  ] as const) {
+    const command = declared.find(({ name }) => name === verb)?.command ?? null;
+    t.truthy(usageHint(`unknown option '${flag}'`, NAMES, command), `${verb} ${flag}`);
+  }
+});

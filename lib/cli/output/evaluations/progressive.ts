@@ -15,9 +15,9 @@ export function planesText({ planes: [least, most] }: ProgressiveStage): string 
   return least === most ? String(least) : `${least}-${most}`;
 }
 
-/** `120 rows, 3 refined`. */
+/** `rows 120, refined 3`. */
 export function finalText(final: Record<string, number | undefined>): string {
-  const parts = Object.entries(final).map(([method, count]) => `${count} ${method}`);
+  const parts = Object.entries(final).map(([method, count]) => `${method} ${count}`);
   return parts.length === 0 ? '–' : parts.join(', ');
 }
 

@@ -121,3 +121,18 @@ test('progress: other units than bytes', (t) => {
   t.is(stream.text, 'checking:  50 %  5 files of 10 files  3 files/s  2.0 s left\n');
   bar.finish();
 });
+
+test('progress: a long run without a terminal writes few lines; what ends in lumps has a steady time left', (t) => {
+  const { stream, clock, bar } = setup(false);
+  bar.start('answering', 60, 'examples');
+  for (let second = 1; second <= 220; second++) {
+    clock.ms = second * 1000;
+    // Six at once, each 40 seconds.
+    bar.advance(second % 40 === 0 ? 6 : 0);
+  }
+  const lines = stream.text.trimEnd().split('\n');
+  t.true(lines.length <= 8, stream.text);
+  const left = lines.filter((line) => !line.includes(' 0 %')).map((line) => / left$/.test(line));
+  t.true(left.length > 0 && left.every(Boolean), stream.text);
+  bar.finish();
+});
