@@ -140,6 +140,7 @@ export type {
   KeptEvaluation,
   ListedTensor,
   ShowFileResult,
+  ShownTag,
   ShowResult,
 } from './use/ops/show.js';
 export type { StashEntry, StashPushOptions, StashResult } from './use/ops/stash.js';

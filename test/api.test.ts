@@ -36,7 +36,7 @@ const TYPES =
   'ProgressiveLayer ProgressiveOptions ProgressiveResult ProgressiveStage ' +
   'PushResult ReflogLine ReflogOptions RemoteChange RemoteEntry Repository ResetOptions ' +
   'ResetResult RestoreOptions RestoreResult RevertOptions RevertResult RmOptions RmResult ' +
-  'QueryResult QueryResultRow QueryVersion ShowFileResult ShowResult ShownCheckpoint ShownFile ShownSeries SnapshotDiff StashEntry ' +
+  'QueryResult QueryResultRow QueryVersion ShowFileResult ShowResult ShownCheckpoint ShownFile ShownSeries ShownTag SnapshotDiff StashEntry ' +
   'StashPushOptions StashResult StatusResult StudyOptions StudyPlan StudyResult StudyTrial SwitchOptions SwitchResult TagChange TagEntry TagMessage ' +
   'TensorDiff TensorValue Tier TierOptions TierResult TypedValues VersionSummary VersionTable ' +
   'VersionsOptions Warned';

@@ -228,3 +228,17 @@ test('cat: a file of many chunks comes out whole', async (t) => {
   const sum = (b: Buffer): string => createHash('sha256').update(b).digest('hex');
   t.is(sum(stdoutBytes), sum(bytes));
 });
+
+test('show: the message of a tag is shown while the tag names the version', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.json('tag', 'v1', 'net@2', '-m', 'the first\nthat is served');
+  const shown = await repo.json<ShowResult>('show', 'v1');
+  t.like(shown.tagged, [{ tag: 'v1', message: 'the first\nthat is served' }]);
+  t.regex(
+    (await repo.dlv('show', 'v1')).stdout,
+    /^Tag v1, by .*\n {2}the first\n {2}that is served$/m,
+  );
+  t.notRegex((await repo.dlv('show', 'v1')).stdout, /^1 note/m);
+  await repo.json('tag', '-d', 'v1');
+  t.deepEqual((await repo.json<ShowResult>('show', 'net@2')).tagged, []);
+});

@@ -393,3 +393,20 @@ test('fsck --repair: damaged and lost packs are mended from a remote', async (t)
     }
   }
 });
+
+test('clone --model: that files of other models came too is said, with what leaves them out', async (t) => {
+  const { repo, top, url } = await pushed(t);
+  await repo.json('copy', 'net@3', 'head', '--empty');
+  await repo.json('push', '--all');
+  const args = ['clone', url, 'part', '--model', 'head'];
+  const { code, stderr } = await dlv(args, { cwd: top });
+  t.is(code, 0, stderr);
+  t.regex(
+    stderr,
+    /'head' derives from versions of other models, .*\(3 of 'net'\): with '--depth 1'/,
+  );
+  const shallow = await dlv([...args.with(2, 'less'), '--depth', '1'], { cwd: top });
+  t.notRegex(shallow.stderr, /derives from/);
+  const own = await dlv(['clone', url, 'own', '--model', 'net'], { cwd: top });
+  t.notRegex(own.stderr, /derives from/);
+});

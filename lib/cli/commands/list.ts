@@ -128,7 +128,7 @@ export function register(program: Command, cli: Cli): void {
         'at its last step; best(NAME), best_step, min, max, last_step and count show other ' +
         'values.\n\nConditions have =, !=, <, <=, >, >=, and, or, not, parentheses, in ' +
         "('a', 'b'), between 1 and 2, is null, like and ilike with % and _, ~ and ~* " +
-        'with a regular expression (!~ for what does not match). A version that has no value for ' +
+        'with a regular expression (!~ for what does not match). Sizes may have units: bytes > 1.5MiB. A version that has no value for ' +
         'a column meets no comparison of it, and no negated one either. --csv puts an apostrophe before texts ' +
         'that a spreadsheet would run.\n\n' +
         'With --json the document of versions has versions, fit, columns, hidden, baseline, rows (version, name, ' +

@@ -66,6 +66,14 @@ const EXAMPLE: ShowResult = {
   git: { commit: exampleId('b2').slice(0, 40), dirty: false },
   tiers: [],
   notes: [exampleId('e4')],
+  tagged: [
+    {
+      tag: 'v1',
+      message: 'the first that is served',
+      author: 'Ada <ada@example.org>',
+      time: '2026-01-31T12:00:00.000+02:00',
+    },
+  ],
   evaluations: [
     {
       note: exampleId('e4'),
@@ -167,6 +175,11 @@ function tablePrinter(ui: Ui): Print {
 function printVersion(ui: Ui, shown: ShowResult): void {
   ui.line(versionTitle(ui, shown));
   for (const line of versionLines(shown)) ui.line(line);
+  for (const { tag, message, author, time } of shown.tagged) {
+    ui.line('');
+    ui.line(`Tag ${tag}, by ${author}, ${time.slice(0, 10)}`);
+    for (const line of message.split('\n')) ui.line(`  ${line}`);
+  }
   if (shown.git !== null) {
     ui.line('');
     ui.line(`Git:     ${shown.git.commit}${shown.git.dirty ? ' (with changes)' : ''}`);
@@ -205,10 +218,10 @@ function printVersion(ui: Ui, shown: ShowResult): void {
         .join(', '),
     ]),
   );
-  const others = shown.notes.length - shown.evaluations.length;
-  if (others === 0) return;
+  const told = shown.evaluations.length + shown.tagged.length;
+  if (shown.notes.length <= told) return;
   ui.line('');
-  ui.line(formatCount(others, shown.evaluations.length === 0 ? 'note' : 'other note'));
+  ui.line(formatCount(shown.notes.length - told, told === 0 ? 'note' : 'other note'));
 }
 
 function printFile(ui: Ui, file: ShowFileResult): void {

@@ -15,6 +15,8 @@ export interface Token {
 const TEXT_MAX = 64 * 1024;
 
 const SPACE = /\s+/y;
+/** A number of bytes, with its unit behind it: 1.5MB, 2GiB. */
+const SIZE = /(\d+\.?\d*|\.\d+)([kKMGT])(i?)B(?![\w.])/y;
 const NUMBER = /[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.])/y;
 /** One part of a name; '/', '-', ':', '@' and '+' may stand between other characters of it. */
 const PART = /[\p{L}\p{N}_](?:[\p{L}\p{M}\p{N}_%#]|[/\-:@+](?=[\p{L}\p{N}_]))*/uy;
@@ -48,6 +50,12 @@ export function tokensOf(text: string): Token[] {
     }
     const start = at;
     const char = text[at] as string;
+    const size = match(SIZE);
+    if (size !== null) {
+      tokens.push({ kind: 'number', text: String(bytesOf(size)), quoted: false, at });
+      at += size.length;
+      continue;
+    }
     const number = match(NUMBER);
     const operator = match(OPERATOR);
     if (number !== null) {
@@ -68,6 +76,12 @@ export function tokensOf(text: string): Token[] {
   }
   tokens.push({ kind: 'end', text: '', quoted: false, at: text.length });
   return tokens;
+}
+
+function bytesOf(size: string): number {
+  const [, amount, unit = '', binary] = /^([\d.]+)(.)(i?)B$/.exec(size) ?? [];
+  const power = 'KMGT'.indexOf(unit.toUpperCase()) + 1;
+  return Number(amount) * (binary === 'i' ? 1024 : 1000) ** power;
 }
 
 /** True if a double quote opens a part of a name: a dot follows its end. */

@@ -20,6 +20,7 @@ import { readStaging, writeStaging } from '../../storage/repo/staging/staging-fi
 import { checkoutPaths, checkoutVersion } from '../checkout/checkout-version.js';
 import type { OpContext } from '../context.js';
 import { moveLine, stagedEntriesOf } from '../history/commit/staged-version.js';
+import { collectVersions } from '../history/lines/ancestry.js';
 import type { BranchName } from '../history/lines/branches.js';
 import { moveReason } from '../history/lines/moves.js';
 import { Repository } from '../repository.js';
@@ -207,6 +208,7 @@ async function fill(
         `the clone is on '${head.model}/${head.branch}'`,
     );
   }
+  if (filter.lines.length > 0 && !leavesOut(filter)) await warnOfOthers(repo, version, context);
   const reason = `clone: from ${shownUrl(url)}`;
   const why = await moveReason(repo, reason);
   const make = async (lock: RepositoryLock): Promise<void> => {
@@ -248,6 +250,22 @@ async function fill(
     first: make,
   });
   return { ...place, version, written: done.written };
+}
+
+/** Says that files of other models came, too: those of the versions that the cloned ones derive from. */
+async function warnOfOthers(repo: Repository, version: Id, context: OpContext): Promise<void> {
+  const { model } = await repo.version(version);
+  const counts = new Map<string, number>();
+  for (const one of (await collectVersions(repo, [version], {})).values()) {
+    if (one.model !== model) counts.set(one.model, (counts.get(one.model) ?? 0) + 1);
+  }
+  if (counts.size === 0) return;
+  const whose = [...counts].map(([name, count]) => `${count} of '${name}'`).join(', ');
+  context.warn(
+    `'${model}' derives from versions of other models, whose files came too (${whose}): with '--depth 1' they ` +
+      'stay at the remote until they are needed',
+    'last',
+  );
 }
 
 /** What is taken of the remote, now and by later fetches. */

@@ -5,7 +5,9 @@ import type { Id } from '../../base/bytes/hash.js';
 import type { DType } from '../../pure/tensor/dtype.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import { tensorBytes, tensorsOf } from '../../storage/objects/stored/tensors.js';
+import { tagNotes } from '../../storage/objects/tag-notes.js';
 import { readNotes } from '../../storage/repo/refs/refs.js';
+import { formatAuthor } from '../../storage/repo/settings/author.js';
 import { type NamedText, readKnowledge } from '../../storage/repo/version/knowledge.js';
 import { type GitState, shortId } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
@@ -29,7 +31,7 @@ import {
   versionChanges,
 } from '../history/version-changes.js';
 import { type MetricValue, metricValue } from '../history/version-values.js';
-import { Describer, type VersionSummary } from '../history/versions.js';
+import { Describer, formatMoment, type VersionSummary } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 
 export type { KeptEvaluation } from '../evaluation/kept-evaluations.js';
@@ -39,6 +41,14 @@ export interface ShownMetric {
   name: string;
   step: number | null;
   value: MetricValue;
+}
+
+/** The message of a tag. */
+export interface ShownTag {
+  tag: string;
+  message: string;
+  author: string;
+  time: string;
 }
 
 export interface ShowResult extends VersionSummary {
@@ -60,6 +70,8 @@ export interface ShowResult extends VersionSummary {
   tiers: ShownTier[];
   /** Ids of notes made later. */
   notes: Id[];
+  /** What was said when tags were made that name it. */
+  tagged: ShownTag[];
   /** What notes say of evaluations, the oldest first. */
   evaluations: KeptEvaluation[];
   /** What it changed against its first parent; left out unless that was asked for. */
@@ -146,8 +158,9 @@ export async function show(
   const { changes: detail } = options;
   const knowledge = readKnowledge(version.extensions, `version ${shortId(id)}`);
   const changes = detail && (await versionChanges(repo, id, { detail }, context));
+  const summary = await new Describer(repo).describe(id);
   return {
-    ...(await new Describer(repo).describe(id)),
+    ...summary,
     ...shownFiles(files, snapshots),
     logicalBytes: version.tree.bytes,
     checkpoints: await shownSeries(repo, id, { files, snapshots }, context),
@@ -163,7 +176,7 @@ export async function show(
     data: namedTexts(knowledge.data),
     git: version.git,
     tiers: shownTiers(await repo.tier(id), files),
-    ...(await notesAbout(repo, id, context)),
+    ...(await notesAbout(repo, id, summary.refs, context)),
     ...(changes ? { changes } : {}),
   };
 }
@@ -171,12 +184,20 @@ export async function show(
 async function notesAbout(
   repo: Repository,
   version: Id,
+  refs: readonly string[],
   context: OpContext,
-): Promise<Pick<ShowResult, 'notes' | 'evaluations'>> {
+): Promise<Pick<ShowResult, 'notes' | 'tagged' | 'evaluations'>> {
   const notes = await readNotes(repo.layout, version);
-  if (notes.length === 0) return { notes, evaluations: [] };
+  if (notes.length === 0) return { notes, tagged: [], evaluations: [] };
   const { keptEvaluations } = await import('../evaluation/kept-evaluations.js');
-  return { notes, evaluations: await keptEvaluations(repo, version, context) };
+  const tagged: ShownTag[] = [];
+  for (const [tag, { message, author, time, tzMinutes }] of await tagNotes(repo, version)) {
+    if (!refs.includes(`tag: ${tag}`)) continue;
+    const moment = formatMoment(time, tzMinutes);
+    tagged.push({ tag, message, author: formatAuthor(author), time: moment });
+  }
+  tagged.sort((a, b) => (a.tag < b.tag ? -1 : 1));
+  return { notes, tagged, evaluations: await keptEvaluations(repo, version, context) };
 }
 
 function namedTexts(rows: readonly NamedText[]): Record<string, string> {

@@ -1,8 +1,8 @@
 /** The file that an evaluate statement names after `with config =`: settings of training, as JSON. */
 import path from 'node:path';
 import { suggestNames } from '../../base/bytes/closest.js';
-import { UsageError } from '../../base/errors.js';
-import { readSmallFile } from '../../base/files/files.js';
+import { NotFoundError, UsageError } from '../../base/errors.js';
+import { isMissing, readSmallFile } from '../../base/files/files.js';
 import { USER_TEXT_BYTES_MAX } from '../../base/limits.js';
 import { type Preprocess, parsePreprocess } from '../../knowledge/inference/data/preprocess.js';
 import { BUILT_IN } from '../../knowledge/training/built-in.js';
@@ -286,7 +286,15 @@ export class StudyConfig {
 }
 
 async function readObject(file: string): Promise<Record<string, unknown>> {
-  const text = Buffer.from(await readSmallFile(file, USER_TEXT_BYTES_MAX)).toString();
+  const bytes = await readSmallFile(file, USER_TEXT_BYTES_MAX).catch((error: unknown) => {
+    if (!isMissing(error)) throw error;
+    throw new NotFoundError(`there is no config '${file}'`, {
+      kind: 'path',
+      name: file,
+      hint: "it is a JSON object with input_data, labels and how to train: 'dlv help dql' lists its settings",
+    });
+  });
+  const text = Buffer.from(bytes).toString();
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -238,3 +238,16 @@ test('compareValues: one order of all values; what is missing stands last both w
     t.true(sorted.slice(7).every((value) => value === null || Number.isNaN(value)));
   }
 });
+
+test('conditions: sizes have units, of a thousand or of 1024; names may still begin with digits', (t) => {
+  const row = { bytes: 1_500_000, '3d': 1 };
+  const yes = [
+    'bytes > 1MB',
+    'bytes < 1.5MiB',
+    'bytes = 1500kB',
+    'bytes > .5MB and bytes < 1GB',
+    '3d = 1',
+  ];
+  for (const text of yes) t.true(fits(text, row), text);
+  t.false(fits('bytes > 1.5MB', row));
+});
