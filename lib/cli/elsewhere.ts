@@ -359,7 +359,6 @@ export const FLAGS_ELSEWHERE: Readonly<Record<string, Readonly<Record<string, st
     '--recursive': NO_SUBMODULES,
   },
   fetch: {
-    '--unshallow': 'write --depth all',
     '--deepen': '--depth <n> says how many versions of each branch have their files here',
   },
   pull: {

@@ -109,7 +109,7 @@ test('hints: words of git that were answered with a guess', async (t) => {
   for (const [verb, flag] of [
     ['clone', '--bare'],
     ['clone', '--filter'],
-    ['fetch', '--unshallow'],
+    ['fetch', '--deepen'],
     ['pull', '--rebase'],
   ] as const) {
     const command = declared.find(({ name }) => name === verb)?.command ?? null;
