@@ -1,4 +1,5 @@
 /** `gc --remote`: what nothing needs goes, readers and pushes of the same time come to no harm, and nothing needed is lost. */
+import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { openReader } from '../../lib/storage/exchange/open-remote.js';
@@ -6,7 +7,7 @@ import type { GcRemoteResult } from '../../lib/use/ops/gc-remote.js';
 import type { PushResult } from '../../lib/use/ops/push.js';
 import { readPart } from '../conformance/transport.js';
 import { MINUTE, sound, withGarbage } from '../helpers/collection.js';
-import { cloned, largeTensors, step } from '../helpers/remotes.js';
+import { cloned, filesBelow, largeTensors, pushed, step } from '../helpers/remotes.js';
 import { threeVersions } from '../helpers/repository.js';
 import type { Tensors } from '../helpers/safetensors.js';
 
@@ -147,4 +148,26 @@ test('collection: what a partial clone counts on is not taken from under it', as
   await part.json('gc', '--remote', 'origin');
   await part.json('fetch', '--planes', 'all');
   t.deepEqual(await sound(part), []);
+});
+
+test('push and gc --remote look whether the packs are there that the remote lists', async (t) => {
+  const { repo, url } = await pushed(t);
+  const packs = path.join(url, 'packs');
+  const whole = await filesBelow(packs);
+  const lost = [...whole.keys()].find((name) => name.endsWith('.idx')) as string;
+  for (const gone of [[lost], [...whole.keys()]]) {
+    for (const name of gone) await fs.rm(path.join(packs, name));
+    for (const args of [
+      ['push', 'origin'],
+      ['push', '--all', '--dry-run', 'origin'],
+      ['gc', '--remote', 'origin'],
+    ]) {
+      const refused = await repo.fails(12, ...args);
+      t.regex(refused.message, /'packs\/.*' at '.*' is damaged: it is missing/, args.join(' '));
+    }
+    for (const [name, bytes] of whole) await fs.writeFile(path.join(packs, name), bytes);
+  }
+  // A file that was cut is found by a collection, which asks for sizes.
+  await fs.truncate(path.join(packs, lost), 10);
+  t.is((await repo.fails(12, 'gc', '--remote', 'origin')).code, 'DLV_CORRUPT');
 });

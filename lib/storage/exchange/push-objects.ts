@@ -111,6 +111,10 @@ async function pushOnce(ends: PushEnds, refs: PushedRefs, options: PushOptions):
   const { signal, onStart } = options;
   onStart?.('plan', 0);
   const { collection } = remote.state;
+  if (remote.transport.names !== undefined && !remote.isNew) {
+    const there = new Set(await remote.transport.names('packs'));
+    await remote.checkFiles((name) => there.has(name), signal ? { signal } : {});
+  }
   const { tombstones, notes: only } = options;
   const plan = await planPush(ends, refs.tips, {
     ...(signal ? { signal } : {}),

@@ -28,7 +28,8 @@ import {
   parseRemoteFormat,
   REMOTE_FLAG,
 } from '../repo/format.js';
-import type { SetId, SetInfo } from '../store/types.js';
+import { packName } from '../store/names.js';
+import { FILE_CLASSES, type SetId, type SetInfo } from '../store/types.js';
 import { decodeGarbage, type Garbage } from './collect/garbage-file.js';
 import type { RemoteCache } from './remote-cache.js';
 import {
@@ -210,6 +211,23 @@ export class Remote implements RemoteReader {
       url: this.shown,
       hint: 'nothing was taken from it; push again from a repository that is whole, to a new address',
     });
+  }
+
+  /**
+   * Compares what it lists with what is there.
+   * @param has  true for a file that is there with so many bytes. @throws {CorruptError}
+   */
+  async checkFiles(
+    has: (name: string, bytes: number) => boolean,
+    options: TransferOptions = {},
+  ): Promise<void> {
+    for (const { id, bytes } of (await this.holdings(options)).sets) {
+      for (const fileClass of FILE_CLASSES) {
+        const name = packName(id, fileClass);
+        if (bytes[fileClass] === 0 || has(name, bytes[fileClass])) continue;
+        throw this.#damaged(name, `it is missing, or has other than ${bytes[fileClass]} bytes`);
+      }
+    }
   }
 
   /** @throws {ConflictError} if a collection is removing the files of that name at this moment. */

@@ -118,6 +118,8 @@ class RemoteCollection {
         ...(await this.#upkeep.list('packs', how)),
         ...(await this.#upkeep.list('lists', how)),
       ];
+      const files = new Map(objects.map(({ name, bytes }) => [name, bytes]));
+      await this.#remote.checkFiles((name, bytes) => files.get(name) === bytes, how);
       const sizes = sizesOf(objects);
       const listed = listedNames(state, await this.#remote.holdings(how));
       const known = await this.#garbageOf(state);

@@ -204,6 +204,12 @@ export class FolderTransport implements Transport {
     },
   };
 
+  async names(folder: string): Promise<string[]> {
+    this.traffic.requests++;
+    const found = await listDirectory(this.#path(folder));
+    return found.filter((file) => NAME.test(file)).map((file) => `${folder}/${file}`);
+  }
+
   async #filesIn(folder: string): Promise<RemoteObject[]> {
     this.traffic.requests++;
     const found: RemoteObject[] = [];

@@ -115,6 +115,8 @@ export interface Transport {
    * @param bytes  what `name` holds now. @throws {RemoteError}
    */
   proveSwaps?(name: string, bytes: Uint8Array, options?: TransferOptions): Promise<void>;
+  /** Names of all objects of a folder. Absent where looking costs much, or needs a right that pushing does not. */
+  names?(folder: 'packs'): Promise<string[]>;
   /** Absent: a remote of this kind cannot be collected. */
   readonly upkeep?: TransportUpkeep;
   close(): Promise<void>;
