@@ -18,6 +18,7 @@ import {
 import { io, listDirectory } from '../base/files/files.js';
 import { VERSION_CACHE_BYTES } from '../base/limits.js';
 import type { FetchMode, Promises } from '../storage/exchange/partial/promises.js';
+import { wholeFilesWarning } from '../storage/exchange/transports/transport.js';
 import { Blobs } from '../storage/objects/blobs.js';
 import { ChainReader } from '../storage/objects/planes/chain-reader.js';
 import type { PlaneReader } from '../storage/objects/planes/plane-reader.js';
@@ -56,6 +57,7 @@ import { decodeVersion, shortId, type Version } from '../storage/repo/version/ve
 import { FolderBackend } from '../storage/store/backends/folder-backend.js';
 import { PACKS_DIR } from '../storage/store/names.js';
 import { ObjectStore } from '../storage/store/object-store.js';
+import { FETCH_ALL_FLAGS } from '../storage/store/promised.js';
 
 export interface RepositoryOptions {
   signal?: AbortSignal;
@@ -184,7 +186,7 @@ export class Repository implements Readers {
         `${what} needs all content, and some of it is at the remote '${remote}' alone`,
         {
           remote,
-          hint: `bring it here first: 'dlv fetch ${remote} --planes all --depth all', or work in a whole clone`,
+          hint: `bring it here first: 'dlv fetch ${FETCH_ALL_FLAGS} ${remote}', or work in a whole clone`,
         },
       );
     }
@@ -222,6 +224,7 @@ export class Repository implements Readers {
       ...(signal ? { signal } : {}),
       ...(onFetch ? { onFetch } : {}),
       ...(onFetched ? { onBytes: onFetched } : {}),
+      onWhole: (shown) => this.warn(wholeFilesWarning(shown)),
     });
     this.store.promised = this.#promises;
   }
@@ -339,6 +342,7 @@ export class Repository implements Readers {
   }
 
   async close(): Promise<void> {
+    await this.#promises?.close();
     await this.store.close();
     await this.store.backend.close();
     await this.#removeEmptyTmp();

@@ -100,6 +100,58 @@ test('a web server: clones in parts, and every byte of them is reported', async 
   });
 });
 
+test('clone --only: fetch --only brings more files, and what the hint says brings all', async (t) => {
+  const { top, url } = await largeRemote(t);
+  const { repo } = await cloned(top, url, 'some', '--only', '*.none');
+  const refused = await repo.fails(1, '--no-fetch', 'cat', 'HEAD:state.opt');
+  t.regex(refused.message, /alone/);
+  const [, hinted = ''] =
+    /'dlv (fetch [^']+)' brings everything/.exec(String(refused.data.hint)) ?? [];
+  await repo.json('fetch', '--only', 'state.*');
+  await repo.json('--no-fetch', 'checkout', 'net@1', '--out', '../state', '--', 'state.opt');
+  t.is((await repo.dlv('--no-fetch', 'cat', 'HEAD:model.safetensors')).code, 1);
+  await repo.json(...hinted.split(' '));
+  await without(url, async () => {
+    for (const n of [1, 2, 3]) await checkedOut(repo, `net@${n}`, `all${n}`);
+    t.deepEqual((await isSound(t, repo)).promised, []);
+  });
+});
+
+test('a web server without ranges: each file comes once, and a warning says that nothing is saved', async (t) => {
+  const { top, files } = await largeRemote(t);
+  const server = await serveFolder(t, top);
+  server.noRanges = true;
+  const asked = new Map<string, number>();
+  server.misbehave = (request) => {
+    const name = request.url ?? '';
+    if (name.includes('/packs/')) asked.set(name, (asked.get(name) ?? 0) + 1);
+    return false;
+  };
+  const once = async (cwd: string, ...args: string[]) => {
+    asked.clear();
+    const done = await dlv(args, { cwd });
+    t.is(done.code, 0, done.stderr);
+    t.deepEqual(
+      [...asked].filter(([, count]) => count > 1),
+      [],
+      args.join(' '),
+    );
+    t.true(asked.size > 0, args.join(' '));
+    return done.stderr;
+  };
+  const warned = /sends whole files.*saves nothing on the line/;
+  const address = `${server.url}/team.dlv`;
+  t.regex(await once(top, 'clone', address, 'half', '--planes', '2'), warned);
+  const half = new TestRepository(path.join(top, 'half'));
+  t.regex(await once(half.dir, 'checkout', 'net@1', '--out', '../one'), warned);
+  t.deepEqual(await fs.readdir(path.join(half.dir, '.dlv', 'incoming')).catch(() => []), []);
+  t.regex(await once(half.dir, 'fetch', '--planes', 'all'), warned);
+  await isWhole(t, half, files);
+  await once(half.dir, 'detach', '--planes', '2', '--to', 'origin');
+  await once(top, 'clone', address, 'new', '--depth', '1');
+  await isWhole(t, new TestRepository(path.join(top, 'new')), files);
+});
+
 test.serial('a bucket: clones in parts, and every byte of them is reported', async (t) => {
   const { repo, top, files } = await largeRemote(t);
   const server = await serveBuckets(t);

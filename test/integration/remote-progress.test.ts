@@ -7,6 +7,7 @@ import { fetch } from '../../lib/use/ops/fetch.js';
 import type { ProgressSink } from '../../lib/use/progress.js';
 import { Repository } from '../../lib/use/repository.js';
 import { largeTensors, pushed, step } from '../helpers/remotes.js';
+import { serveFolder } from '../helpers/web-server.js';
 
 interface Phase {
   label: string;
@@ -53,6 +54,33 @@ test('progress: fetching and checking end exactly at their totals', async (t) =>
     if (/^(fetching|checking what)/.test(label)) t.is(done, total, label);
   }
   t.is(fetched?.resumedBytes, 0);
+});
+
+test('progress: what is left out is no part of it, and blocks around records do not exceed it', async (t) => {
+  const { repo, top, url } = await pushed(t);
+  let tensors = largeTensors(9);
+  for (let seed = 1; seed < 4; seed++) tensors = await step(repo, tensors, seed);
+  await repo.json('push');
+  const server = await serveFolder(t, path.dirname(url));
+  for (const [dir, noRanges] of [
+    ['ranges', false],
+    ['whole', true],
+  ] as const) {
+    server.noRanges = noRanges;
+    const clones = recorder();
+    const context = { cwd: top, progress: clones.progress, warn: () => {} };
+    const address = `${server.url}/${path.basename(url)}`;
+    await clone(context, { url: address, dir, planes: 2 });
+    const fetches = recorder();
+    const copy = await Repository.open(path.join(top, dir), { warn: () => {} });
+    t.teardown(() => copy.close());
+    await fetch(copy, { planes: 'all' }, { cwd: top, progress: fetches.progress, warn: () => {} });
+    const ended = [...clones.phases, ...fetches.phases].filter(
+      ({ label, total }) => label.startsWith('fetching from') && total > 0,
+    );
+    t.true(ended.length >= 2);
+    for (const { label, total, done } of ended) t.is(done, total, `${dir} ${label}`);
+  }
 });
 
 test('progress: bytes of an earlier run are called resumed, and each of them once', async (t) => {

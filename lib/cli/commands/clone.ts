@@ -72,8 +72,8 @@ export function register(program: Command, cli: Cli): void {
         'take part of the content. The history, its notes and logs are complete; the remote ' +
         'keeps what is left out, and checkout, cat, diff or eval fetch it when they need it ' +
         '(with --no-fetch they fail instead). ' +
-        "'dlv fetch --planes all' and 'dlv fetch --depth all' bring the rest. With --planes no work files are " +
-        'written: dlv checkout --planes <k> --out <dir> writes approximate copies without fetching anything.',
+        "'dlv fetch' with '--planes all', '--depth all' or '--only all' brings the rest. With --planes no work " +
+        'files are written: dlv checkout --planes <k> --out <dir> writes approximate copies without fetching anything.',
       examples: [
         ['dlv clone /mnt/team/mnist.dlv', 'makes the folder mnist'],
         ['dlv clone https://models.example.org/mnist.dlv', 'from a server of static files'],

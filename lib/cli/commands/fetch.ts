@@ -14,7 +14,7 @@ import {
 } from '../arguments.js';
 import { EXAMPLE_MOVE, printRefs, printTraffic, versionsAndBytes } from '../output/transfer.js';
 import { formatBytes, type Ui } from '../output/ui.js';
-import type { Cli } from '../run.js';
+import { type Cli, collect } from '../run.js';
 
 interface Flags extends FetchFlags {
   all?: boolean;
@@ -24,6 +24,7 @@ interface Flags extends FetchFlags {
   tombstones?: boolean;
   planes?: string;
   depth?: string;
+  only?: string[];
   unshallow?: boolean;
 }
 
@@ -58,6 +59,10 @@ function parseDepth(text: string): number | 'all' {
   return text === 'all' ? 'all' : parsePositive(text, '--depth');
 }
 
+function parseOnly(globs: string[]): string[] | 'all' {
+  return globs.includes('all') ? 'all' : globs;
+}
+
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'fetch', {
@@ -76,6 +81,7 @@ export function register(program: Command, cli: Cli): void {
         ['dlv fetch --dry-run', 'says which branches moved and how much would come'],
         ['dlv fetch origin bert mnist/wider', 'all branches of one model, and one of another'],
         ['dlv fetch --planes all', 'makes a clone of leading planes exact'],
+        ['dlv fetch --only all', 'brings what a clone with --only left out'],
         ['dlv fetch --all --prune', 'from all remotes, and forgets branches that are gone there'],
       ],
       json: EXAMPLE,
@@ -91,6 +97,11 @@ export function register(program: Command, cli: Cli): void {
     .addOption(forgottenOption())
     .option('--tombstones', 'give up here what was given up there')
     .option('--planes <k>', "in a partial clone: bring more planes, or 'all'")
+    .option(
+      '--only <glob>',
+      "in a partial clone: also files that match (may be repeated), or 'all'",
+      collect,
+    )
     .option('--depth <n>', "in a partial clone: bring files of more versions, or 'all'")
     .addOption(new Option('--unshallow', 'as --depth all').conflicts('depth'))
     .option('-n, --dry-run', 'only say what would come')
@@ -115,6 +126,7 @@ export function register(program: Command, cli: Cli): void {
           ...lineSettings(flags),
           ...(flags.planes === undefined ? {} : { planes: parsePlanesOrAll(flags.planes) }),
           ...(flags.unshallow ? { depth: 'all' as const } : {}),
+          ...(flags.only === undefined ? {} : { only: parseOnly(flags.only) }),
           ...(flags.depth === undefined ? {} : { depth: parseDepth(flags.depth) }),
         };
         const results = await run.repository((repo) => fetch(repo, options, run.context));

@@ -43,6 +43,7 @@ import {
 } from './fetch-plan.js';
 import { Incoming } from './incoming.js';
 import { type FetchedNumbers, joinNumbers, raiseNumbers } from './numbers.js';
+import { Announced } from './partial/announced.js';
 import { checkUndisturbed, listPartly } from './partial/bring.js';
 import { downloadPartly } from './partial/partial-download.js';
 import { waitingSets } from './partial/waiting.js';
@@ -146,12 +147,15 @@ class Fetch {
   readonly #source: RemoteReader;
   readonly #options: FetchOptions;
   readonly #cache: RemoteCache;
+  /** The bytes that arrive. */
+  readonly #announced: Announced;
   #incoming: Incoming | null = null;
 
   constructor(repo: FetchingRepository, source: RemoteReader, options: FetchOptions) {
     this.#repo = repo;
     this.#source = source;
     this.#options = options;
+    this.#announced = new Announced(options.onBytes);
     this.#cache = new RemoteCache(repo.layout);
   }
 
@@ -165,8 +169,8 @@ class Fetch {
   }
 
   async run(tips: readonly Id[], moveRefs: MoveRefs): Promise<Fetched> {
-    const { signal, onBytes } = this.#options;
-    const transfer = { ...(signal ? { signal } : {}), ...(onBytes ? { onBytes } : {}) };
+    const { signal } = this.#options;
+    const transfer = { ...(signal ? { signal } : {}), onBytes: this.#announced.add };
     const incoming = await Incoming.open(this.#repo.layout, this.#source, transfer);
     this.#incoming = incoming;
     try {
@@ -255,12 +259,16 @@ class Fetch {
     const options = {
       ...this.#options,
       isDryRun: dryRun === true,
+      onBytes: this.#announced.add,
       onPlan: (bytes: number) => {
         fetched.bytes = bytes;
+        if (dryRun) return;
         onStart?.('fetch', bytes);
+        this.#announced.start(bytes);
       },
     };
     const done = await downloadPartly(parts, wants, options);
+    this.#announced.end();
     fetched.resumedBytes = incoming.resumedBytes;
     if (dryRun) return { ...fetched, ...sets };
     try {
@@ -351,11 +359,15 @@ class Fetch {
       const ranges = isWholly(set) ? wholeFiles(set.info) : await partsOf(parts, plan, set.info);
       for (const [fileClass, wanted] of ranges) jobs.push({ set, fileClass, ranges: wanted });
     }
-    const { onStart, onBytes } = this.#options;
-    onStart?.('fetch', rangeBytes(jobs.flatMap(({ ranges }) => ranges)));
+    const { onStart } = this.#options;
+    const announced = this.#announced;
+    const total = rangeBytes(jobs.flatMap(({ ranges }) => ranges));
+    onStart?.('fetch', total);
+    announced.start(total);
     await forEachLimit(jobs, FILES_AT_ONCE, ({ set, fileClass, ranges }) =>
-      parts.incoming.need(remoteFile(set.info, fileClass), ranges, onBytes),
+      parts.incoming.need(remoteFile(set.info, fileClass), ranges, announced.add),
     );
+    announced.end();
     const whole: SealedSet[] = [];
     for (const { info } of sets.filter(isWholly)) {
       const files: SealedSet['files'] = {};

@@ -107,31 +107,48 @@ export class Incoming {
     if (here > 0) onHere?.(here);
     for (const range of ranges) this.resumedBytes += arriving.earlier.take(range);
     const pieces = cutRanges(missing, REQUEST_BYTES);
+    // One after another while an answer may hold the whole file, and with it the pieces that follow.
+    while (pieces.length > 0 && (this.#source.sendsWhole ?? true)) {
+      const piece = pieces.shift() as ByteRange;
+      for (const range of arriving.have.missing(piece)) await this.#fetch(file, arriving, range);
+    }
     await forEachLimit(pieces, this.#source.concurrency, (range) =>
       this.#fetch(file, arriving, range),
     );
   }
 
-  async #fetch({ name }: RemoteFile, arriving: Arriving, range: ByteRange): Promise<void> {
+  async #fetch({ name, size }: RemoteFile, arriving: Arriving, range: ByteRange): Promise<void> {
     let [at, noted] = [range.start, range.start];
     const note = async (): Promise<void> => {
+      if (at === noted) return;
       const part = { start: noted, end: at };
       noted = at;
       await this.#note(name, arriving, part);
     };
+    const write = async (bytes: Uint8Array, place: number): Promise<void> => {
+      if (place !== at) {
+        await note();
+        [at, noted] = [place, place];
+      }
+      await arriving.file.write(bytes, place);
+      at += bytes.length;
+      if (at - noted >= NOTED_BYTES) await note();
+    };
+    const onBeside = async (bytes: Uint8Array, place: number): Promise<void> => {
+      const there = { start: place, end: Math.min(size, place + bytes.length) };
+      for (const { start, end } of arriving.have.missing(there)) {
+        await write(bytes.subarray(start - place, end - place), start);
+      }
+    };
+    let next = range.start;
+    const take = async (bytes: Uint8Array): Promise<void> => {
+      await write(bytes, next);
+      next += bytes.length;
+    };
     try {
-      await this.#source.read(
-        name,
-        range,
-        async (bytes) => {
-          await arriving.file.write(bytes, at);
-          at += bytes.length;
-          if (at - noted >= NOTED_BYTES) await note();
-        },
-        this.#options,
-      );
+      await this.#source.read(name, range, take, { ...this.#options, onBeside });
     } finally {
-      if (at > noted) await note();
+      await note();
     }
   }
 
@@ -224,8 +241,13 @@ export class Incoming {
   /** Closes, and removes what was not taken away. */
   async remove(): Promise<void> {
     await this.close();
-    await removeFolder(this.#layout, path.basename(this.#layout.ownIncoming));
+    await removeOwnIncoming(this.#layout);
   }
+}
+
+/** Removes what this process has fetched and not taken away. */
+export function removeOwnIncoming(layout: Layout): Promise<void> {
+  return removeFolder(layout, path.basename(layout.ownIncoming));
 }
 
 /** The parts of a file that its list says are here, as far as the file has them. */

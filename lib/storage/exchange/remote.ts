@@ -45,6 +45,7 @@ import {
 import {
   type ByteRange,
   bytesSource,
+  type ReadOptions,
   type Traffic,
   type TransferOptions,
   type Transport,
@@ -64,6 +65,8 @@ export interface RemoteReader {
   readonly shown: string;
   readonly traffic: Traffic;
   readonly concurrency: number;
+  /** @see Transport.sendsWhole */
+  readonly sendsWhole?: boolean | null;
   readonly format: Format;
   readonly state: Pick<RemoteState, 'head' | 'numbers' | 'refs'>;
   /** Versions that have to be here already, with all that they need: it holds only what came after them. */
@@ -74,7 +77,7 @@ export interface RemoteReader {
     name: string,
     range: ByteRange,
     take: (bytes: Uint8Array) => Promise<void>,
-    options?: TransferOptions,
+    options?: ReadOptions,
   ): Promise<void>;
   close(): Promise<void>;
 }
@@ -132,6 +135,10 @@ export class Remote implements RemoteReader {
   }
   get concurrency(): number {
     return this.transport.concurrency;
+  }
+  get sendsWhole(): boolean | null {
+    const { sendsWhole } = this.transport;
+    return sendsWhole === undefined ? false : sendsWhole;
   }
   get needs(): readonly Id[] {
     return this.transport.needs ?? [];
@@ -264,7 +271,7 @@ export class Remote implements RemoteReader {
     name: string,
     range: ByteRange,
     take: (bytes: Uint8Array) => Promise<void>,
-    options?: TransferOptions,
+    options?: ReadOptions,
   ): Promise<void> {
     return this.transport.read(name, range, take, options);
   }

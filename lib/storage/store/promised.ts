@@ -61,6 +61,9 @@ export function bytesHere(promised: Promised | null, entry: SegmentEntry): numbe
   return absent.reduce((sum, plane) => sum - sizes[plane], storedBytes(entry));
 }
 
+/** What makes a partial clone whole, whatever was left out. */
+export const FETCH_ALL_FLAGS = '--planes all --depth all --only all';
+
 /** That something is at a remote alone, and was not fetched. */
 export class PromisedError extends NotFoundError {
   readonly by: PromisedBy;
@@ -71,7 +74,7 @@ export class PromisedError extends NotFoundError {
       kind: 'promised',
       remote,
       bytes,
-      hint: `'dlv fetch --planes all --depth all ${remote}' brings everything, a command without --no-fetch what it needs`,
+      hint: `'dlv fetch ${FETCH_ALL_FLAGS} ${remote}' brings everything, a command without --no-fetch what it needs`,
     });
     this.by = by;
   }

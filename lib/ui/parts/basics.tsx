@@ -138,8 +138,8 @@ function Absent({ remote }: { remote: string }): JSX.Element {
         </b>
       </p>
       <p>
-        <code>dlv fetch --planes all --depth all</code> brings all of it, and a command in a
-        terminal what it needs itself. The page fetches nothing.
+        <code>dlv fetch --planes all --depth all --only all</code> brings all of it, and a command
+        in a terminal what it needs itself. The page fetches nothing.
       </p>
     </div>
   );

@@ -40,6 +40,8 @@ export interface FetchOptions extends LineSettings {
   planes?: number | 'all';
   /** The same for the versions of each branch whose files are here. */
   depth?: number | 'all';
+  /** The same for files: globs of more of them, or 'all'. */
+  only?: string[] | 'all';
 }
 
 export interface FetchResult extends FetchReport {
@@ -70,10 +72,14 @@ async function remotesOf(repo: Repository, options: FetchOptions): Promise<Named
 }
 
 /** What is taken from now on. @throws {UsageError} if that would be less than what is here. */
-function fetchFilter(known: PartialFilter, { planes, depth }: FetchOptions): PartialFilter {
+function fetchFilter(known: PartialFilter, { planes, depth, only }: FetchOptions): PartialFilter {
   const filter = { ...known };
   if (planes !== undefined) filter.planes = planes === 'all' ? null : checkPlanes(planes);
   if (depth !== undefined) filter.depth = depth === 'all' ? null : depth;
+  if (only === 'all') filter.only = [];
+  else if (only !== undefined && known.only.length > 0) {
+    filter.only = [...new Set([...known.only, ...only])];
+  }
   const isLess =
     (filter.planes ?? WIDTH_MAX) < (known.planes ?? WIDTH_MAX) ||
     (filter.depth ?? Number.POSITIVE_INFINITY) < (known.depth ?? Number.POSITIVE_INFINITY);
@@ -86,11 +92,13 @@ function fetchFilter(known: PartialFilter, { planes, depth }: FetchOptions): Par
 
 /** @throws {UsageError} if more is asked of a remote that promised nothing, in a repository that is not whole. */
 function refuseUnpromised(repo: Repository, shown: string, options: FetchOptions): void {
-  const { planes, depth, all } = options;
+  const { planes, depth, only, all } = options;
   const [other] = repo.promises?.byRemote.keys() ?? [];
-  if (other === undefined || all || (planes === undefined && depth === undefined)) return;
-  const option = planes === undefined ? '--depth' : '--planes';
-  const value = planes ?? depth;
+  const asked = { '--planes': planes, '--depth': depth, '--only': only };
+  const [first] = Object.entries(asked).filter(([, value]) => value !== undefined);
+  if (other === undefined || all || first === undefined) return;
+  const [option, given] = first;
+  const value = Array.isArray(given) ? `'${given.join("' --only '")}'` : given;
   throw new UsageError(`what is not here was left at '${other}', not at '${shown}'`, {
     option,
     hint: `'dlv fetch ${other} ${option} ${value}' brings it`,
@@ -98,10 +106,13 @@ function refuseUnpromised(repo: Repository, shown: string, options: FetchOptions
 }
 
 /** True if more is wanted than what is here was taken with. */
-function isWider(known: PromisedOfRemote | null, { planes, depth }: PartialFilter): boolean {
+function isWider(known: PromisedOfRemote | null, { planes, depth, only }: PartialFilter): boolean {
   const isThin = planes === null && (known?.thin.size ?? 0) > 0;
   return (
-    isThin || planes !== (known?.filter.planes ?? null) || depth !== (known?.filter.depth ?? null)
+    isThin ||
+    planes !== (known?.filter.planes ?? null) ||
+    depth !== (known?.filter.depth ?? null) ||
+    only.length !== (known?.filter.only.length ?? 0)
   );
 }
 

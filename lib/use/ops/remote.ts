@@ -5,6 +5,7 @@ import { makeMoves } from '../../storage/repo/moves/carry-out.js';
 import { leavesOut, readPromisedOf, writePromised } from '../../storage/repo/promised.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';
 import { changeRemotes, readRemotes } from '../../storage/repo/remotes.js';
+import { FETCH_ALL_FLAGS } from '../../storage/store/promised.js';
 import type { OpContext } from '../context.js';
 import { moveReason } from '../history/lines/moves.js';
 import type { Repository } from '../repository.js';
@@ -68,7 +69,7 @@ export async function removeRemote(
     if (promised !== null && (leavesOut(promised.filter) || promised.thin.size > 0)) {
       throw new ConflictError(`'${name}' has content that is not here`, {
         name,
-        hint: `bring it here first: 'dlv fetch ${name} --planes all --depth all'`,
+        hint: `bring it here first: 'dlv fetch ${FETCH_ALL_FLAGS} ${name}'`,
       });
     }
     await writePromised(lock, name, null);

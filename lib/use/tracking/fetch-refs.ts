@@ -13,6 +13,7 @@ import {
 } from '../../storage/exchange/fetch-objects.js';
 import type { FetchingRepository } from '../../storage/exchange/fetch-plan.js';
 import type { RemoteReader } from '../../storage/exchange/remote.js';
+import { wholeFilesWarning } from '../../storage/exchange/transports/transport.js';
 import type { SettingAccess } from '../../storage/objects/access.js';
 import { makeMoves } from '../../storage/repo/moves/carry-out.js';
 import type { Moves, RefMove } from '../../storage/repo/moves/journal.js';
@@ -229,6 +230,8 @@ class RefFetch {
       },
     );
     if (options.dryRun) refs.push(...(await this.#plan([...taken, ...tags])));
+    const { sendsWhole, shown } = this.#source;
+    if (sendsWhole) context.warn(wholeFilesWarning(shown));
     return report(this.#source, fetched, refs);
   }
 

@@ -5,6 +5,7 @@ import { bringObjects, bytesToBring, notePromised } from '../../storage/exchange
 import type { PartlyDownloaded } from '../../storage/exchange/partial/partial-download.js';
 import { PartialTaking } from '../../storage/exchange/partial/taking.js';
 import { type NamedSource, waitingSets } from '../../storage/exchange/partial/waiting.js';
+import { wholeFilesWarning } from '../../storage/exchange/transports/transport.js';
 import { leavesOut, type PartialFilter, writePromised } from '../../storage/repo/promised.js';
 import { namedVersions } from '../../storage/repo/refs/version-numbers.js';
 import { reachFrom, refuseBroken } from '../../storage/upkeep/reachable.js';
@@ -21,6 +22,7 @@ export async function refine(
   const { store } = repo;
   const { remote, source } = from;
   const wanted = await wantsOf(repo, filter, context);
+  const wasKnown = source.sendsWhole === true;
   const { signal, progress } = context;
   if (dryRun) return bytesToBring(repo, from, wanted, signal ? { signal } : {});
   let bytes = 0;
@@ -32,6 +34,7 @@ export async function refine(
     },
     onBytes: (count) => progress.advance(count),
   });
+  if (source.sendsWhole && !wasKnown) context.warn(wholeFilesWarning(source.shown));
   const sets = [...(await source.holdings()).sets, ...(await waitingSets(repo.layout, from))];
   await repo.locked(async (lock) => {
     await store.reload();

@@ -11,6 +11,7 @@ import { type Id, sha256Hex } from '../../../base/bytes/hash.js';
 import { ConflictError } from '../../../base/errors.js';
 import { packName } from '../../store/names.js';
 import { ObjectStore } from '../../store/object-store.js';
+import { FETCH_ALL_FLAGS } from '../../store/promised.js';
 import { FILE_CLASSES, isSetId, type SetInfo, setBytes } from '../../store/types.js';
 import { waitingSets } from '../partial/waiting.js';
 import type { PushEnds } from '../push-plan.js';
@@ -369,7 +370,7 @@ class RemoteCollection {
     return new ConflictError(`'${name}' is here in part, and no branch of '${shown}' has it`, {
       url: shown,
       name,
-      hint: `push it first, so that what it left there stays, or fetch all of it: 'dlv fetch --planes all --depth all'`,
+      hint: `push it first, so that what it left there stays, or fetch all of it: 'dlv fetch ${FETCH_ALL_FLAGS}'`,
     });
   }
 

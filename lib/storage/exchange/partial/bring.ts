@@ -23,23 +23,31 @@ import { Incoming } from '../incoming.js';
 import { RemoteCache } from '../remote-cache.js';
 import { RemoteBackend, remoteFile } from '../remote-store.js';
 import type { TransferOptions } from '../transports/transport.js';
+import { Announced } from './announced.js';
 import { downloadPartly, type PartialOptions, type PartlyDownloaded } from './partial-download.js';
 import { type NamedSource, waitingSets } from './waiting.js';
 
 /** Indexes that are asked for at once. */
 const AHEAD = 8;
 
+export interface BringOptions extends PartialOptions {
+  /** Leaves files that came whole, though parts were asked for, to the next call of this process. */
+  keepsWhole?: boolean;
+}
+
 /** @throws {CorruptError} if the remote is damaged; {RemoteError} {ConflictError} */
 export async function bringObjects(
   repo: FetchingRepository,
   from: NamedSource,
   wants: SupplyWants,
-  options: PartialOptions = {},
+  options: BringOptions = {},
 ): Promise<PartlyDownloaded> {
-  const incoming = await Incoming.open(repo.layout, from.source, options);
+  const { announced, watched } = announce(options);
+  const incoming = await Incoming.open(repo.layout, from.source, watched);
   try {
-    const done = await bring(repo, from, wants, { ...options, incoming });
-    await incoming.remove();
+    const done = await bring(repo, from, wants, { ...watched, incoming });
+    announced.end();
+    if (!(options.keepsWhole && from.source.sendsWhole)) await incoming.remove();
     return done;
   } catch (error) {
     // What an earlier run left may have been torn by a power cut: the next one begins anew.
@@ -48,6 +56,16 @@ export async function bringObjects(
   } finally {
     await incoming.close();
   }
+}
+
+/** Options whose bytes end at the total that `onPlan` tells. */
+function announce(options: PartialOptions) {
+  const announced = new Announced(options.onBytes);
+  const onPlan = (bytes: number): void => {
+    options.onPlan?.(bytes);
+    announced.start(bytes);
+  };
+  return { announced, watched: { ...options, onPlan, onBytes: announced.add } };
 }
 
 /** Bytes of records that `bringObjects` would bring; heads arrive all the same, and stay for it. */

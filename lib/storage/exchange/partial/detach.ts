@@ -22,11 +22,12 @@ import { planesHere } from '../../store/promised.js';
 import type { PlaneClass, SealedSet, SegmentEntry, SetId, SetInfo } from '../../store/types.js';
 import { replaceSets } from '../../upkeep/replace-sets.js';
 import { damagedRemote, type FetchingRepository } from '../fetch-plan.js';
-import { Incoming } from '../incoming.js';
+import { Incoming, type RemoteFile } from '../incoming.js';
 import type { Remote } from '../remote.js';
-import type { TransferOptions } from '../transports/transport.js';
+import { remoteFile } from '../remote-store.js';
+import type { ByteRange, TransferOptions } from '../transports/transport.js';
 import { checkUndisturbed, listPartly } from './bring.js';
-import { checkStillKept, type Kept, readKept } from './keeper.js';
+import { checkStillKept, type KeeperParts, type Kept, readKept } from './keeper.js';
 import { isSameCoding, keyOf, placeOf } from './partial-download.js';
 import { type NamedSource, waitingSets } from './waiting.js';
 
@@ -75,7 +76,7 @@ export async function detachPlanes(
     const detached = { segments: leaving.length, bytes, keptBytes };
     if (options.dryRun) return detached;
     options.onStart?.(bytes);
-    await compareAll(repo, from, leaving, options);
+    await compareAll(keeper, kept, leaving, options);
     let thin = new Map<SetId, PlaneClass[]>();
     if (leaving.length > 0) {
       const compared = leaving.map(({ there }) => there);
@@ -171,8 +172,8 @@ async function spread(
 
 /** Reads from the remote what is to go, and compares it with the checksums here. */
 async function compareAll(
-  repo: FetchingRepository,
-  { source }: NamedSource,
+  { repo, source, incoming }: KeeperParts,
+  { sets }: Kept,
   leaving: readonly Leaving[],
   options: DetachOptions,
 ): Promise<void> {
@@ -182,39 +183,49 @@ async function compareAll(
     id: Id;
     crc: number;
   }
-  const files = new Map<string, Payload[]>();
+  const infos = new Map(sets.map((info) => [info.id, info]));
+  const files = new Map<string, { file: RemoteFile; payloads: Payload[] }>();
   for (const { entry, there, classes } of leaving) {
     const head = await repo.store.here.openSegment(entry.id, entry.segment);
     for (const plane of classes) {
       const { fileClass, range } = placeOf(there, plane);
-      const name = packName(there.set, fileClass);
+      const file = remoteFile(infos.get(there.set) as SetInfo, fileClass);
       const payload = { ...range, id: entry.id, crc: head?.crcs[plane] ?? -1 };
-      files.set(name, [...(files.get(name) ?? []), payload]);
+      const known = files.get(file.name) ?? { file, payloads: [] };
+      known.payloads.push(payload);
+      files.set(file.name, known);
     }
   }
-  const runs: { name: string; payloads: Payload[] }[] = [];
-  for (const [name, payloads] of files) {
+  const runs: { file: RemoteFile; payloads: Payload[] }[] = [];
+  for (const { file, payloads } of files.values()) {
     let run: Payload[] = [];
     for (const payload of payloads.sort((a, b) => a.start - b.start)) {
       const first = run[0] ?? payload;
       const isNext = run.length === 0 || run.at(-1)?.end === payload.start;
       if (!isNext || payload.end - first.start > RUN_BYTES) {
-        runs.push({ name, payloads: run });
+        runs.push({ file, payloads: run });
         run = [];
       }
       run.push(payload);
     }
-    if (run.length > 0) runs.push({ name, payloads: run });
+    if (run.length > 0) runs.push({ file, payloads: run });
   }
-  await forEachLimit(runs, LANES, async ({ name, payloads }) => {
-    const start = payloads[0]?.start ?? 0;
-    const range = { start, end: payloads.at(-1)?.end ?? start };
+  const bytesAt = async (file: RemoteFile, range: ByteRange): Promise<Uint8Array> => {
+    // What is only compared is not written down, but where whole files come: then they come once.
+    if (source.sendsWhole ?? true) {
+      await incoming.need(file, [range], options.onBytes);
+      return incoming.read(file, range.start, range.end - range.start);
+    }
     const pieces: Uint8Array[] = [];
     const take = async (bytes: Uint8Array): Promise<void> => {
       pieces.push(new Uint8Array(bytes));
     };
-    await source.read(name, range, take, options);
-    const bytes = Buffer.concat(pieces);
+    await source.read(file.name, range, take, options);
+    return Buffer.concat(pieces);
+  };
+  await forEachLimit(runs, LANES, async ({ file, payloads }) => {
+    const start = payloads[0]?.start ?? 0;
+    const bytes = await bytesAt(file, { start, end: payloads.at(-1)?.end ?? start });
     for (const payload of payloads) {
       const found = bytes.subarray(payload.start - start, payload.end - start);
       if (found.length === payload.end - payload.start && crc32(found) === payload.crc) continue;

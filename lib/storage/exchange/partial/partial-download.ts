@@ -120,7 +120,11 @@ class PartialDownload {
     await this.#arriveHeads();
     this.#options.onPlan?.(this.#bytes());
     if (this.#options.isDryRun) return none();
-    await this.#arrive(this.#ranges((taken) => this.#classes(taken).filter((one) => one !== 'hi')));
+    // Leading planes are here by now, and count as such.
+    await this.#arrive(
+      this.#ranges((taken) => this.#classes(taken)),
+      this.#options.onBytes,
+    );
     return this.#copy();
   }
 
@@ -241,9 +245,10 @@ class PartialDownload {
 
   async #arrive(
     files: ReadonlyMap<string, { file: ReturnType<typeof remoteFile>; ranges: ByteRange[] }>,
+    onHere?: (bytes: number) => void,
   ): Promise<void> {
     await forEachLimit([...files.values()], FILES_AT_ONCE, ({ file, ranges }) =>
-      this.#parts.incoming.need(file, joinRanges(ranges, GAP_BYTES)),
+      this.#parts.incoming.need(file, joinRanges(ranges, GAP_BYTES), onHere),
     );
   }
 

@@ -43,6 +43,8 @@ export interface PromisesOptions extends TransferOptions {
   readonly lowSpeed: LowSpeed;
   /** Begins to fetch so many bytes. */
   onFetch?(remote: string, bytes: number): void;
+  /** Is told once of a server that sends whole files. */
+  onWhole?(shown: string): void;
 }
 
 /** What one remote is known to have. */
@@ -62,6 +64,8 @@ export class Promises implements Promised, Supply {
   #thin: ReadonlyMap<SetId, readonly PlaneClass[]>;
   #known: Promise<KnownRemote[]> | null = null;
   #turn: Promise<unknown> = Promise.resolve();
+  /** True once files came whole: what else is needed of them stands in .dlv/incoming. */
+  #keepsIncoming = false;
 
   private constructor(
     repo: FetchingRepository,
@@ -112,6 +116,13 @@ export class Promises implements Promised, Supply {
     this.#promised = await readPromised(this.#repo.layout);
     this.#thin = await thinHere(this.#repo, this.#promised);
     this.#known = null;
+  }
+
+  /** Removes what came and nobody asked for. */
+  async close(): Promise<void> {
+    if (!this.#keepsIncoming) return;
+    const { removeOwnIncoming } = await import('../incoming.js');
+    await removeOwnIncoming(this.#repo.layout);
   }
 
   absent(set: SetId): readonly PlaneClass[] {
@@ -283,7 +294,7 @@ export class Promises implements Promised, Supply {
       ...(rate === null ? {} : { rate: new RateLimit(rate) }),
       ...(signal ? { signal } : {}),
     };
-    onFetch?.(remote, bytes);
+    onFetch?.(remote, 0);
     let source: Awaited<ReturnType<typeof openReader>>;
     try {
       source = await openReader(url, how);
@@ -291,7 +302,13 @@ export class Promises implements Promised, Supply {
       throw unreachable(error, { remote, bytes });
     }
     try {
-      await bringObjects(this.#repo, { source, remote }, wants, this.#options);
+      const onPlan = (planned: number): void => onFetch?.(remote, planned);
+      const bringing = { ...this.#options, onPlan, keepsWhole: true };
+      await bringObjects(this.#repo, { source, remote }, wants, bringing);
+      if (source.sendsWhole && !this.#keepsIncoming) {
+        this.#keepsIncoming = true;
+        this.#options.onWhole?.(source.shown);
+      }
     } catch (error) {
       throw unreachable(error, { remote, bytes });
     } finally {

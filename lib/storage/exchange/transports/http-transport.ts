@@ -12,6 +12,7 @@ import { readRange } from './ranged-read.js';
 import {
   type ByteRange,
   type Loaded,
+  type ReadOptions,
   readOnlyError,
   type TransferOptions,
   type Transport,
@@ -22,6 +23,7 @@ export class HttpTransport implements Transport {
   readonly traffic = { requests: 0, receivedBytes: 0, sentBytes: 0 };
   readonly isWritable = false;
   readonly concurrency: number;
+  sendsWhole: boolean | null = null;
   readonly #base: URL;
   readonly #client: HttpClient;
 
@@ -81,7 +83,7 @@ export class HttpTransport implements Transport {
     name: string,
     range: ByteRange,
     take: (bytes: Uint8Array) => Promise<void>,
-    options: TransferOptions = {},
+    options: ReadOptions = {},
   ): Promise<void> {
     const refusal = async (answer: HttpAnswer): Promise<Error> => {
       answer.drop();
@@ -89,7 +91,10 @@ export class HttpTransport implements Transport {
       return isMissing ? missingObject(this.shown, name) : statusError(this.shown, answer.status);
     };
     const { shown } = this;
-    const object = { client: this.#client, shown, name, url: this.#urlOf(name), refusal };
+    const onAnswer = (isPart: boolean): void => {
+      this.sendsWhole = !isPart;
+    };
+    const object = { client: this.#client, shown, name, url: this.#urlOf(name), refusal, onAnswer };
     await readRange(object, range, take, options);
   }
 

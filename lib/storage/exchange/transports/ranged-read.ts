@@ -5,7 +5,7 @@ import { shortObject } from './folder-transport.js';
 import type { HttpAnswer } from './http-answer.js';
 import type { HttpClient } from './http-client.js';
 import { StalledError } from './low-speed.js';
-import type { ByteRange, TransferOptions } from './transport.js';
+import type { ByteRange, ReadOptions } from './transport.js';
 
 /** Answers that break off before so many bytes are borne so often. */
 const LEAST_BYTES = 64 * 1024;
@@ -21,6 +21,8 @@ export interface RangedObject {
   readonly url: URL;
   /** The error that an answer without the object is; its body is the callee's. */
   refusal(answer: HttpAnswer): Promise<Error>;
+  /** Is told whether a part came as a part. */
+  onAnswer?(isPart: boolean): void;
 }
 
 /** @see Transport.read */
@@ -28,7 +30,7 @@ export async function readRange(
   object: RangedObject,
   { start, end }: ByteRange,
   take: (bytes: Uint8Array) => Promise<void>,
-  { signal, onBytes }: TransferOptions = {},
+  { signal, onBytes, onBeside }: ReadOptions = {},
 ): Promise<void> {
   const { client, shown, name, url } = object;
   // What has arrived before a line broke is not asked for again.
@@ -40,16 +42,23 @@ export async function readRange(
     await client.send(
       { method: 'GET', url, headers: { range: `bytes=${at}-${end - 1}` } },
       async (answer) => {
-        let left = await skippedBytes(object, answer, at, end);
+        let place = await startOf(object, answer, at, end);
         await answer
           .each(async (bytes) => {
-            const piece = bytes.subarray(Math.min(left, bytes.length));
-            left -= bytes.length - piece.length;
-            const wanted = piece.subarray(0, Math.min(piece.length, end - at));
-            if (wanted.length === 0) return;
-            await inPieces(wanted, take);
-            at += wanted.length;
-            onBytes?.(wanted.length);
+            const first = place;
+            place += bytes.length;
+            const cut = (from: number, to: number): Uint8Array =>
+              bytes.subarray(Math.max(0, from - first), Math.max(0, to - first));
+            const before = cut(first, at);
+            if (before.length > 0) await onBeside?.(before, first);
+            const wanted = cut(at, end);
+            if (wanted.length > 0) {
+              await inPieces(wanted, take);
+              at += wanted.length;
+              onBytes?.(wanted.length);
+            }
+            const after = cut(end, place);
+            if (after.length > 0) await onBeside?.(after, place - after.length);
           })
           .catch((error: unknown) => {
             if (at === from || error instanceof RemoteError) throw error;
@@ -69,9 +78,9 @@ export async function readRange(
   }
 }
 
-/** Bytes to skip at the front of an answer. @throws {RemoteError} if it is not what was asked for. */
-async function skippedBytes(
-  { shown, name, refusal }: RangedObject,
+/** Where an answer begins in the object. @throws {RemoteError} if it is not what was asked for. */
+async function startOf(
+  { shown, name, refusal, onAnswer }: RangedObject,
   answer: HttpAnswer,
   at: number,
   end: number,
@@ -85,7 +94,8 @@ async function skippedBytes(
         answer.drop();
         throw shortObject(shown, name, end, Number(total));
       }
-      return 0;
+      onAnswer?.(true);
+      return at;
     }
     answer.drop();
     throw new RemoteError(`'${shown}' answers with another part of '${name}'`, {
@@ -101,7 +111,9 @@ async function skippedBytes(
       answer.drop();
       throw shortObject(shown, name, end, size);
     }
-    return at;
+    // All of it may have been asked for.
+    if (at > 0 || size > end) onAnswer?.(false);
+    return 0;
   }
   if (status === 416) {
     answer.drop();

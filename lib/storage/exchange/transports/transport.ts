@@ -41,6 +41,12 @@ export interface TransferOptions {
   onBytes?(bytes: number): void;
 }
 
+/** How a part of an object is read. */
+export interface ReadOptions extends TransferOptions {
+  /** Takes what came beside the part, where all of the object came: bytes, and their place in it. */
+  onBeside?(bytes: Uint8Array, at: number): Promise<void>;
+}
+
 /** An object at a remote. */
 export interface RemoteObject {
   /** Such as `packs/….hi`. */
@@ -83,6 +89,8 @@ export interface Transport {
   readonly hasOneWriter?: boolean;
   /** Parts that are worth being fetched at once. */
   readonly concurrency: number;
+  /** True once all of an object came where a part was asked for; null: it cannot be told yet. Absent: never. */
+  readonly sendsWhole?: boolean | null;
   /** A small object; null if there is none. @throws {RemoteError} {LimitError} above `maxBytes`. */
   load(name: string, maxBytes: number, options?: TransferOptions): Promise<Loaded | null>;
   /**
@@ -93,7 +101,7 @@ export interface Transport {
     name: string,
     range: ByteRange,
     take: (bytes: Uint8Array) => Promise<void>,
-    options?: TransferOptions,
+    options?: ReadOptions,
   ): Promise<void>;
   /**
    * Stores an object that never changes, whole or not at all. One that is there is not sent again, and one
@@ -128,6 +136,11 @@ export function readOnlyError(shown: string, why: string): UsageError {
     url: shown,
     hint: 'push to the folder that it serves',
   });
+}
+
+/** What a server that knows no parts of files means for its user. */
+export function wholeFilesWarning(shown: string): string {
+  return `'${shown}' sends whole files where parts of them are asked for: a partial clone saves nothing on the line`;
 }
 
 /** A source of bytes that are in memory. */
