@@ -266,14 +266,15 @@ class ExtentCheck {
         const lease = await this.#planes.lend({ id, segment, planes });
         await this.#repo.hashes.check(id, segment, lease.planes);
         lease.release();
-        if (planes < entry.width) {
+        if (planes < entry.width && most < entry.width) {
           const by = await this.#promisedBy(id, segment, true);
           if (by !== null) this.#findings.addPromised(by);
         }
         return;
       } catch (error) {
         if (!isPromised(error)) throw error;
-        if (planes <= 2) this.#findings.addPromised(error.by);
+        // What is short may stand below one of which all is here.
+        if (planes <= 2 || most === entry.width) this.#findings.addPromised(error.by);
       }
     }
   }

@@ -10,6 +10,7 @@
 import { type DlvError, isDamage } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
 import type { Layout } from '../repo/layout.js';
+import { promisedSize } from '../store/promised.js';
 import type { SetId } from '../store/types.js';
 import { trashBytes, unfinished } from '../upkeep/leftovers.js';
 import { Check, type CheckedRepository } from './check.js';
@@ -125,9 +126,11 @@ async function checkOnce(
     for (const id of named.length > 0 ? named : objects) options.onLost?.(id);
   }
   const promised = [...findings.promised.values()];
-  for (const { remote, objects, bytes } of promised) {
+  for (const { remote, objects, ...sizes } of promised) {
+    const shown = promisedSize(sizes);
+    const size = shown === '' ? '' : ` (${shown})`;
     information.push(
-      `the remote '${remote}' alone holds ${objects} object${objects === 1 ? '' : 's'}${bytes > 0 ? ` (${bytes} bytes)` : ''}, as promised`,
+      `the remote '${remote}' alone holds ${objects} object${objects === 1 ? '' : 's'}${size}, as promised`,
     );
   }
   return { ok: isOk(problems), problems, information, details, checked, promised };

@@ -87,6 +87,8 @@ export interface PromisedCount {
   remote: string;
   objects: number;
   bytes: number;
+  /** The same with what those objects name, which only they can tell: at most so many. */
+  bytesMax: number;
 }
 
 /** Things that were looked at. */
@@ -147,6 +149,7 @@ export class Findings {
   readonly details: string[] = [];
   /** What is not here and was promised, by remote. */
   readonly promised = new Map<string, PromisedCount>();
+  readonly #promisedObjects = new Set<string>();
   readonly #byFile = new Map<string, Finding>();
 
   add(problem: FsckProblem, objects: Iterable<Id> = []): Finding {
@@ -171,9 +174,17 @@ export class Findings {
   }
 
   /** Counts something that a remote has and that is not here. */
-  addPromised({ remote, bytes }: PromisedBy): void {
-    const { objects = 0, bytes: before = 0 } = this.promised.get(remote) ?? {};
-    this.promised.set(remote, { remote, objects: objects + 1, bytes: before + bytes });
+  addPromised({ remote, bytes, bytesMax = 0, object }: PromisedBy): void {
+    if (object !== undefined && this.#promisedObjects.has(object)) return;
+    if (object !== undefined) this.#promisedObjects.add(object);
+    const known = this.promised.get(remote) ?? { objects: 0, bytes: 0, bytesMax: 0 };
+    const sum = known.bytes + bytes;
+    this.promised.set(remote, {
+      remote,
+      objects: known.objects + 1,
+      bytes: sum,
+      bytesMax: Math.max(known.bytesMax, bytesMax, sum),
+    });
   }
 
   /** The finding that already names an object, or undefined. */

@@ -28,6 +28,25 @@ export interface PromisedBy {
   readonly remote: string;
   /** Bytes of its records there, of that object alone. */
   readonly bytes: number;
+  /** Bytes of records under it that are not here either. */
+  readonly below?: number;
+  /** Where it names objects that may not be here either: bytes of all that the remote has and that is not here. */
+  readonly bytesMax?: number;
+  /** Tells it from others, where it is one object. */
+  readonly object?: string;
+}
+
+/** Bytes that come where something is fetched, as far as they are known. */
+export function neededBytes({ bytes, below = 0 }: Pick<PromisedBy, 'bytes' | 'below'>): number {
+  return bytes + below;
+}
+
+/** How much is at a remote, in words; empty if that is not known. */
+export function promisedSize(by: Pick<PromisedBy, 'bytes' | 'below' | 'bytesMax'>): string {
+  const bytes = neededBytes(by);
+  const { bytesMax = bytes } = by;
+  if (bytesMax <= bytes) return bytes > 0 ? `${bytes} bytes` : '';
+  return `${bytes} bytes, with what they name at most ${bytesMax}`;
 }
 
 /** What is promised, and how it comes here. */
@@ -69,11 +88,11 @@ export class PromisedError extends NotFoundError {
   readonly by: PromisedBy;
 
   constructor(what: string, by: PromisedBy, why: string) {
-    const { remote, bytes } = by;
+    const { remote } = by;
     super(`${what} is at the remote '${remote}' alone${why}`, {
       kind: 'promised',
       remote,
-      bytes,
+      bytes: neededBytes(by),
       hint: `'dlv fetch ${FETCH_ALL_FLAGS} ${remote}' brings everything, a command without --no-fetch what it needs`,
     });
     this.by = by;

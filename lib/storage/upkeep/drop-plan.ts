@@ -6,6 +6,7 @@ import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import type { Staging } from '../repo/staging/staging.js';
 import { readStaging } from '../repo/staging/staging-file.js';
+import { absentBytes } from '../store/promised.js';
 import {
   type BlobEntry,
   recordBytesOf,
@@ -14,7 +15,14 @@ import {
   type SetInfo,
   storedBytes,
 } from '../store/types.js';
-import { type FoundObjects, isIn, type KeptBytes, type Needed, youngSets } from './kept.js';
+import {
+  type FoundObjects,
+  heldBytes,
+  isIn,
+  type KeptBytes,
+  type Needed,
+  youngSets,
+} from './kept.js';
 import { type CollectedRepository, isSmall, isThin, pinnedSets } from './merge-small-sets.js';
 import { findReachable, type NeededOptions, withBases } from './needed.js';
 import { refuseBroken } from './reachable.js';
@@ -96,7 +104,7 @@ export async function planDrop(
   for await (const { entry, live } of repo.store.records()) {
     throwIfAborted(options.signal);
     if (!chosenIds.has(entry.set) || (live && isIn(needed, entry))) continue;
-    dropped.bytes += storedBytes(entry);
+    dropped.bytes += heldBytes(repo, entry);
     options.onDropped?.(entry);
     if (live) dropped['kind' in entry ? 'blobs' : 'segments']++;
     if (live && 'kind' in entry && entry.kind === 'version') dropped.versions.push(entry.id);
@@ -182,29 +190,23 @@ async function chooseSets(
   options: DropOptions,
 ): Promise<SetInfo[]> {
   const dead = new Map<SetId, number>();
-  const alive = new Set<SetId>();
   const pinned = await pinnedSets(repo, options.signal);
   for await (const { entry, live } of repo.store.records()) {
     throwIfAborted(options.signal);
     // A record that another one hides is never read, however young it is.
-    if (live && (young.has(entry.set) || isIn(needed, entry))) {
-      alive.add(entry.set);
-      continue;
-    }
-    dead.set(entry.set, (dead.get(entry.set) ?? 0) + storedBytes(entry));
+    if (live && (young.has(entry.set) || isIn(needed, entry))) continue;
+    dead.set(entry.set, (dead.get(entry.set) ?? 0) + heldBytes(repo, entry));
   }
-  // A set of which planes are elsewhere cannot be copied; it goes once nothing of it is needed.
-  const sets = repo.store
-    .sets()
-    .filter(({ id }) => (isThin(repo, id) ? !alive.has(id) : !pinned.has(id)));
-  const small = sets.filter(isSmall);
+  const sets = repo.store.sets().filter(({ id }) => !pinned.has(id));
+  // A set of which planes are elsewhere is written again by itself.
+  const small = sets.filter((info) => isSmall(info) && !isThin(repo, info.id));
   const autoSets = repo.config.get('gc.autoSets');
   const mergeSmall = small.length > Math.max(1, autoSets);
   return sets.filter((info) => {
     const garbage = dead.get(info.id) ?? 0;
-    if (isThin(repo, info.id)) return garbage > 0;
     if (garbage > 0 && options.pruneNow) return true;
-    if (garbage > GARBAGE_SHARE * recordBytesOf(info)) return true;
+    const elsewhere = absentBytes(repo.store.promised, info);
+    if (garbage > GARBAGE_SHARE * (recordBytesOf(info) - elsewhere)) return true;
     return mergeSmall && small.includes(info);
   });
 }

@@ -13,13 +13,14 @@ import { listNotedVersions, listRefs, readNotes } from '../repo/refs/refs.js';
 import { encodeStaging } from '../repo/staging/staging-bytes.js';
 import { readLineStagings, readStaging } from '../repo/staging/staging-file.js';
 import { absentBytes } from '../store/promised.js';
-import { type SetInfo, setBytes } from '../store/types.js';
+import { type BlobEntry, type SegmentEntry, type SetInfo, setBytes } from '../store/types.js';
 import { type Dropped, findNeeded, graceOf, planDrop } from './drop-plan.js';
 import { isIn, type KeptBytes, KeptObjects, keptLeftovers } from './kept.js';
 import { deleteLeftovers, unlistedSets } from './leftovers.js';
-import type { CollectedRepository } from './merge-small-sets.js';
+import { type CollectedRepository, isThin } from './merge-small-sets.js';
 import { notePruned } from './note-pruned.js';
 import { replaceSets } from './replace-sets.js';
+import { replaceThinSets } from './thin-sets.js';
 
 const ATTEMPTS = 3;
 
@@ -67,6 +68,7 @@ export async function collectGarbage(
   if (options.pruneNow) await refuseWithReaders(repo);
   await repo.store.reload();
   const before = [...repo.store.sets()];
+  const packBytesBefore = totalBytes(repo, before);
   const dropped = await rewriteWithRetries(repo, options);
   const leftoverSets = await retireUnlisted(repo, options);
   const graceMs = graceOf(repo, options);
@@ -79,7 +81,7 @@ export async function collectGarbage(
     droppedBlobs: blobs,
     droppedExtentSegments: segments,
     droppedBytes: bytes,
-    packBytesBefore: totalBytes(repo, before),
+    packBytesBefore,
     packBytesAfter: options.dryRun ? totalBytes(repo, after) - bytes : totalBytes(repo, after),
     leftoverSets,
     deletedBytes: left.deletedBytes,
@@ -139,13 +141,15 @@ async function rewriteSets(repo: CollectedRepository, options: GcOptions): Promi
   dropped.kept = await kept.count(new Set(chosen.map((info) => info.id)), options.signal);
   if (options.dryRun || chosen.length === 0) return dropped;
   await notePruned(repo, dropped.versions, options);
-  await replaceSets(repo, {
-    seen,
-    chosen,
-    keep: (entry) => isIn(needed, entry),
+  const how = {
+    keep: (entry: BlobEntry | SegmentEntry) => isIn(needed, entry),
     stillValid: async () => (await rootsFingerprint(repo)) === roots,
     ...(options.signal ? { signal: options.signal } : {}),
-  });
+  };
+  const whole = chosen.filter(({ id }) => !isThin(repo, id));
+  if (whole.length > 0) await replaceSets(repo, { seen, chosen: whole, ...how });
+  const thin = new Set(chosen.map(({ id }) => id));
+  await replaceThinSets(repo, { ...how, isMeant: (id) => thin.has(id) });
   return dropped;
 }
 

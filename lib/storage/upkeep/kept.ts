@@ -14,6 +14,7 @@ import {
   readListLog,
   readReflog,
 } from '../repo/refs/reflog.js';
+import { bytesHere } from '../store/promised.js';
 import { type BlobEntry, type SegmentEntry, type SetId, storedBytes } from '../store/types.js';
 import type { LeftoverBytes } from './leftovers.js';
 import { withBases } from './needed.js';
@@ -55,6 +56,14 @@ export interface Needed {
 
 export function isIn(needed: Needed, entry: BlobEntry | SegmentEntry): boolean {
   return ('kind' in entry ? needed.blobs : needed.extents).has(entry.id);
+}
+
+/** Bytes of a record that are here: planes of it may be at a remote alone. */
+export function heldBytes(
+  { store }: Pick<ObjectAccess, 'store'>,
+  entry: BlobEntry | SegmentEntry,
+): number {
+  return 'segment' in entry ? bytesHere(store.promised, entry) : storedBytes(entry);
 }
 
 /** What the roots of a collection reach. */
@@ -110,7 +119,7 @@ export class KeptObjects {
     let written = 0;
     for await (const { entry, live } of this.#repo.store.records()) {
       throwIfAborted(signal);
-      const size = storedBytes(entry);
+      const size = heldBytes(this.#repo, entry);
       if (live && has(now, entry)) continue;
       if (live && isIn(refsAlone, entry)) bytes.base += size;
       else if (live && isIn(this.#withBases, entry)) bytes[this.#reasonOf(entry)] += size;

@@ -11,7 +11,10 @@ import { type SetId, type SetInfo, setBytes } from '../store/types.js';
 import { replaceSets } from './replace-sets.js';
 
 /** What garbage collection is handed of a repository. */
-export interface CollectedRepository extends ReadAccess, PackAccess, SettingAccess {}
+export interface CollectedRepository extends ReadAccess, PackAccess, SettingAccess {
+  /** Reads again what remotes promised, after that changed. */
+  readPromises?(): Promise<void>;
+}
 
 /** Sets below this are merged. */
 const SMALL_SET_MAX_BYTES = 32 * 1024 * 1024;

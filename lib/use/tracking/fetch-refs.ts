@@ -135,6 +135,9 @@ function chooseTags({ state }: RemoteReader): Wanted[] {
   return tags;
 }
 
+const TAG_MOVED =
+  "there is a tag of that name here, for another version: 'dlv fetch --force' takes the one there";
+
 /** Thrown when branches would bring back what was forgotten here. */
 class ForgottenVersions extends Error {
   readonly tips: ReadonlyMap<Id, string>;
@@ -330,7 +333,7 @@ class RefFetch {
     if (before === null) return { ...ref, status: 'new' };
     if (one.kind === 'tag') {
       if (options.force) return { ...ref, status: 'forced' };
-      return rejection(one, 'there is a tag of that name here, for another version', before);
+      return rejection(one, TAG_MOVED, before);
     }
     const isForward = await derivesFrom(this.#repo, one.id, before, context.signal);
     return { ...ref, status: isForward ? 'updated' : 'forced' };

@@ -21,6 +21,7 @@ import { RollingWriter, removeSealed } from '../../store/packs/rolling-writer.js
 import { planesHere } from '../../store/promised.js';
 import type { PlaneClass, SealedSet, SegmentEntry, SetId, SetInfo } from '../../store/types.js';
 import { replaceSets } from '../../upkeep/replace-sets.js';
+import { replaceThinSets } from '../../upkeep/thin-sets.js';
 import { damagedRemote, type FetchingRepository } from '../fetch-plan.js';
 import { Incoming, type RemoteFile } from '../incoming.js';
 import type { Remote } from '../remote.js';
@@ -87,6 +88,7 @@ export async function detachPlanes(
     }
     await incoming.remove();
     await freeHidden(repo, thin, options);
+    await replaceThinSets(repo, options);
     return detached;
   } finally {
     await incoming.close();

@@ -5,7 +5,8 @@
  * kept here, so it can be told without a line. @see docs/format/promised.md
  */
 import type { Id } from '../../../base/bytes/hash.js';
-import { RemoteError } from '../../../base/errors.js';
+import { Pace } from '../../../base/bytes/pace.js';
+import { BugError, DlvError, RemoteError } from '../../../base/errors.js';
 import { WIDTH_MAX } from '../../../base/limits.js';
 import { basePlanesOf, stopOf, wantsHead } from '../../objects/planes/link.js';
 import type { Supply, SupplyWants } from '../../objects/stored/bring.js';
@@ -19,9 +20,17 @@ import {
   type Promised,
   type PromisedBy,
   PromisedError,
+  neededBytes,
   planesHere,
+  promisedSize,
 } from '../../store/promised.js';
-import { type PlaneClass, type SegmentEntry, type SetId, storedBytes } from '../../store/types.js';
+import {
+  type PlaneClass,
+  type SegmentEntry,
+  type SetId,
+  setBytes,
+  storedBytes,
+} from '../../store/types.js';
 import type { FetchingRepository } from '../fetch-plan.js';
 import { RemoteCache } from '../remote-cache.js';
 import { RemoteBackend } from '../remote-store.js';
@@ -31,6 +40,8 @@ import type { TransferOptions } from '../transports/transport.js';
 /** What is done about something promised: fetched, refused since the user forbade it, or left where it is. */
 export type FetchMode = 'fetch' | 'forbidden' | 'left';
 
+/** Share of a set of leading planes that is hidden by what came, from which the set is written again. */
+const HIDDEN_SHARE = 0.2;
 /** Memory for indexes of what each remote has. */
 const INDEX_BYTES = 16 * 1024 * 1024;
 
@@ -52,8 +63,9 @@ interface KnownRemote {
   readonly name: string;
   readonly promised: PromisedOfRemote;
   readonly store: ObjectStore;
-  /** Sets of which no index is here: what they hold cannot be told. */
+  /** Sets of which no index is here: what they hold cannot be told; and their bytes. */
   readonly unknown: number;
+  readonly unknownBytes: number;
 }
 
 export class Promises implements Promised, Supply {
@@ -63,9 +75,12 @@ export class Promises implements Promised, Supply {
   #promised: ReadonlyMap<string, PromisedOfRemote>;
   #thin: ReadonlyMap<SetId, readonly PlaneClass[]>;
   #known: Promise<KnownRemote[]> | null = null;
+  readonly #notHere = new Map<string, Promise<number>>();
   #turn: Promise<unknown> = Promise.resolve();
   /** True once files came whole: what else is needed of them stands in .dlv/incoming. */
   #keepsIncoming = false;
+  /** True once tensors came: records of fewer of their planes may be here as well. */
+  #hasBrought = false;
 
   private constructor(
     repo: FetchingRepository,
@@ -116,10 +131,21 @@ export class Promises implements Promised, Supply {
     this.#promised = await readPromised(this.#repo.layout);
     this.#thin = await thinHere(this.#repo, this.#promised);
     this.#known = null;
+    this.#notHere.clear();
   }
 
-  /** Removes what came and nobody asked for. */
+  /** Removes what came and nobody asked for, and frees records of fewer planes than those that came. */
   async close(): Promise<void> {
+    if (this.#hasBrought) {
+      this.#hasBrought = false;
+      const { replaceThinSets } = await import('../../upkeep/thin-sets.js');
+      const { signal } = this.#options;
+      const how = { share: HIDDEN_SHARE, ...(signal ? { signal } : {}) };
+      await replaceThinSets(this.#repo, how).catch((error: unknown) => {
+        // What was asked for is done: gc frees it later.
+        if (!(error instanceof DlvError) || error instanceof BugError) throw error;
+      });
+    }
     if (!this.#keepsIncoming) return;
     const { removeOwnIncoming } = await import('../incoming.js');
     await removeOwnIncoming(this.#repo.layout);
@@ -138,14 +164,57 @@ export class Promises implements Promised, Supply {
           : await store.here.findSegment(need.id, need.segment);
       if (found !== null) {
         const isThin = need.kind === 'extent' && need.whole && 'midBytes' in found;
-        return {
-          remote: name,
-          bytes: isThin ? found.midBytes + found.lowBytes : storedBytes(found),
+        const object = need.kind === 'blob' ? need.id : `${need.id}:${need.segment}`;
+        const by = {
+          ...{ remote: name, object },
+          bytes: isThin ? await this.#absentOf(found) : storedBytes(found),
         };
+        const namesMore = 'kind' in found && found.kind === 'recipe';
+        return namesMore ? { ...by, bytesMax: await this.#bytesNotHere(name) } : by;
       }
       if (unknown > 0) return { remote: name, bytes: 0 };
     }
     return null;
+  }
+
+  /** Bytes of all that a remote has and that is not here. */
+  #bytesNotHere(remote: string): Promise<number> {
+    let found = this.#notHere.get(remote);
+    if (found === undefined) {
+      found = this.#countNotHere(remote);
+      this.#notHere.set(remote, found);
+    }
+    return found;
+  }
+
+  async #countNotHere(remote: string): Promise<number> {
+    const { store } = this.#repo;
+    const pace = new Pace(this.#options.signal);
+    const known = (await (this.#known ?? this.#open())).find(({ name }) => name === remote);
+    const seen = new Set<string>();
+    let bytes = known?.unknownBytes ?? 0;
+    for (const info of known?.store.sets() ?? []) {
+      for await (const entry of known?.store.recordsIn(info) ?? []) {
+        await pace.step();
+        const isSegment = 'segment' in entry;
+        const key = isSegment ? `${entry.id}:${entry.segment}` : entry.id;
+        if (seen.has(key)) continue;
+        seen.add(key);
+        if (isSegment) {
+          bytes += await this.#absentOf(entry);
+        } else if ((await store.findBlob(entry.id)) === null) bytes += storedBytes(entry);
+      }
+    }
+    return bytes;
+  }
+
+  /** Bytes of a record of a remote that are not here. */
+  async #absentOf(there: SegmentEntry): Promise<number> {
+    const here = await this.#repo.store.here.findSegment(there.id, there.segment);
+    if (here === null) return storedBytes(there);
+    const sizes = { hi: 0, mid: here.midBytes, low: here.lowBytes };
+    const absent = here.inline ? [] : this.absent(here.set);
+    return absent.reduce((sum, plane) => sum + sizes[plane], 0);
   }
 
   async #open(): Promise<KnownRemote[]> {
@@ -162,7 +231,9 @@ export class Promises implements Promised, Supply {
       const opened = await ObjectStore.open(new RemoteBackend(sets, places), {
         indexCacheBytes: INDEX_BYTES,
       });
-      known.push({ name, promised, store: opened, unknown: promised.sets.length - sets.length });
+      const left = promised.sets.filter((info) => !sets.includes(info));
+      const unknownBytes = left.reduce((sum, info) => sum + setBytes(info), 0);
+      known.push({ name, promised, store: opened, unknown: left.length, unknownBytes });
     }
     return known;
   }
@@ -202,15 +273,16 @@ export class Promises implements Promised, Supply {
 
   async #bring(wants: SupplyWants, what: string): Promise<void> {
     const parts = await this.#byRemote(wants);
-    for (const [remote, { wants: part, bytes }] of parts) {
-      const by = { remote, bytes };
+    for (const [remote, { wants: part, ...sizes }] of parts) {
+      const by = { remote, ...sizes };
       const mode = this.#mode;
       if (mode !== 'fetch') {
-        const size = bytes > 0 ? ` (${bytes} bytes)` : '';
+        const shown = promisedSize(by);
+        const size = shown === '' ? '' : ` (${shown})`;
         const why = mode === 'forbidden' ? ', and --no-fetch forbids to fetch it' : '';
         throw new PromisedError(`${what}${size}`, by, why);
       }
-      await this.#fetch(remote, part, bytes);
+      await this.#fetch(by, part);
     }
   }
 
@@ -219,8 +291,13 @@ export class Promises implements Promised, Supply {
     const parts = new Map<string, Part>();
     const partOf = (by: PromisedBy): Part['wants'] => {
       const none: Part = { wants: { blobs: [], extents: new Map() }, bytes: 0 };
-      const part = parts.get(by.remote) ?? none;
+      const known = parts.get(by.remote);
+      const part = known ?? none;
+      if (known !== undefined) delete part.object;
+      else if (by.object !== undefined) part.object = by.object;
       part.bytes += by.bytes;
+      part.below = (part.below ?? 0) + (by.below ?? 0);
+      if (by.bytesMax !== undefined) part.bytesMax = by.bytesMax;
       parts.set(by.remote, part);
       return part.wants;
     };
@@ -230,8 +307,9 @@ export class Promises implements Promised, Supply {
       const by = await this.of({ kind: 'blob', id });
       if (by !== null) partOf(by).blobs.push(id);
     }
+    const counted = new Set<string>();
     for (const [id, want] of wants.extents) {
-      const by = await this.#missingOf(id, want);
+      const by = await this.#missingOf(id, want, counted);
       if (by !== null) partOf(by).extents.set(id, want);
     }
     return parts;
@@ -241,6 +319,7 @@ export class Promises implements Promised, Supply {
   async #missingOf(
     id: Id,
     { planes, segments }: { planes: number; segments: number },
+    counted: Set<string>,
   ): Promise<PromisedBy | null> {
     let found: PromisedBy | null = null as PromisedBy | null;
     for (let segment = 0; segment < segments; segment++) {
@@ -248,9 +327,41 @@ export class Promises implements Promised, Supply {
       if (need === null) continue;
       const by = await this.of(need);
       if (by === null) continue;
-      found = { remote: by.remote, bytes: by.bytes + (found?.bytes ?? 0) };
+      const below = await this.#bytesBelow(need, segment, counted);
+      found =
+        found === null
+          ? { ...by, below }
+          : {
+              remote: by.remote,
+              bytes: by.bytes + found.bytes,
+              below: below + (found.below ?? 0),
+            };
     }
     return found;
+  }
+
+  /** Bytes of the links under one that is not here, as far as they are not here either. @param counted  grows. */
+  async #bytesBelow({ id: start }: Need, segment: number, counted: Set<string>): Promise<number> {
+    const { here } = this.#repo.store;
+    const remotes = await (this.#known ?? this.#open());
+    const there = async (id: Id): Promise<SegmentEntry | null> => {
+      for (const { store } of remotes) {
+        const entry = await store.here.findSegment(id, segment);
+        if (entry !== null) return entry;
+      }
+      return null;
+    };
+    let bytes = 0;
+    counted.add(`${start}:${segment}`);
+    for (let id = (await there(start))?.base ?? null; id !== null; ) {
+      const key = `${id}:${segment}`;
+      if (counted.has(key) || (await here.findSegment(id, segment)) !== null) break;
+      counted.add(key);
+      const entry = await there(id);
+      bytes += entry === null ? 0 : storedBytes(entry);
+      id = entry?.base ?? null;
+    }
+    return bytes;
   }
 
   /** The first link of a chain that is not here with the planes that are needed of it. */
@@ -273,7 +384,9 @@ export class Promises implements Promised, Supply {
     return null;
   }
 
-  async #fetch(remote: string, wants: Part['wants'], bytes: number): Promise<void> {
+  async #fetch(by: PromisedBy, wants: Part['wants']): Promise<void> {
+    const { remote } = by;
+    const bytes = neededBytes(by);
     const url = (await readRemotes(this.#repo.layout)).urls.get(remote);
     if (url === undefined) {
       throw new RemoteError(`the remote '${remote}', which has what is needed, is not known here`, {
@@ -299,18 +412,19 @@ export class Promises implements Promised, Supply {
     try {
       source = await openReader(url, how);
     } catch (error) {
-      throw unreachable(error, { remote, bytes });
+      throw unreachable(error, by);
     }
     try {
       const onPlan = (planned: number): void => onFetch?.(remote, planned);
       const bringing = { ...this.#options, onPlan, keepsWhole: true };
       await bringObjects(this.#repo, { source, remote }, wants, bringing);
+      this.#hasBrought ||= wants.extents.size > 0;
       if (source.sendsWhole && !this.#keepsIncoming) {
         this.#keepsIncoming = true;
         this.#options.onWhole?.(source.shown);
       }
     } catch (error) {
-      throw unreachable(error, { remote, bytes });
+      throw unreachable(error, by);
     } finally {
       await source.close();
     }
@@ -321,6 +435,9 @@ export class Promises implements Promised, Supply {
 interface Part {
   wants: { blobs: Id[]; extents: PartialExtents };
   bytes: number;
+  below?: number;
+  bytesMax?: number;
+  object?: string;
 }
 
 type PartialExtents = Map<Id, { planes: number; segments: number }>;
@@ -353,9 +470,11 @@ function nameOf(need: Need): string {
 }
 
 /** An error of the line that says what for, and how much it is about. */
-function unreachable(error: unknown, { remote, bytes }: PromisedBy): unknown {
+function unreachable(error: unknown, by: PromisedBy): unknown {
   if (!(error instanceof RemoteError)) return error;
-  const size = bytes > 0 ? `${bytes} bytes` : 'objects';
+  const { remote } = by;
+  const bytes = neededBytes(by);
+  const size = (bytes > 0 && promisedSize(by)) || 'objects';
   return new RemoteError(
     `${size} that are needed are at the remote '${remote}' alone, and it cannot be read: ${error.message}`,
     {

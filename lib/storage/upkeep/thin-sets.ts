@@ -1,0 +1,204 @@
+/**
+ * Writes sets of which planes are at a remote again, without the records that others hide or nothing needs: what was
+ * brought back of them would be here twice.
+ *
+ * A run that is killed leaves both, or the copies alone, which are promised before they are listed.
+ */
+import { throwIfAborted } from '../../base/bytes/abort.js';
+import { ConflictError } from '../../base/errors.js';
+import { listDirectory, removeFile } from '../../base/files/files.js';
+import type { LockAccess, ReadAccess } from '../objects/access.js';
+import { isTrashName, newWorkName } from '../repo/processes/made-names.js';
+import { listOtherReaders } from '../repo/processes/readers.js';
+import { readPromised, writePromised } from '../repo/promised.js';
+import { stemOf } from '../store/names.js';
+import type { AbsentPlanes } from '../store/packs/pack-format.js';
+import { RollingWriter, removeSealed } from '../store/packs/rolling-writer.js';
+import { bytesHere } from '../store/promised.js';
+import {
+  PLANE_CLASSES,
+  type PlaneClass,
+  type SealedSet,
+  type SegmentEntry,
+  type SetId,
+  type SetInfo,
+} from '../store/types.js';
+import { verifySet } from '../store/verify.js';
+
+/** A repository whose sets are replaced. */
+export interface ThinRepository extends ReadAccess, LockAccess {
+  /** Reads again what remotes promised, after that changed. */
+  readPromises?(): Promise<void>;
+}
+
+export interface ThinOptions {
+  /** Which live records survive; default: all. */
+  keep?(entry: SegmentEntry): boolean;
+  /** Under the lock: is `keep` still true? */
+  stillValid?(): Promise<boolean>;
+  /** Which sets may be written again; default: all. */
+  isMeant?(id: SetId): boolean;
+  /** Share of a set's bytes from which it is written again; default: any. */
+  share?: number;
+  signal?: AbortSignal;
+}
+
+/** A set that is written again. */
+interface Chosen {
+  readonly info: SetInfo;
+  readonly remote: string;
+  readonly absent: readonly PlaneClass[];
+  readonly kept: SegmentEntry[];
+}
+
+/** @throws {ConflictError} if another command changed what this one relies on. */
+export async function replaceThinSets(
+  repo: ThinRepository,
+  options: ThinOptions = {},
+): Promise<void> {
+  const { store } = repo;
+  if (store.promised === null) return;
+  const seen = store.sets().map(({ id }) => id);
+  const chosen = await chooseThin(repo, options);
+  if (chosen.length === 0) return;
+  const sealed: SealedSet[] = [];
+  const fresh = new Map<SetId, { remote: string; absent: readonly PlaneClass[] }>();
+  try {
+    await copyAll(repo, chosen, (set, one) => {
+      sealed.push(set);
+      fresh.set(set.info.id, one);
+    });
+    throwIfAborted(options.signal);
+    await repo.locked(async (lock) => {
+      await store.reload();
+      const listed = new Set(store.sets().map(({ id }) => id));
+      const isValid = seen.every((id) => listed.has(id)) && listed.size === seen.length;
+      if (!isValid || !((await options.stillValid?.()) ?? true)) throw conflict();
+      for (const [remote, promised] of await readPromised(lock.layout)) {
+        for (const [id, one] of fresh) {
+          if (one.remote === remote) promised.thin.set(id, [...one.absent]);
+        }
+        await writePromised(lock, remote, promised);
+      }
+      await store.publish(sealed, (sets) => [
+        ...sealed.map(({ info }) => info),
+        ...sets.filter(({ id }) => !fresh.has(id)),
+      ]);
+      await verifyAll(repo, sealed, fresh);
+      const gone = chosen.map(({ info }) => info.id).filter((id) => !fresh.has(id));
+      await store.publish([], (sets) => sets.filter(({ id }) => !gone.includes(id)));
+      await store.retire(gone);
+    });
+  } finally {
+    await removeSealed(store.backend, sealed);
+  }
+  await repo.readPromises?.();
+  await emptyTrash(repo, new Set(chosen.map(({ info }) => info.id)));
+}
+
+/** Sets of promised planes with records that go. */
+async function chooseThin(
+  { store, layout }: ThinRepository,
+  { keep = () => true, isMeant = () => true, share = 0, signal }: ThinOptions,
+): Promise<Chosen[]> {
+  const { promised } = store;
+  const remotes = await readPromised(layout);
+  const chosen: Chosen[] = [];
+  for (const info of store.sets()) {
+    throwIfAborted(signal);
+    const absent = promised?.absent(info.id) ?? [];
+    const [remote] = [...remotes].find(([, { thin }]) => thin.has(info.id)) ?? [];
+    if (absent.length === 0 || remote === undefined || !isMeant(info.id)) continue;
+    const kept: SegmentEntry[] = [];
+    let [bytes, dead, isPlain] = [0, 0, true];
+    for await (const entry of store.recordsIn(info)) {
+      // What was made of a partial fetch holds tensors alone.
+      if ('kind' in entry) {
+        isPlain = false;
+        break;
+      }
+      const size = bytesHere(promised, entry);
+      bytes += size;
+      const live = await store.here.findSegment(entry.id, entry.segment);
+      if (live?.set === info.id && keep(entry)) kept.push(entry);
+      else dead += size;
+    }
+    if (isPlain && dead > 0 && dead >= share * bytes) chosen.push({ info, remote, absent, kept });
+  }
+  return chosen;
+}
+
+async function copyAll(
+  { store }: ThinRepository,
+  chosen: readonly Chosen[],
+  onSealed: (set: SealedSet, from: Chosen) => void,
+): Promise<void> {
+  const { backend } = store;
+  for (const one of chosen) {
+    const { absent, kept } = one;
+    const writer = new RollingWriter({
+      backend,
+      tmpName: () => newWorkName('gc'),
+      onSealed: (set) => onSealed(set, one),
+      absent,
+    });
+    try {
+      for (const entry of kept) await copyThin(store, entry, { writer, absent });
+      await writer.flush();
+    } finally {
+      await writer.abort();
+    }
+  }
+}
+
+/** Copies what is here of a record. @throws {ConflictError} if it is another one now. */
+async function copyThin(
+  store: ThinRepository['store'],
+  entry: SegmentEntry,
+  { writer, absent }: { writer: RollingWriter; absent: readonly PlaneClass[] },
+): Promise<void> {
+  const head = await store.here.openSegment(entry.id, entry.segment);
+  const here = PLANE_CLASSES.filter((plane) => !absent.includes(plane));
+  const record = head === null ? null : await store.here.readPlanes(head, here);
+  if (head === null || record === null || record.base !== entry.base) throw conflict();
+  const sizes = { hi: 0, mid: entry.midBytes, low: entry.lowBytes };
+  const elsewhere: AbsentPlanes = {};
+  for (const plane of absent) {
+    if (plane === 'hi' || sizes[plane] === 0) continue;
+    elsewhere[plane] = { bytes: sizes[plane], crc: head.crcs[plane] };
+  }
+  await writer.addSegment(record, elsewhere);
+}
+
+/** Reads the copies back, while what they were made of is listed. @throws {ConflictError} */
+async function verifyAll(
+  { store }: ThinRepository,
+  sealed: readonly SealedSet[],
+  fresh: ReadonlyMap<SetId, { absent: readonly PlaneClass[] }>,
+): Promise<void> {
+  for (const { info } of sealed) {
+    for await (const problem of verifySet(store.backend, info, fresh.get(info.id)?.absent ?? [])) {
+      throw new ConflictError(`a pack that was written again is damaged: ${problem.message}`, {
+        file: problem.file,
+        hint: 'the disk may be failing; the old packs are in place and nothing was removed',
+      });
+    }
+  }
+}
+
+/** What was copied and read back needs no grace, unless another process reads it. */
+async function emptyTrash({ layout }: ThinRepository, gone: ReadonlySet<string>): Promise<void> {
+  if ((await listOtherReaders(layout)).length > 0) return;
+  for (const name of await listDirectory(layout.trash)) {
+    if (isTrashName(name) && gone.has(stemOf(name))) await removeFile(layout.trashFile(name));
+  }
+}
+
+function conflict(): ConflictError {
+  return new ConflictError(
+    'another command changed the repository while packs were written again',
+    {
+      hint: 'run the command again',
+    },
+  );
+}
