@@ -17,10 +17,10 @@ import { PACKS_DIR } from '../../store/names.js';
 import { ObjectStore } from '../../store/object-store.js';
 import {
   type Need,
+  neededBytes,
   type Promised,
   type PromisedBy,
   PromisedError,
-  neededBytes,
   planesHere,
   promisedSize,
 } from '../../store/promised.js';
