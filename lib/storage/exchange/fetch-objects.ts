@@ -10,7 +10,6 @@ import { forEachLimit } from '../../base/bytes/for-each-limit.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, isDamage, LimitError, NotFoundError } from '../../base/errors.js';
 import { freeBytes, isMissing } from '../../base/files/files.js';
-import { TRANSFER_GAP_BYTES } from '../../base/limits.js';
 import type { RepositoryLock } from '../repo/processes/lock.js';
 import { newWorkName } from '../repo/processes/made-names.js';
 import { leavesOut, type PartialFilter } from '../repo/promised.js';
@@ -38,8 +37,9 @@ import {
   type FetchParts,
   type FetchPlan,
   isWholly,
+  partsOf,
   planFetch,
-  rangesOf,
+  wholeFiles,
 } from './fetch-plan.js';
 import { Incoming } from './incoming.js';
 import { type FetchedNumbers, joinNumbers, raiseNumbers } from './numbers.js';
@@ -47,7 +47,7 @@ import { Announced } from './partial/announced.js';
 import { checkUndisturbed, listPartly } from './partial/bring.js';
 import { downloadPartly } from './partial/partial-download.js';
 import { waitingSets } from './partial/waiting.js';
-import { joinRanges, rangeBytes } from './ranges.js';
+import { rangeBytes } from './ranges.js';
 import type { RemoteReader } from './remote.js';
 import { RemoteCache } from './remote-cache.js';
 import { addRemoteFlags } from './remote-flags.js';
@@ -476,37 +476,6 @@ function notesAbout(parts: FetchParts, plan: FetchPlan, noted: ReadonlyMap<Id, I
   for (const version of plan.needed.versions) {
     const ids = noted.get(version) ?? [...(parts.notes.get(version) ?? [])];
     if (ids.length > 0) found.push({ isKnown: noted.has(version), version, ids });
-  }
-  return found;
-}
-
-function wholeFiles(info: SealedSet['info']): Map<FileClass, ByteRange[]> {
-  const found = new Map<FileClass, ByteRange[]>();
-  for (const fileClass of FILE_CLASSES) {
-    const size = info.bytes[fileClass];
-    if (size > 0) found.set(fileClass, [{ start: 0, end: size }]);
-  }
-  return found;
-}
-
-/** The parts of a set's files that hold wanted records; those that stand close together as one. */
-async function partsOf(
-  parts: FetchParts,
-  plan: FetchPlan,
-  info: SealedSet['info'],
-): Promise<Map<FileClass, ByteRange[]>> {
-  const found = new Map<FileClass, ByteRange[]>();
-  for await (const entry of parts.remote.recordsIn(info)) {
-    if (!plan.isWanted(entry)) continue;
-    for (const { fileClass, range } of rangesOf(entry)) {
-      if (range.end === range.start) continue;
-      const ranges = found.get(fileClass);
-      if (ranges) ranges.push(range);
-      else found.set(fileClass, [range]);
-    }
-  }
-  for (const [fileClass, ranges] of found) {
-    found.set(fileClass, joinRanges(ranges, TRANSFER_GAP_BYTES));
   }
   return found;
 }

@@ -8,7 +8,12 @@ import { forEachLimit } from '../../base/bytes/for-each-limit.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { LruCache } from '../../base/bytes/lru-cache.js';
 import { CorruptError, FormatVersionError } from '../../base/errors.js';
-import { TRANSFER_WHOLE_BYTES, VERSION_CACHE_BYTES, WIDTH_MAX } from '../../base/limits.js';
+import {
+  TRANSFER_GAP_BYTES,
+  TRANSFER_WHOLE_BYTES,
+  VERSION_CACHE_BYTES,
+  WIDTH_MAX,
+} from '../../base/limits.js';
 import type { LockAccess, ReadAccess } from '../objects/access.js';
 import { Blobs } from '../objects/blobs.js';
 import { readRecord } from '../objects/records.js';
@@ -19,6 +24,8 @@ import type { ObjectStore } from '../store/object-store.js';
 import {
   type BlobEntry,
   type BlobRecord,
+  FILE_CLASSES,
+  type FileClass,
   type SegmentEntry,
   type SetId,
   type SetInfo,
@@ -34,6 +41,7 @@ import {
 } from '../upkeep/reachable.js';
 import type { Incoming } from './incoming.js';
 import { PartialTaking } from './partial/taking.js';
+import { joinRanges } from './ranges.js';
 import { remoteFile } from './remote-store.js';
 import type { ByteRange, TransferOptions } from './transports/transport.js';
 
@@ -393,4 +401,36 @@ export function rangesOf(
     { fileClass: 'mid', range: { start: midOffset, end: midOffset + midBytes } },
     { fileClass: 'low', range: { start: lowOffset, end: lowOffset + lowBytes } },
   ];
+}
+
+/** All files of a set, as parts of them. */
+export function wholeFiles(info: SetInfo): Map<FileClass, ByteRange[]> {
+  const found = new Map<FileClass, ByteRange[]>();
+  for (const fileClass of FILE_CLASSES) {
+    const size = info.bytes[fileClass];
+    if (size > 0) found.set(fileClass, [{ start: 0, end: size }]);
+  }
+  return found;
+}
+
+/** The parts of a set's files that hold wanted records; those that stand close together as one. */
+export async function partsOf(
+  parts: FetchParts,
+  plan: FetchPlan,
+  info: SetInfo,
+): Promise<Map<FileClass, ByteRange[]>> {
+  const found = new Map<FileClass, ByteRange[]>();
+  for await (const entry of parts.remote.recordsIn(info)) {
+    if (!plan.isWanted(entry)) continue;
+    for (const { fileClass, range } of rangesOf(entry)) {
+      if (range.end === range.start) continue;
+      const ranges = found.get(fileClass);
+      if (ranges) ranges.push(range);
+      else found.set(fileClass, [range]);
+    }
+  }
+  for (const [fileClass, ranges] of found) {
+    found.set(fileClass, joinRanges(ranges, TRANSFER_GAP_BYTES));
+  }
+  return found;
 }

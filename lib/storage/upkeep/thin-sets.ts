@@ -12,7 +12,6 @@ import { isTrashName, newWorkName } from '../repo/processes/made-names.js';
 import { listOtherReaders } from '../repo/processes/readers.js';
 import { readPromised, writePromised } from '../repo/promised.js';
 import { stemOf } from '../store/names.js';
-import type { AbsentPlanes } from '../store/packs/pack-format.js';
 import { RollingWriter, removeSealed } from '../store/packs/rolling-writer.js';
 import { bytesHere } from '../store/promised.js';
 import {
@@ -162,7 +161,7 @@ async function copyThin(
   const record = head === null ? null : await store.here.readPlanes(head, here);
   if (head === null || record === null || record.base !== entry.base) throw conflict();
   const sizes = { hi: 0, mid: entry.midBytes, low: entry.lowBytes };
-  const elsewhere: AbsentPlanes = {};
+  const elsewhere: Partial<Record<'mid' | 'low', { bytes: number; crc: number }>> = {};
   for (const plane of absent) {
     if (plane === 'hi' || sizes[plane] === 0) continue;
     elsewhere[plane] = { bytes: sizes[plane], crc: head.crcs[plane] };
