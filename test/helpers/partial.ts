@@ -74,3 +74,27 @@ export async function isSound(t: Test, repo: TestRepository): Promise<FsckOpResu
   t.deepEqual(found.problems, []);
   return found;
 }
+
+/** Bytes of all packs, trash included. */
+export async function packBytes(repo: TestRepository): Promise<number> {
+  let bytes = 0;
+  for (const folder of ['packs', 'trash']) {
+    const dir = path.join(repo.dir, '.dlv', folder);
+    for (const entry of await fs.readdir(dir, { withFileTypes: true })) {
+      if (entry.isFile()) bytes += (await fs.stat(path.join(dir, entry.name))).size;
+    }
+  }
+  return bytes;
+}
+
+/** Every version comes back byte for byte. */
+export async function isWhole(
+  t: Test,
+  repo: TestRepository,
+  files: readonly Buffer[],
+): Promise<void> {
+  for (const [n, file] of files.entries()) {
+    const found = await repo.dlv('cat', `net@${n + 1}:model.safetensors`);
+    t.true(found.stdoutBytes.equals(file), `version ${n + 1} ${found.stderr}`);
+  }
+}

@@ -6,11 +6,14 @@ import test from 'ava';
 import { decodeRemote, encodeRemote } from '../../lib/storage/exchange/remote-file.js';
 import { type DetachResult, detach } from '../../lib/use/ops/detach.js';
 import type { FsckOpResult } from '../../lib/use/ops/fsck.js';
+import type { GcOpResult } from '../../lib/use/ops/gc.js';
 import type { GcRemoteResult } from '../../lib/use/ops/gc-remote.js';
 import {
   checkedOut,
   isSound,
+  isWhole,
   largeRemote,
+  packBytes,
   SHAPES,
   type Test,
   without,
@@ -173,5 +176,83 @@ test('a branch that goes while it is compared is noticed before anything is free
   await without(url, async () => {
     t.deepEqual((await isSound(t, repo)).promised, []);
     t.true((await checkedOut(repo, 'net/aside', 'aside')).equals(file));
+  });
+});
+
+test('detach: frees low planes that the remote has; what it does not have stays', async (t) => {
+  const { repo, url, files } = await largeRemote(t);
+  const tensors = randomTensors(SHAPES, 5);
+  await repo.write('model.safetensors', safetensors(tensors));
+  await repo.commit('not pushed');
+  const before = await packBytes(repo);
+  const preview = await repo.json<DetachResult>('detach', '--planes', '2', '--dry-run');
+  t.is(await packBytes(repo), before);
+  const done = await repo.json<DetachResult>('detach', '--planes', '2', '--to', 'origin');
+  t.is(done.bytes, preview.bytes);
+  t.true(done.keptBytes > 500_000, `${done.keptBytes}`);
+  t.true(before - (await packBytes(repo)) > 0.95 * done.bytes, `${before} ${done.bytes}`);
+  await without(url, async () => {
+    const found = await isSound(t, repo);
+    t.true((found.promised[0]?.bytes ?? 0) > 0);
+    const mine = await repo.dlv('cat', 'HEAD:model.safetensors');
+    t.true(mine.stdoutBytes.equals(safetensors(tensors)));
+    t.is((await repo.fails(1, 'checkout', 'net@1', '--out', '../one')).code, 'DLV_REMOTE');
+    await repo.json('checkout', 'net@1', '--planes', '2', '--out', '../rough');
+    t.is((await repo.fails(1, 'archive')).code, 'DLV_CONFLICT');
+    t.is((await repo.fails(1, 'remote', 'remove', 'origin')).code, 'DLV_CONFLICT');
+  });
+  t.like(await repo.json<DetachResult>('detach', '--planes', '2'), { segments: 0, bytes: 0 });
+  t.true((await checkedOut(repo, 'net@1', 'one')).equals(files[0] as Buffer));
+  await repo.json('remote', 'rename', 'origin', 'team');
+  t.true((await checkedOut(repo, 'net@2', 'two')).equals(files[1] as Buffer));
+  await repo.json('fetch', 'team', '--planes', 'all');
+  await repo.json('gc', '--prune=now');
+  await without(url, async () => {
+    t.deepEqual((await isSound(t, repo)).promised, []);
+    t.true((await checkedOut(repo, 'net@3', 'three')).equals(files[2] as Buffer));
+  });
+});
+
+test('detach: what comes back is not here twice, and gc frees what it says', async (t) => {
+  const { repo, url, files } = await largeRemote(t);
+  const whole = await packBytes(repo);
+  await repo.json('detach', '--planes', '2');
+  await repo.json('gc', '--prune=now');
+  const thin = await packBytes(repo);
+  t.true(thin < 0.6 * whole);
+  await checkedOut(repo, 'net@3', 'three');
+  const used = await packBytes(repo);
+  t.true(used <= whole, `${used} of ${whole}`);
+  const { kept } = await repo.json<GcOpResult>('gc', '--prune=now');
+  t.deepEqual(kept, []);
+  await without(url, async () => {
+    t.true((await checkedOut(repo, 'net@3', 'again')).equals(files[2] as Buffer));
+  });
+  await isSound(t, repo);
+  await repo.json('detach', '--planes', '2');
+  await repo.json('gc', '--prune=now');
+  const second = await packBytes(repo);
+  t.true(second < 1.02 * thin, `${second} after ${thin}`);
+  await isWhole(t, repo, files);
+  await isSound(t, repo);
+});
+
+test('detach: a remote with other bytes is refused, and nothing is given up', async (t) => {
+  const { repo, url, files } = await largeRemote(t);
+  const packs = path.join(url, 'packs');
+  for (const name of await fs.readdir(packs)) {
+    if (!name.endsWith('.hi')) continue;
+    const file = path.join(packs, name);
+    const bytes = await fs.readFile(file);
+    // Low planes of inline records stand behind the others: most of the file.
+    for (let at = 1000; at < bytes.length; at += 5000) bytes[at] = 255 - (bytes[at] as number);
+    await fs.chmod(file, 0o644);
+    await fs.writeFile(file, bytes);
+  }
+  const refused = await repo.fails(12, 'detach', '--planes', '2');
+  t.is(refused.code, 'DLV_CORRUPT');
+  await without(url, async () => {
+    t.deepEqual((await isSound(t, repo)).promised, []);
+    t.true((await checkedOut(repo, 'net@2', 'two')).equals(files[1] as Buffer));
   });
 });
