@@ -215,7 +215,7 @@ export const TRANSFER_BLOCK_BYTES = 512 * 1024;
 
 /** Documents that the server of `dlv ui` keeps as long as the repository does not change. */
 export const UI_ANSWERS_BYTES = 96 * 1024 * 1024;
-/** Indexes of pack sets in memory: half of it whole ones, the rest the heads of large ones. */
+/** Indexes of pack sets in memory: half of it whole ones, the rest the heads of large ones; a 64th more is what was found. */
 export const INDEX_CACHE_BYTES = 64 * 1024 * 1024;
 /** Blocks of blob files, in which small records stand close together. */
 export const BLOCK_CACHE_BYTES = 16 * 1024 * 1024;

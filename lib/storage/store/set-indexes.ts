@@ -16,6 +16,11 @@ export interface EntryOf {
   segment: SegmentEntry;
 }
 
+/** Share of the memory that entries take which were found: a base is asked for by each of its deltas. */
+const FOUND_SHARE = 1 / 64;
+/** Bytes of memory that an entry takes, about. */
+const FOUND_BYTES = 512;
+
 /** A record of a listed set. */
 export interface FoundRecord {
   entry: BlobEntry | SegmentEntry;
@@ -28,20 +33,26 @@ export class SetIndexes {
   readonly #cacheBytes: number;
   readonly #open: LruCache<SetId, IndexReader>;
   readonly #opening = new Map<SetId, Promise<IndexReader>>();
+  /** What was found, while the sets are those in which it was. */
+  readonly #found: LruCache<string, BlobEntry | SegmentEntry>;
+  #foundIn: readonly SetInfo[] = [];
 
   constructor(backend: Backend, cacheBytes: number) {
     this.#backend = backend;
     this.#cacheBytes = cacheBytes;
     this.#open = new LruCache(cacheBytes);
+    this.#found = new LruCache(cacheBytes * FOUND_SHARE);
   }
 
   /** Closes the index of a set that is not listed any more, or whose files are others now. */
   drop(id: SetId): void {
     this.#open.delete(id);
+    this.#found.clear();
   }
 
   clear(): void {
     this.#open.clear();
+    this.#found.clear();
   }
 
   /** Concurrent callers share one opening. */
@@ -50,10 +61,7 @@ export class SetIndexes {
     if (known !== undefined) return known;
     let opening = this.#opening.get(info.id);
     if (opening === undefined) {
-      // Half of the memory is for whole indexes, the rest for heads of those that do not fit. Were
-      // all held whole, one look-up through more than fit would read each of them again.
-      const room = this.#cacheBytes / 2 - this.#open.weight;
-      opening = IndexReader.open(this.#backend, info, room).finally(() =>
+      opening = IndexReader.open(this.#backend, info, this.#room).finally(() =>
         this.#opening.delete(info.id),
       );
       this.#opening.set(info.id, opening);
@@ -61,6 +69,28 @@ export class SetIndexes {
     const index = await opening;
     this.#open.set(info.id, index, index.memoryBytes);
     return index;
+  }
+
+  /**
+   * Bytes for whole indexes: half of the memory is for them, the rest for heads of those that do not fit.
+   * Were all held whole, one look-up through more than fit would read each of them again.
+   */
+  get #room(): number {
+    return this.#cacheBytes / 2 - this.#open.weight;
+  }
+
+  /** The row of a key in a large index, all rows of which are kept from now on if it is asked often. */
+  async #findIn(
+    index: IndexReader,
+    table: IndexTable,
+    key: Uint8Array,
+  ): Promise<Uint8Array | null> {
+    const { id, bytes } = index.info;
+    if (index.isAskedOften && bytes.idx <= this.#room && this.#open.peek(id) === index) {
+      await index.hold();
+      if (this.#open.peek(id) === index) this.#open.set(id, index, index.memoryBytes);
+    }
+    return index.find(table, key);
   }
 
   /** What the first of the sets that holds a key says of it. */
@@ -71,11 +101,23 @@ export class SetIndexes {
     segment = 0,
   ): Promise<EntryOf[Table] | null> {
     if (sets.length === 0) return null;
+    if (sets !== this.#foundIn) {
+      this.#found.clear();
+      this.#foundIn = sets;
+    }
+    const name = `${table} ${id} ${segment}`;
+    const known = this.#found.get(name);
+    if (known !== undefined) return known as EntryOf[Table];
     const key = rowKey(table, id, segment);
     for (const info of sets) {
-      const index = await this.#index(info);
-      const row = await index.find(table, key);
-      if (row !== null) return decodeRow(table, row, index);
+      const index = this.#open.get(info.id) ?? (await this.#index(info));
+      let row = index.findHeld(table, key);
+      if (row === undefined) row = await this.#findIn(index, table, key);
+      if (row === null) continue;
+      const entry = decodeRow(table, row, index);
+      // Another manifest may have been read meanwhile.
+      if (sets === this.#foundIn) this.#found.set(name, entry, FOUND_BYTES);
+      return entry;
     }
     return null;
   }

@@ -1,6 +1,6 @@
 /**
  * Look-ups in one pack index: a small one is read and checked whole, of a large one only its head and
- * the buckets that are asked for, each checked by its CRC-32.
+ * the buckets that are asked for, each checked by its CRC-32. One that is asked often is held, too.
  *
  * @see docs/format/pack-index.md
  */
@@ -28,6 +28,8 @@ import { checkFileHeader, damaged } from './pack-format.js';
 
 /** Up to this size an idx is held in memory whole. */
 const WHOLE_BYTES_MAX = 1 << 20;
+/** Bytes of an index that are read and checked in the time that one bucket takes, a trip to a thread. */
+const BYTES_A_TRIP = 64 * 1024;
 
 interface Table {
   rows: number;
@@ -52,21 +54,25 @@ interface Opened {
 
 export class IndexReader {
   readonly info: SetInfo;
-  /** Bytes that this reader keeps in memory. */
-  readonly memoryBytes: number;
   readonly sizes: DataSizes;
   readonly #backend: Backend;
   readonly #name: string;
   readonly #tables: Record<IndexTable, Table>;
-  readonly #whole: Uint8Array | null;
+  /** All rows of a table, checked, where they are held. */
+  readonly #held: Record<IndexTable, Uint8Array | null> = { blob: null, segment: null };
+  #memoryBytes: number;
+  #trips = 0;
 
   private constructor({ backend, info, name, head, tables, whole }: Opened) {
     this.info = info;
     this.#backend = backend;
     this.#name = name;
     this.#tables = tables;
-    this.#whole = whole;
-    this.memoryBytes = (whole ?? head).length;
+    for (const table of INDEX_TABLES) {
+      const { start } = tables[table];
+      this.#held[table] = whole?.subarray(start, start + this.#tableBytes(table)) ?? null;
+    }
+    this.#memoryBytes = (whole ?? head).length;
     const { blob, hi, mid, low } = info.bytes;
     this.sizes = { blob, hi, mid, low };
   }
@@ -118,23 +124,48 @@ export class IndexReader {
     return new IndexReader({ backend, info, name, head, tables, whole });
   }
 
+  /** Bytes that this reader keeps in memory. */
+  get memoryBytes(): number {
+    return this.#memoryBytes;
+  }
+
+  /** True if so many buckets were read that one read of all rows would have taken no longer. */
+  get isAskedOften(): boolean {
+    return this.#trips * BYTES_A_TRIP > this.info.bytes.idx;
+  }
+
+  /** Reads and keeps all rows, checked by bucket. @throws {CorruptError} */
+  async hold(): Promise<void> {
+    this.#trips = 0;
+    for (const table of INDEX_TABLES) {
+      const bytes = await this.#buckets(table, 0, 2 ** this.#tables[table].bits);
+      if (this.#held[table] === null) this.#memoryBytes += bytes.length;
+      this.#held[table] = bytes;
+    }
+  }
+
   /** The row of a key, or null. @throws {CorruptError} */
   async find(table: IndexTable, key: Uint8Array): Promise<Uint8Array | null> {
-    const { bits, rows } = this.#tables[table];
+    const held = this.findHeld(table, key);
+    if (held !== undefined) return held;
+    const bucket = bucketOf(key, this.#tables[table].bits);
+    const rows = await this.#buckets(table, bucket, bucket + 1);
+    return search(table, rows, key, { from: 0, to: rows.length / ROW_BYTES[table] });
+  }
+
+  /** As `find`, at once; undefined if something has to be read first. */
+  findHeld(table: IndexTable, key: Uint8Array): Uint8Array | null | undefined {
+    const { bits, rows, ends } = this.#tables[table];
     if (rows === 0) return null;
-    const bucket = await this.#buckets(table, bucketOf(key, bits), bucketOf(key, bits) + 1);
-    const rowBytes = ROW_BYTES[table];
-    let low = 0;
-    let high = bucket.length / rowBytes;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      const row = bucket.subarray(middle * rowBytes, (middle + 1) * rowBytes);
-      const order = compareRows(table, row, key);
-      if (order === 0) return row;
-      if (order < 0) low = middle + 1;
-      else high = middle;
-    }
-    return null;
+    const bucket = bucketOf(key, bits);
+    const from = bucket === 0 ? 0 : (ends[bucket - 1] as number);
+    const to = ends[bucket] as number;
+    const held = this.#held[table];
+    return held === null ? undefined : search(table, held, key, { from, to });
+  }
+
+  #tableBytes(table: IndexTable): number {
+    return this.#tables[table].rows * ROW_BYTES[table];
   }
 
   /** Rows whose id begins with the byte `lead` (to `end` − 1), in order. */
@@ -161,7 +192,9 @@ export class IndexReader {
     const to = ends[last - 1] as number;
     const offset = start + from * rowBytes;
     const length = (to - from) * rowBytes;
-    if (this.#whole !== null) return this.#whole.subarray(offset, offset + length);
+    const held = this.#held[table];
+    if (held !== null) return held.subarray(from * rowBytes, to * rowBytes);
+    this.#trips++;
     const bytes =
       length === 0 ? new Uint8Array(0) : await this.#backend.read(this.#name, offset, length);
     for (let bucket = first, at = 0; bucket < last; bucket++) {
@@ -173,6 +206,27 @@ export class IndexReader {
     }
     return bytes;
   }
+}
+
+/** Looks for a key in the rows `from` … `to` − 1 of some. */
+function search(
+  table: IndexTable,
+  rows: Uint8Array,
+  key: Uint8Array,
+  { from, to }: { from: number; to: number },
+): Uint8Array | null {
+  const rowBytes = ROW_BYTES[table];
+  let low = from;
+  let high = to;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const at = middle * rowBytes;
+    const order = compareRows(table, rows, key, at);
+    if (order === 0) return rows.subarray(at, at + rowBytes);
+    if (order < 0) low = middle + 1;
+    else high = middle;
+  }
+  return null;
 }
 
 function headLength(counts: Record<IndexTable, number>): number {

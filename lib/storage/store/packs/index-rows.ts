@@ -109,15 +109,18 @@ export function bucketOf(key: Uint8Array, bits: number): number {
   return ((key[1]! << 8) | key[2]!) >>> (16 - bits);
 }
 
-/** Orders rows or keys: by id, segments also by number (its bytes follow the id). */
-export function compareRows(table: IndexTable, a: Uint8Array, b: Uint8Array): number {
+/**
+ * Orders rows or keys: by id, segments also by number (its bytes follow the id).
+ * @param at  where `a` begins in its bytes.
+ */
+export function compareRows(table: IndexTable, a: Uint8Array, b: Uint8Array, at = 0): number {
   for (let i = 0; i < ID_BYTES; i++) {
-    const difference = a[i]! - b[i]!;
+    const difference = a[at + i]! - b[i]!;
     if (difference !== 0) return difference;
   }
   if (table === 'blob') return 0;
   for (let i = ID_BYTES + 3; i >= ID_BYTES; i--) {
-    const difference = a[i]! - b[i]!;
+    const difference = a[at + i]! - b[i]!;
     if (difference !== 0) return difference;
   }
   return 0;
