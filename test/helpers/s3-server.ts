@@ -49,8 +49,10 @@ export interface S3Server {
   conditions: boolean;
   /** The region that requests have to be signed for. */
   region: string;
-  /** Put into `modified` of what is stored. */
+  /** Put into `modified` of what is stored, and the `Date` of lists and refusals. */
   now(): number;
+  /** True: requests that were signed at a time more than 15 minutes off are refused, as Amazon does. */
+  checksTime: boolean;
 }
 
 const md5 = (bytes: Buffer): string => createHash('md5').update(bytes).digest('hex');
@@ -92,6 +94,12 @@ function signatureProblem(request: http.IncomingMessage, body: Buffer, region: s
   return hmac(secret, toSign).toString('hex') === given ? null : 'SignatureDoesNotMatch';
 }
 
+/** When a request was signed, by the clock of whoever sent it; milliseconds since 1970. */
+function signedMs({ headers }: http.IncomingMessage): number {
+  const date = String(headers['x-amz-date']);
+  return Date.parse(date.replace(/^(\d{4})(\d\d)(\d\dT\d\d)(\d\d)(\d\dZ)$/, '$1-$2-$3:$4:$5'));
+}
+
 /** Serves buckets until the test ends. Every name is a bucket but `no-such-bucket`. */
 export async function serveBuckets(t: Pick<ExecutionContext, 'teardown'>): Promise<S3Server> {
   const server = http.createServer();
@@ -111,6 +119,7 @@ export async function serveBuckets(t: Pick<ExecutionContext, 'teardown'>): Promi
     conditions: true,
     region: 'us-east-1',
     now: () => Date.now(),
+    checksTime: false,
   };
   server.on('connection', (socket) => void sockets.push(socket));
   server.on('request', (request, response) => {
@@ -136,12 +145,15 @@ export async function serveBuckets(t: Pick<ExecutionContext, 'teardown'>): Promi
       const region = code === 'AuthorizationHeaderMalformed' ? state.region : undefined;
       response.writeHead(status, {
         'content-type': 'application/xml',
+        ...(state.checksTime ? { date: new Date(state.now()).toUTCString() } : {}),
         ...(region ? { 'x-amz-bucket-region': region } : {}),
       });
       response.end(request.method === 'HEAD' ? undefined : xml);
     };
     const problem = signatureProblem(request, body, state.region);
     if (problem !== null) return fail(problem.startsWith('Authorization') ? 400 : 403, problem);
+    const offMs = Math.abs(signedMs(request) - state.now());
+    if (state.checksTime && !(offMs <= 15 * 60_000)) return fail(403, 'RequestTimeTooSkewed');
     if (key.startsWith('no-such-bucket')) return fail(404, 'NoSuchBucket');
     const found = state.objects.get(key);
     const write = (bytes: Buffer, etag: string): void => {

@@ -308,6 +308,26 @@ test('clone --only: files that match; the others come when they are named', asyn
   await isSound(t, repo);
 });
 
+test('clone --only: a glob that matches nothing is warned of, one that matches is not', async (t) => {
+  const { top, url } = await largeRemote(t);
+  for (const flags of [[], ['--no-checkout'], ['--planes', '2']]) {
+    const name = `few${flags.join('')}`;
+    const globs = ['--only', '*.opt', '--only', '*.safetensor'];
+    const { code, stderr } = await dlv(['clone', url, name, ...globs, ...flags], { cwd: top });
+    t.is(code, 0, stderr);
+    t.regex(stderr, /--only '\*\.safetensor' matches no file of 'net\/main'/);
+    t.notRegex(stderr, /'\*\.opt' matches/);
+  }
+});
+
+test('clone --model: one that the remote has not leaves nothing behind', async (t) => {
+  const { top, url } = await largeRemote(t);
+  const { code, stderr } = await dlv(['clone', url, 'none', '--model', 'nett'], { cwd: top });
+  t.is(code, 1);
+  t.regex(stderr, /has no branch or model 'nett'[\s\S]*did you mean net/);
+  await t.throwsAsync(fs.stat(path.join(top, 'none')), { code: 'ENOENT' });
+});
+
 test('clone --model and --single-branch take these lines, and so do later fetches', async (t) => {
   const { repo: source, top, url } = await pushed(t);
   await source.json('branch', 'wider');

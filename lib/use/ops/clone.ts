@@ -25,7 +25,7 @@ import type { BranchName } from '../history/lines/branches.js';
 import { moveReason } from '../history/lines/moves.js';
 import { Repository } from '../repository.js';
 import { branchOf, ownBranches } from '../tracking/clone-branches.js';
-import { type FetchReport, fetchRefs } from '../tracking/fetch-refs.js';
+import { checkBranches, type FetchReport, fetchRefs } from '../tracking/fetch-refs.js';
 import { checkLine, type LineSettings, lineOf } from '../tracking/line.js';
 import { checkRemoteName, DEFAULT_REMOTE } from '../tracking/remotes.js';
 
@@ -78,6 +78,7 @@ export async function clone(context: OpContext, options: CloneOptions): Promise<
   // A clone has nothing yet.
   if (first.needs.length > 0) throw missingNeeds(first.shown, first.needs);
   const start = branchOf(first, options, first.state.head);
+  if (options.model !== undefined) checkBranches(first, [options.model]);
   await makeDirectory(dir);
   if (!(await hasFormat(dir))) {
     await (await Repository.init(dir, start?.model)).close();
@@ -225,6 +226,7 @@ async function fill(
   };
   const to: Head = { kind: 'branch', ...head };
   const { only = [], planes } = options;
+  if (only.length > 0) await warnUnmatched(repo, { version, head, only }, context);
   if (options.noCheckout || only.length > 0 || planes !== undefined) {
     const { staging } = await readStaging(repo.layout);
     const entries = await stagedEntriesOf(repo, await repo.tree(version), staging);
@@ -266,6 +268,20 @@ async function warnOfOthers(repo: Repository, version: Id, context: OpContext): 
       'stay at the remote until they are needed',
     'last',
   );
+}
+
+/** Says which globs match nothing of what would be checked out: most likely they are mistyped. */
+async function warnUnmatched(
+  repo: Repository,
+  { version, head, only }: { version: Id; head: BranchName; only: readonly string[] },
+  context: OpContext,
+): Promise<void> {
+  const { files } = await repo.tree(version);
+  for (const glob of only) {
+    const taking = new PartialTaking({ ...wholeFilter(), only: [glob] });
+    if (files.some(({ path: file }) => taking.takes(version, file))) continue;
+    context.warn(`--only '${glob}' matches no file of '${head.model}/${head.branch}'`);
+  }
 }
 
 /** What is taken of the remote, now and by later fetches. */

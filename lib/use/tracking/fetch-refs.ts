@@ -90,6 +90,11 @@ interface Wanted {
   id: Id;
 }
 
+/** @throws {NotFoundError} unless a remote has a branch of each model or name that is given. */
+export function checkBranches(source: RemoteReader, only: readonly string[]): void {
+  chooseBranches(source, { remote: null }, only);
+}
+
 /** Branches of a remote whose model or name is given. @throws {NotFoundError} for one that is not there. */
 function chooseBranches(
   { state, shown }: RemoteReader,

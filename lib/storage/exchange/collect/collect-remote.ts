@@ -36,6 +36,7 @@ import {
 import { type OpenSurvey, openSurvey } from './open-survey.js';
 import { rewriteSets } from './rewrite-sets.js';
 import type { SurveyedSet } from './survey-remote.js';
+import { timeLeft } from './time-left.js';
 
 export interface CollectOptions extends TransferOptions {
   /** How long garbage is kept once nothing names it; at least GRACE_MS_MIN. */
@@ -64,7 +65,7 @@ export interface Collected {
 
 /** A reader of ten minutes ago finds all that it needs, whatever the user asks for. */
 export const GRACE_MS_MIN = 15 * 60_000;
-/** A removal that began so long ago was interrupted: it is done in batches that take far less. */
+/** A removal that began so long ago was interrupted: a batch that takes half of that is given up. */
 const REMOVAL_MS_MAX = 10 * 60_000;
 const BATCH = 1000;
 const ATTEMPTS = 5;
@@ -153,7 +154,7 @@ class RemoteCollection {
         const after = [...made, ...kept];
         result.setsAfter = after.length;
         result.bytesAfter = sum(after.map(setBytes));
-        await this.#mark(state, { gone, after, versions: survey.versions, objects, nowMs });
+        await this.#mark(state, { gone, after, versions: survey.versions, objects });
         onStart?.('remove', sum(sweep.map(({ name }) => sizes.get(name) ?? 0)));
         result.removedBytes = await this.#sweep(sweep, sizes, nowMs);
       }
@@ -185,6 +186,12 @@ class RemoteCollection {
       if (versions.has(id)) continue;
       if ((await remote.hasBlob(id)) || (await garbage.hasBlob(id))) throw this.#counted(name);
     }
+  }
+
+  /** The remote's clock, in whole seconds. */
+  async #now(): Promise<number> {
+    const { signal } = this.#options;
+    return seconds(await this.#upkeep.now(signal ? { signal } : {}));
   }
 
   #isOver(since: number, nowMs: number): boolean {
@@ -224,13 +231,13 @@ class RemoteCollection {
       after: readonly SetInfo[];
       versions: ReadonlySet<string>;
       objects: readonly RemoteObject[];
-      nowMs: number;
     },
   ): Promise<void> {
-    const { gone, after, versions, objects, nowMs } = found;
-    const since = seconds(nowMs);
+    const { gone, after, versions, objects } = found;
     await this.#publish(async (state) => {
       if (state.generation !== surveyed.generation) throw this.#moved();
+      // Readers see what goes until the swap; the survey and the rewriting may have taken hours.
+      const since = await this.#now();
       const holdings = await this.#remote.holdings(this.#options);
       const lines: ListLine[] = after.map((info) => ({ kind: 'set', info }));
       let isSame = gone.size === 0;
@@ -245,7 +252,11 @@ class RemoteCollection {
       const removing = await this.#removing(state);
       const orphans = objects.map(({ name }) => garbageName(name));
       const unlisted = isSame ? [] : surveyed.lists.map(({ sha256 }) => listName(sha256));
-      for (const name of [...[...gone].map((id) => setName(id)), ...unlisted, ...orphans]) {
+      // Garbage that a push made use of was listed until now: its time begins anew.
+      for (const name of [...[...gone].map((id) => setName(id)), ...unlisted]) {
+        if (!removing.has(name) && !listed.has(name)) garbage.set(name, { name, since });
+      }
+      for (const name of orphans) {
         const isKnown = name === null || garbage.has(name) || removing.has(name);
         if (!isKnown && !listed.has(name)) garbage.set(name, { name, since });
       }
@@ -289,8 +300,10 @@ class RemoteCollection {
       const batch = new Set(all.slice(at, at + BATCH).map(({ name }) => name));
       const begun = await this.#begin(batch, new Set(stale.map(({ name }) => name)), nowMs);
       if (begun === null) continue;
+      const left = timeLeft(REMOVAL_MS_MAX / 2);
       await forEachLimit(begun.names, this.#remote.concurrency, async (name) => {
         throwIfAborted(this.#options.signal);
+        if (left() <= 0) throw this.#late();
         for (const file of filesOf(name)) await this.#upkeep.remove(file, this.#options);
         bytes += sizes.get(name) ?? 0;
         this.#options.onBytes?.(sizes.get(name) ?? 0);
@@ -330,13 +343,18 @@ class RemoteCollection {
         if (entries.every(({ name }) => stale.has(name))) left = [...left, ...entries];
         else removing.push(part);
       }
-      const isDue = ({ name }: Garbage): boolean => batch.has(name) && !listed.has(name);
-      const names = [...new Set([...garbage, ...left].filter(isDue).map(({ name }) => name))];
-      if (names.length === 0) return null;
-      const since = seconds(nowMs);
-      const parts = await this.#store(names.map((name) => ({ name, since })));
-      begun = { names, parts };
-      const rest = [...garbage, ...left].filter((one) => !isDue(one) && !listed.has(one.name));
+      const isFree = ({ name }: Garbage): boolean => batch.has(name) && !listed.has(name);
+      const isAgain = ({ name, since }: Garbage): boolean =>
+        !stale.has(name) && !this.#isOver(since, nowMs);
+      const due = [...garbage.filter((one) => !isAgain(one)), ...left].filter(isFree);
+      const names = new Set(due.map(({ name }) => name));
+      if (names.size === 0) return null;
+      const since = await this.#now();
+      const parts = await this.#store([...names].map((name) => ({ name, since })));
+      begun = { names: [...names], parts };
+      const rest = [...garbage, ...left].filter(
+        ({ name }) => !names.has(name) && !listed.has(name),
+      );
       const next = {
         collected: state.generation + 1,
         garbage: await this.#store(rest),
@@ -371,6 +389,14 @@ class RemoteCollection {
       url: shown,
       name,
       hint: `push it first, so that what it left there stays, or fetch all of it: 'dlv fetch ${FETCH_ALL_FLAGS}'`,
+    });
+  }
+
+  /** Others may take over what this run goes on to remove: then a push may have brought it again. */
+  #late(): ConflictError {
+    return new ConflictError(`removing files from '${this.#remote.shown}' took too long`, {
+      url: this.#remote.shown,
+      hint: 'run the command again in ten minutes: it goes on where this one ended',
     });
   }
 

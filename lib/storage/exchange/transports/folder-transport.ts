@@ -5,6 +5,7 @@
  * with what is to be sent and gone on with. `remote` is swapped under a lock. Below the folder no link
  * is followed.
  */
+import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { sha256Hex } from '../../../base/bytes/hash.js';
@@ -180,12 +181,14 @@ export class FolderTransport implements Transport {
   readonly upkeep: TransportUpkeep = {
     now: async () => {
       // The clock of the file system, which may be another machine's.
-      const file = this.#path(`${INCOMING}/clock`);
+      const name = `${INCOMING}/clock-${randomBytes(8).toString('hex')}`;
+      const file = this.#path(name);
       await makeDurableDirectory(path.dirname(file));
       await writeFileAtomic(file, new Uint8Array(0));
       const there = await statOrNull(file);
       await removeFile(file);
-      return there === null ? Date.now() : modifiedMs(there);
+      if (there === null) throw missingObject(this.shown, name);
+      return modifiedMs(there);
     },
     list: (folder) => this.#filesIn(folder),
     remove: async (name) => {

@@ -26,7 +26,12 @@ export class S3Upkeep implements TransportUpkeep {
       },
       signal,
     );
-    return Number.isNaN(date) ? Date.now() : date;
+    if (!Number.isNaN(date)) return date;
+    // The clock here may be an hour off that of whoever noted the garbage.
+    throw new RemoteError(`'${this.#client.shown}' does not say what time it is there`, {
+      url: this.#client.shown,
+      hint: "let answers of the endpoint have their 'Date': garbage is kept for a time by that clock",
+    });
   }
 
   async list(folder: 'packs' | 'lists', options: TransferOptions = {}): Promise<RemoteObject[]> {
