@@ -5,7 +5,7 @@ import type { ExecutionContext } from 'ava';
 import { hasContainers, startContained } from '../helpers/container.js';
 import { DLV_BIN } from '../helpers/dlv.js';
 import { TestRepository } from '../helpers/repository.js';
-import { CONTAINER_WORKER } from './container-worker.js';
+import { dyingAt } from './die-at-sync.js';
 
 /** A repository of one version, in which all garbage may go. */
 export async function committed(t: ExecutionContext): Promise<TestRepository> {
@@ -17,10 +17,15 @@ export async function committed(t: ExecutionContext): Promise<TestRepository> {
 }
 
 /** Runs the command in a container; waits for no lock. */
-export async function dlvContained(repo: TestRepository, ...args: string[]) {
+export function dlvContained(repo: TestRepository, ...args: string[]) {
+  return dlvIn(repo, args, {});
+}
+
+async function dlvIn(repo: TestRepository, args: readonly string[], more: Record<string, string>) {
   const config = path.join(path.dirname(repo.dir), 'user-config');
   await fs.writeFile(config, '[core]\nlockTimeoutMs = 100\n');
-  const run = startContained(DLV_BIN, args, { cwd: repo.dir, env: { DLV_CONFIG: config } });
+  const env = { DLV_CONFIG: config, ...more };
+  const run = startContained(DLV_BIN, args, { cwd: repo.dir, env });
   run.release();
   return run.ended;
 }
@@ -39,42 +44,14 @@ async function age(repo: TestRepository): Promise<void> {
 }
 
 /**
- * Kills a commit in a container at its first fsync, at the one `stride` after that, and so on until it makes
- * fewer. The next command works each time, and gc then removes what was left.
+ * Kills an add and a commit in containers at their first fsync, at the one `stride` after that, and so on until they
+ * make fewer. The next command works each time, and gc then removes what was left.
  */
 export async function killAtSyncs(t: ExecutionContext, stride: number): Promise<void> {
   if (!hasContainers(t)) return;
   const left: string[] = [];
-  for (let n = 1; ; n += stride) {
-    const repo = await committed(t);
-    await repo.write('a', 'two');
-    const killed = startContained(CONTAINER_WORKER, ['die', repo.dir, String(n)]);
-    killed.release();
-    const { code, stderr } = await killed.ended;
-    if (code === 0) break;
-    t.is(code, 137, stderr);
-    const unfinished = (await namesOf(repo)).filter((name) => /^tmp\/.|\.tmp-/.test(name));
-    left.push(...unfinished);
-    const isDone = ({ code, stderr }: { code: number | null; stderr: string }): boolean =>
-      code === 0 || /nothing to commit/.test(stderr);
-    let again = await dlvContained(repo, 'commit', '-a', '-m', 'two');
-    // Where it held the lock, nobody can tell whether it lives: a person removes it, as the error says.
-    const lock = /if it has ended, remove '(.*)' and try again/.exec(again.stderr)?.[1];
-    if (lock !== undefined) {
-      await fs.rm(lock);
-      again = await dlvContained(repo, 'commit', '-a', '-m', 'two');
-    }
-    t.true(isDone(again), `fsync ${n}: ${again.stderr}`);
-    await age(repo);
-    const pruned = await dlvContained(repo, 'gc', '--prune=now');
-    t.is(pruned.code, 0, `fsync ${n}: ${pruned.stderr}`);
-    t.deepEqual(
-      (await namesOf(repo)).filter((name) => /^tmp\/.|\.tmp-/.test(name)),
-      [],
-      `fsync ${n}`,
-    );
-    const checked = await repo.dlv('fsck', '--files');
-    t.is(checked.code, 0, `fsync ${n}: ${checked.stdout}${checked.stderr}`);
+  for (const verb of ['add', 'commit'] as const) {
+    for (let n = 1; await diesAtSync(t, { verb, n, left }); n += stride);
   }
   t.true(
     left.some((name) => /^tmp\//.test(name)),
@@ -84,4 +61,46 @@ export async function killAtSyncs(t: ExecutionContext, stride: number): Promise<
     left.some((name) => /\.tmp/.test(name)),
     'state files were unfinished',
   );
+}
+
+/** Where a command is killed; what it left is put with the rest. */
+interface Kill {
+  verb: 'add' | 'commit';
+  n: number;
+  left: string[];
+}
+
+/** Looks at one kill. @returns false if the command makes fewer fsyncs. */
+async function diesAtSync(t: ExecutionContext, { verb, n, left }: Kill): Promise<boolean> {
+  const what = `${verb}, fsync ${n}`;
+  const repo = await committed(t);
+  await repo.write('a', 'two');
+  if (verb === 'commit') await repo.json('add', 'a');
+  const args = verb === 'add' ? ['add', '.'] : ['commit', '-m', 'killed'];
+  const { code, stderr } = await dlvIn(repo, args, dyingAt(n));
+  if (code === 0) return false;
+  t.is(code, 137, stderr);
+  const unfinished = (await namesOf(repo)).filter((name) => /^tmp\/.|\.tmp-/.test(name));
+  left.push(...unfinished);
+  const isDone = ({ code, stderr }: { code: number | null; stderr: string }): boolean =>
+    code === 0 || /nothing to commit/.test(stderr);
+  let again = await dlvContained(repo, 'commit', '-a', '-m', 'two');
+  // Where it held the lock, nobody can tell whether it lives: a person removes it, as the error says.
+  const lock = /if it has ended, remove '(.*)' and try again/.exec(again.stderr)?.[1];
+  if (lock !== undefined) {
+    await fs.rm(lock);
+    again = await dlvContained(repo, 'commit', '-a', '-m', 'two');
+  }
+  t.true(isDone(again), `${what}: ${again.stderr}`);
+  await age(repo);
+  const pruned = await dlvContained(repo, 'gc', '--prune=now');
+  t.is(pruned.code, 0, `${what}: ${pruned.stderr}`);
+  t.deepEqual(
+    (await namesOf(repo)).filter((name) => /^tmp\/.|\.tmp-/.test(name)),
+    [],
+    what,
+  );
+  const checked = await repo.dlv('fsck', '--files');
+  t.is(checked.code, 0, `${what}: ${checked.stdout}${checked.stderr}`);
+  return true;
 }
