@@ -8,6 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { type Command, Option } from 'commander';
 import { type DlvError, NotFoundError, UsageError } from '../base/errors.js';
+import { kernelNamed } from '../base/native/kernel-kinds.js';
 import type { OpContext } from '../use/context.js';
 import type { ProgressSink } from '../use/progress.js';
 import { EXIT_CODES } from './exit-codes.js';
@@ -224,6 +225,8 @@ export class Cli {
     return async (...args) => {
       const command = args.pop() as Command;
       const globals = readGlobals(command);
+      // Also where nothing is coded: a wrong name would go unseen until then.
+      kernelNamed(this.host.env.DLV_KERNEL);
       const run = this.#run(globals);
       try {
         this.exitCode = (await action(run, ...(args as A))) ?? 0;

@@ -26,9 +26,13 @@ test('kernel: --version --json names the one that DLV_KERNEL forces', async (t) 
     t.is(stderr, '', 'what was asked for is no news');
     t.is((JSON.parse(stdout) as About).kernel.kind as string, kind);
   }
-  const unknown = await dlv(['--version'], { cwd, env: { DLV_KERNEL: 'gpu' } });
-  t.is(unknown.code, 2);
-  t.regex(unknown.stderr, /DLV_KERNEL is 'gpu', not one of native, portable, wasm/);
+  // Also by commands that code nothing.
+  for (const line of [['--version'], ['init'], ['log'], ['config', '--list']]) {
+    const unknown = await dlv(line, { cwd, env: { DLV_KERNEL: 'gpu' } });
+    t.is(unknown.code, 2, line.join(' '));
+    t.regex(unknown.stderr, /DLV_KERNEL is 'gpu', not one of native, portable, wasm/);
+  }
+  t.deepEqual(await fs.readdir(cwd), []);
 });
 
 test('kernel: where the addon was not built, one line says that WebAssembly runs', async (t) => {

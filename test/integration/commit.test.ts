@@ -171,3 +171,17 @@ test('commit: what was staged and dropped again is not counted for the version',
   const whole = await repo.json<CommitResult>('commit', '-m', 'three');
   t.true(whole.storedBytes >= storedBytes && whole.storedBytes < storedBytes + 10_000);
 });
+
+test('commit: what is refused uses up no number', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('a.txt', 'a');
+  await repo.commit('first');
+  const empty = ['commit', '--allow-empty', '-m', 'x'];
+  for (const date of ['abc', '2026-02-31']) {
+    const { code, stderr } = await dlv(empty, { cwd: repo.dir, env: { DLV_DATE: date } });
+    t.is(code, 2, stderr);
+  }
+  await repo.json(...empty);
+  const [last] = await repo.json<{ number: number }[]>('log', '-n', '1');
+  t.is(last!.number, 2);
+});

@@ -6,6 +6,7 @@ import test from 'ava';
 import { dlv } from '../helpers/dlv.js';
 import { TestRepository, threeVersions } from '../helpers/repository.js';
 import { randomTensors, safetensors } from '../helpers/safetensors.js';
+import { tempDir } from '../helpers/temp-dir.js';
 
 const WEIGHTS = randomTensors({ 'fc.weight': [64, 64] }, 1);
 
@@ -69,6 +70,25 @@ test('read-only: the error names the repository', async (t) => {
       t.is(status, 1, stderr);
       t.regex(stderr, /the repository '.*\.dlv' cannot be written: you may not write there/);
     }
+    const elsewhere = await tempDir(t);
+    await fs.chmod(elsewhere, 0o777);
+    const out = path.join(elsewhere, 'x.dlv');
+    const env = { ...process.env, HOME: dir, DLV_SAFE_DIRECTORY: dir };
+    const how = { cwd: dir, env, encoding: 'utf8', ...user } as const;
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      [bin, 'export', '--all', '-o', out],
+      how,
+    );
+    t.is(status, 0, stderr);
+    t.deepEqual(await fs.readdir(elsewhere), ['x.dlv']);
+    const copy = path.join(await tempDir(t), 'copy');
+    const cloned = await dlv(['clone', '-q', out, copy], { cwd: elsewhere });
+    t.is(cloned.code, 0, cloned.stderr);
+    t.is(
+      (await dlv(['log', '--oneline', 'net'], { cwd: copy })).stdout.trim().split('\n').length,
+      3,
+    );
   } finally {
     await all(0o755);
   }

@@ -315,6 +315,14 @@ export async function statThrough(place: string): Promise<Through> {
   }
 }
 
+/** False if this user may not make files in a folder, or its file system is read-only. */
+export async function mayWriteIn(folder: string): Promise<boolean> {
+  return fs.access(folder, fs.constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** A path without links; as it was given if nothing is there. For paths of the user. */
 export async function realPath(place: string): Promise<string> {
   return fs.realpath(place).catch(() => path.resolve(place));

@@ -12,12 +12,13 @@ import { fileURLToPath } from 'node:url';
 import { AbortedError, BugError, CorruptError, UsageError } from '../errors.js';
 import type { Arena } from './compute.js';
 import { ERROR_ABORTED, ERROR_BASE, ERROR_CORRUPT } from './failure.js';
+import { type KernelKind, kernelNamed } from './kernel-kinds.js';
 import type { Kernel, KernelServices, NativeKernel } from './kernel-types.js';
 import { loadWasm, openWasmArena } from './wasm.js';
 
 export interface KernelInfo {
   /** Which build runs. */
-  kind: (typeof KINDS)[number];
+  kind: KernelKind;
   /** Instruction set of its inner loops. */
   isa: string;
 }
@@ -40,7 +41,6 @@ export interface LoadedKernel {
 }
 
 const FOLDER = new URL('../../../../native/', import.meta.url);
-const KINDS = ['native', 'portable', 'wasm'] as const;
 
 /** INTERFACE_VERSION of native/addon/module.c: an addon built of other sources is not used. */
 const INTERFACE_VERSION = 7;
@@ -102,12 +102,7 @@ export function kernelFellBack(): boolean {
 
 /** Loads one kind, or the best there is if `forced` is undefined. For tests of every kind side by side. */
 export function load(forced: string | undefined): LoadedKernel {
-  const kind = KINDS.find((name) => name === forced);
-  if (forced !== undefined && forced !== '' && kind === undefined) {
-    throw new UsageError(`DLV_KERNEL is '${forced}', not one of ${KINDS.join(', ')}`, {
-      option: 'DLV_KERNEL',
-    });
-  }
+  const kind = kernelNamed(forced);
   if (kind !== 'wasm') {
     const native = loadAddon();
     if (native !== null) {
@@ -127,7 +122,7 @@ export function load(forced: string | undefined): LoadedKernel {
         openArena,
       };
     }
-    if (kind !== undefined) {
+    if (kind !== null) {
       throw new UsageError(`DLV_KERNEL is '${kind}', but the native kernel was not built`, {
         option: 'DLV_KERNEL',
         hint: "install a C compiler and run 'node native/build.mjs'",
@@ -137,7 +132,7 @@ export function load(forced: string | undefined): LoadedKernel {
   const bytes = readFileSync(fileURLToPath(new URL('kernel.wasm', FOLDER)));
   const info = { kind: 'wasm', isa: 'simd128' } as const;
   const wasm = loadWasm(bytes);
-  const fallback = kind === undefined;
+  const fallback = kind === null;
   return {
     info,
     kernel: wasm,

@@ -184,6 +184,7 @@ export function register(program: Command, cli: Cli): void {
       json: EXAMPLE,
       exitCodes: {
         1: 'a budget cannot be met, or a version is protected (nothing was changed)',
+        2: 'also where the plan would make the repository larger and --yes is not given (nothing was changed)',
         12: 'the repository is damaged: see dlv fsck',
       },
     })

@@ -19,6 +19,8 @@ const LINE_EVERY_MS_MAX = 60_000;
 const RATE_WINDOW_MS = 10_000;
 const SAMPLE_EVERY_MS = 250;
 const BAR_COLUMNS = 24;
+/** Share of the work from which its pace tells how long it takes: the first bytes may have waited for a line that is gone. */
+const FORESEEN_FROM = 0.001;
 
 /** How a bar is made. */
 export interface ProgressOptions {
@@ -157,7 +159,7 @@ function textOf(work: Work, now: number): string {
     parts.push(`${amount(work, done)} of ${amount(work, total)}`);
   } else parts.push(amount(work, done));
   parts.push(`${amount(work, rate)}/s`);
-  if (total > done && rate > 0) {
+  if (total > done && rate > 0 && done >= total * FORESEEN_FROM) {
     const left = Math.max(1, Math.round((total - done) / rate));
     parts.push(`${formatDuration(left)} left`);
   }

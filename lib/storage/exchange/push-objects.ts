@@ -16,6 +16,7 @@ import { recodedRecord, storedSegment } from '../objects/recode.js';
 import { readRecord } from '../objects/records.js';
 import type { NumberMarks } from '../repo/numbers.js';
 import { newWorkName } from '../repo/processes/made-names.js';
+import type { Backend } from '../store/backends/backend.js';
 import { packName } from '../store/names.js';
 import { RollingWriter, removeSealed } from '../store/packs/rolling-writer.js';
 import {
@@ -55,6 +56,8 @@ export interface PushOptions extends PushPlanOptions {
   dryRun?: boolean;
   /** Compares what travels as it is with its checksums first. */
   verify?: boolean;
+  /** Where sets are made that are sent in place of several; default: in the repository, which has to be writable then. */
+  workshop?: Backend;
 }
 
 /** What refs and numbers of the remote become. */
@@ -248,14 +251,14 @@ class Upload {
 
   /** Copies the records of all other sets into new ones, each of which is sent once it is full. */
   async #copy(plan: PushPlan): Promise<void> {
-    const { backend } = this.#repo.store;
+    const backend = this.#options.workshop ?? this.#repo.store.backend;
     const sink = new RollingWriter({
       backend,
       tmpName: () => newWorkName('push'),
       onSealed: async (sealed) => {
         try {
-          await this.send(sealed);
-          await this.keepIndex(sealed);
+          await this.send(sealed, backend);
+          await this.keepIndex(sealed, backend);
         } finally {
           await removeSealed(backend, [sealed]);
         }
@@ -315,14 +318,23 @@ class Upload {
     }
   }
 
-  /** The index last: without it a set is none. */
-  async send(sealed: SealedSet): Promise<void> {
+  /** The index last: without it a set is none. @param from  where its files are. */
+  async send(sealed: SealedSet, from: Backend = this.#repo.store.backend): Promise<void> {
     const { info, files } = sealed;
     await this.#remote.checkStays(setName(info.id));
     const isNew = await this.#begin(info.id);
     const data = FILE_CLASSES.filter((name) => name !== 'idx' && info.bytes[name] > 0);
-    await forEachLimit(data, FILES_AT_ONCE, (name) => this.#sendFile(sealed, name, isNew));
-    if (files.idx !== undefined) await this.#sendFile(sealed, 'idx', isNew);
+    const send = (name: FileClass): Promise<void> => {
+      const file = files[name] as string;
+      const source: UploadSource = {
+        size: info.bytes[name],
+        read: (offset, length) => from.read(file, offset, length),
+      };
+      const how = { ...this.#options, isNew };
+      return this.#remote.transport.store(packName(info.id, name), source, how);
+    };
+    await forEachLimit(data, FILES_AT_ONCE, send);
+    if (files.idx !== undefined) await send('idx');
     this.sent.push(info);
   }
 
@@ -348,20 +360,12 @@ class Upload {
     for (const { id } of this.sent) await this.#cache?.forgetFact(this.#begunFact(id));
   }
 
-  #sendFile({ info, files }: SealedSet, fileClass: FileClass, isNew: boolean): Promise<void> {
-    const { backend } = this.#repo.store;
-    const name = files[fileClass] as string;
-    const source: UploadSource = {
-      size: info.bytes[fileClass],
-      read: (offset, length) => backend.read(name, offset, length),
-    };
-    const how = { ...this.#options, isNew };
-    return this.#remote.transport.store(packName(info.id, fileClass), source, how);
-  }
-
-  async keepIndex({ info, files }: SealedSet): Promise<void> {
+  async keepIndex(
+    { info, files }: SealedSet,
+    from: Backend = this.#repo.store.backend,
+  ): Promise<void> {
     if (files.idx === undefined || this.#cache === null) return;
-    const bytes = await this.#repo.store.backend.read(files.idx, 0, info.bytes.idx);
+    const bytes = await from.read(files.idx, 0, info.bytes.idx);
     await this.#cache.keepIndex(info.id, bytes);
   }
 }

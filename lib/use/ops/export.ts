@@ -2,7 +2,8 @@
 import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { ExistsError, LimitError, NotFoundError } from '../../base/errors.js';
-import { freeBytes, leadsTo } from '../../base/files/files.js';
+import { freeBytes, leadsTo, mayWriteIn } from '../../base/files/files.js';
+import { makeTemporaryFolder, removeFolder } from '../../base/files/temporary.js';
 import { isBundle } from '../../storage/exchange/bundles/bundle-transport.js';
 import { BundleWriter } from '../../storage/exchange/bundles/bundle-writer.js';
 import { type Pushed, pushVersions } from '../../storage/exchange/push-objects.js';
@@ -11,6 +12,8 @@ import type { RemoteState } from '../../storage/exchange/remote-file.js';
 import { type NumberMarks, readNumbers } from '../../storage/repo/numbers.js';
 import { readHead } from '../../storage/repo/refs/head.js';
 import { parseRefName } from '../../storage/repo/refs/ref-name.js';
+import type { Backend } from '../../storage/store/backends/backend.js';
+import { FolderBackend } from '../../storage/store/backends/folder-backend.js';
 import type { OpContext } from '../context.js';
 import type { Repository } from '../repository.js';
 import { type BundleRefs, bundleRefs } from '../tracking/bundle-refs.js';
@@ -67,16 +70,39 @@ export async function exportVersions(
   const { revisions = [], all = false, since = [], tags = true, dryRun = false } = options;
   const chosen = await bundleRefs(repo, { revisions, all, since, tags }, context.signal);
   const writer = new BundleWriter(target, chosen.needs);
+  const workshop = dryRun ? null : await openWorkshop(repo, target);
   try {
     const remote = await Remote.open(writer, null);
-    const pushed = await fill(repo, remote, chosen, { dryRun, context });
+    const pushed = await fill(repo, remote, chosen, {
+      dryRun,
+      context,
+      workshop: workshop?.backend ?? null,
+    });
     const fileBytes = dryRun ? null : await writer.finish();
     const refs = listed(chosen.refs);
     const givenUp = await countGivenUp(repo, chosen.versions);
     return { path: target, refs, needs: chosen.needs, givenUp, fileBytes, dryRun, ...pushed };
   } finally {
     await writer.close();
+    await workshop?.remove();
   }
+}
+
+/** A folder beside the bundle to make sets in, if the repository is read-only; else null: they are made there. */
+async function openWorkshop(
+  repo: Repository,
+  target: string,
+): Promise<{ backend: Backend; remove(): Promise<void> } | null> {
+  if (await mayWriteIn(repo.layout.dir)) return null;
+  const folder = await makeTemporaryFolder(path.join(path.dirname(target), '.dlv-export-'));
+  const backend = new FolderBackend(folder);
+  return {
+    backend,
+    remove: async () => {
+      await backend.close();
+      await removeFolder(folder);
+    },
+  };
 }
 
 async function countGivenUp(repo: Repository, versions: ReadonlySet<Id>): Promise<number> {
@@ -107,7 +133,7 @@ function fill(
   repo: Repository,
   remote: Remote,
   { refs, needs, versions }: BundleRefs,
-  { dryRun, context }: { dryRun: boolean; context: OpContext },
+  { dryRun, context, workshop }: { dryRun: boolean; context: OpContext; workshop: Backend | null },
 ): Promise<Pushed> {
   const move = async () => ({ refs: new Map(refs), head: await headOf(repo, refs) });
   return numbersOf(repo, versions).then((numbers) =>
@@ -116,6 +142,7 @@ function fill(
       { tips: [...new Set(refs.values())], move, numbers, isNothing: () => false },
       {
         ...(context.signal ? { signal: context.signal } : {}),
+        ...(workshop === null ? {} : { workshop }),
         dryRun,
         verify: true,
         onPlan: (bytes) => checkRoom(remote.shown, bytes),

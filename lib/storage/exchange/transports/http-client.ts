@@ -286,8 +286,17 @@ const LATER = 'check the line, then run the command again: it goes on where it w
 /** What a status says, without the words of the server. */
 export function statusError(shown: string, status: number): RemoteError {
   const what = STATUS[status] ?? 'it refuses';
-  return new RemoteError(`'${shown}' answers ${status}: ${what}`, { url: shown, status });
+  const hint = REMEDIES[status];
+  return new RemoteError(`'${shown}' answers ${status}: ${what}`, {
+    url: shown,
+    status,
+    ...(hint === undefined ? {} : { hint }),
+  });
 }
+
+const REMEDIES: Readonly<Record<number, string>> = {
+  403: "check the address and what its owner allows you there: 'dlv remote -v' shows the address",
+};
 
 const STATUS: Readonly<Record<number, string>> = {
   400: 'it does not understand the request',

@@ -24,6 +24,7 @@ import { type HintedFile, makeSnapshots } from '../../../storage/repo/version/sn
 import {
   type Author,
   type Extension,
+  encodeVersion,
   type GitState,
   type Metric,
   type Param,
@@ -142,9 +143,9 @@ export async function storeVersion(
     'known' in networks
       ? networks.known
       : await storeNetworks(repo, session, { ...wanted, entries: networks.in }, signal);
-  const version: Version = {
+  const draft: Version = {
     model,
-    number: await giveNumber(repo, model, near === null ? parents : [...parents, near]),
+    number: 1,
     parents: [...parents],
     author:
       wanted.author ?? amended?.author ?? (await currentAuthor(repo.config, repo.layout.workTree)),
@@ -158,6 +159,10 @@ export async function storeVersion(
     git: wanted.git === undefined ? await readGitState(repo.layout.workTree, signal) : wanted.git,
     extensions: [...(wanted.extensions ?? []), ...told.extensions],
   };
+  // A number that is given stays given: whatever refuses the version does so before.
+  encodeVersion(draft);
+  const number = await giveNumber(repo, model, near === null ? parents : [...parents, near]);
+  const version = { ...draft, number };
   const id = await writeVersion(version, writer);
   await session.flush();
   return { id, version, kept: told.kept };

@@ -42,6 +42,19 @@ test('progress: a terminal line has share, amounts, rate and time left, and is w
   t.is(stream.text, '\r\x1b[K');
 });
 
+test('progress: no time left is told from the first bytes', (t) => {
+  const { stream, clock, bar } = setup(true);
+  bar.start('fetching', 100 * MIB);
+  clock.ms = 2000;
+  bar.advance(7);
+  t.regex(stream.text, / 0 % {2}7 B of 100 MiB {2}4 B\/s\x1b\[K$/);
+  stream.text = '';
+  clock.ms = 4000;
+  bar.advance(MIB);
+  t.regex(stream.text, / left/);
+  bar.finish();
+});
+
 test('progress: a wide terminal shows the bar and no line is wider than the terminal', (t) => {
   const { stream, clock, bar } = setup(true);
   stream.columns = 120;
