@@ -1,7 +1,7 @@
 /**
  * Gives up on a server that says nothing, or dribbles: a request fails while the other side, in all the time that it
- * is waited for, moves fewer bytes than a bound. Time that passes here, on a disk or for a limit of bytes per second,
- * does not count.
+ * is waited for, moves fewer bytes than a bound. Time that passes here, on a disk, for a limit of bytes per
+ * second or while this process is stopped, does not count.
  */
 import { RemoteError } from '../../../base/errors.js';
 import type { LowSpeed } from '../../repo/settings/rate.js';
@@ -28,6 +28,8 @@ export class StalledError extends PassingError {
 export class LowSpeedWatch implements Turns {
   readonly #leastBytes: number;
   readonly #limitMs: number;
+  /** Between two looks. */
+  readonly #lookMs: number;
   readonly #timer: NodeJS.Timeout;
   /** Since when it is the other side's turn; null: it is ours. */
   #since: number | null = performance.now();
@@ -59,7 +61,8 @@ export class LowSpeedWatch implements Turns {
       }
       [this.#waitedMs, this.#moved] = [0, 0];
     };
-    this.#timer = setInterval(look, Math.min(1000, Math.ceil(this.#limitMs / LOOKS)));
+    this.#lookMs = Math.min(1000, Math.ceil(this.#limitMs / LOOKS));
+    this.#timer = setInterval(look, this.#lookMs);
     this.#timer.unref();
   }
 
@@ -81,7 +84,8 @@ export class LowSpeedWatch implements Turns {
   #count(): void {
     if (this.#since === null) return;
     const now = performance.now();
-    this.#waitedMs += now - this.#since;
+    // A look that comes much too late: this process was stopped or busy, and could not have seen an answer.
+    this.#waitedMs += Math.min(now - this.#since, 2 * this.#lookMs);
     this.#since = now;
   }
 }

@@ -136,7 +136,10 @@ test('jobs of a dlv that was killed are found again; a silent controller is wait
     const options = { ...OPTIONS, patienceMs };
     return new ClusterExecutor(new SlurmCluster([], options, slurm.env), options);
   };
-  const one = await task(t, `echo run >> runs; sleep 0.4; echo '${METRICS}'; echo '${DONE}'`);
+  const one = await task(
+    t,
+    `echo run >> runs; until [ -e go ]; do sleep 0.05; done; echo '${METRICS}'; echo '${DONE}'`,
+  );
   // Nothing tells the first one to stop: as a process that is no more, it only does not look.
   void open()
     .run(one, listener())
@@ -154,6 +157,7 @@ test('jobs of a dlv that was killed are found again; a silent controller is wait
   const ear = listener();
   const found = open().run(one, ear);
   await slurm.setSilent(false);
+  await fs.writeFile(path.join(one.dir, 'go'), '');
   t.is((await found).state, 'done');
   t.is(ear.heard.length, 1);
   t.is(await fs.readFile(path.join(one.dir, 'runs'), 'utf8'), 'run\n');
