@@ -55,7 +55,8 @@ export function register(program: Command, cli: Cli): void {
       about:
         'Keeps the k most significant bytes of each float here and leaves the others to a remote, which has to ' +
         'have them already. They are read from it and compared with the checksums here first, so this takes as ' +
-        'long as fetching them. What the remote does not have stays, and so does what kept tensors are deltas of. Afterwards the ' +
+        'long as fetching them. A remote that is a repository with a work tree is refused, since its owner may free or ' +
+        'forget the same bytes. What no branch or tag of the remote has stays, and so does what kept tensors are deltas of. Afterwards the ' +
         "repository is like a clone made with --planes: exact content is fetched when it is needed, 'dlv fetch " +
         "--planes all' brings it back, and log, diff and approximate checkouts need no remote. It can be killed " +
         'at any moment: nothing is lost, and the next run goes on.',

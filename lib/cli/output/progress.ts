@@ -147,7 +147,7 @@ function isCounted({ total, done }: Work): boolean {
 function textOf(work: Work, now: number): string {
   const { total, done, startedAt, samples } = work;
   if (!isCounted(work)) return formatDuration((now - startedAt) / 1000);
-  // What is no stream of bytes ends in lumps: over ten seconds there may be many or none.
+  // Examples are finished many at a time: the last ten seconds may have seen a hundred of them, or none.
   const first = work.unit === 'bytes' ? samples[0]! : { at: startedAt, done: 0 };
   const seconds = (now - first.at) / 1000;
   const rate = seconds > 0 ? (done - first.done) / seconds : 0;

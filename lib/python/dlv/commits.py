@@ -117,7 +117,7 @@ def paths_of(content: Any) -> List[PathLike]:
         hint = "give a path, a list of paths, or a mapping of names to arrays"
     else:
         hint = "give its weights: content.state_dict()"
-    raise DlvError("DLV_USAGE", f"a {type(content).__name__} is no content of a version", hint=hint)
+    raise DlvError("DLV_USAGE", f"a version cannot hold a {type(content).__name__}", hint=hint)
 
 
 def inside(path: str) -> str:

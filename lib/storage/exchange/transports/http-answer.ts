@@ -102,7 +102,7 @@ export async function smallBody(
     throw new LimitError(`'${name}' at '${shown}' has more than ${maxBytes} bytes`, {
       file: name,
       url: shown,
-      hint: 'what stands at this address is no repository of dlv, or is damaged: check the address',
+      hint: 'there is no dlv repository at this address, or it is damaged: check the address',
     });
   });
 }

@@ -40,7 +40,7 @@ export async function readRows(
   const refs = await listRefs(repo.layout);
   const describer = new Describer(repo, refs, factsOf);
   const { include, exclude } = await resolveRanges(repo, revisions, signal);
-  // Work that was put aside is no version of a line.
+  // A stash holds unfinished work and does not belong to the history of a branch.
   const named = refs.filter(({ name }) => parseRefName(name)?.kind !== 'stash');
   const starts = revisions.length === 0 ? await versionRoots(repo, named) : include;
   const found = await collectFacts(factsOf, starts, { signal });
