@@ -12,7 +12,7 @@ import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { AbortedError, DlvError, RemoteError } from '../../../base/errors.js';
 import type { LowSpeed } from '../../repo/settings/rate.js';
 import { type HttpAnswer, PassingError, readAnswer } from './http-answer.js';
-import { LOW_SPEED, LowSpeedWatch, StalledError } from './low-speed.js';
+import { type Clock, LOW_SPEED, LowSpeedWatch, StalledError } from './low-speed.js';
 import { type HttpProxy, proxyFor, TunnelAgent } from './proxy.js';
 import { pause, RateLimit } from './rate-limit.js';
 import { printable, redirectTarget } from './redirects.js';
@@ -50,6 +50,8 @@ export interface LineOptions {
   env?: Readonly<Record<string, string | undefined>>;
   /** The least that a server has to move. */
   lowSpeed?: LowSpeed;
+  /** What a server's time is taken by; tests move their own. */
+  clock?: Clock;
   /** Milliseconds before the second attempt; tests take fewer. */
   firstPauseMs?: number;
 }
@@ -182,9 +184,9 @@ export class HttpClient {
       ...(proxy === null ? {} : { host: url.host, ...proxy.headers }),
     };
     this.#options.traffic.requests++;
-    const { shown, lowSpeed = LOW_SPEED } = this.#options;
+    const { shown, lowSpeed = LOW_SPEED, clock } = this.#options;
     let end: (error: StalledError) => void = () => {};
-    const about = { shown, via, isWork: method === 'POST' };
+    const about = { shown, via, isWork: method === 'POST', clock };
     const watch = new LowSpeedWatch(lowSpeed, about, (error) => end(error));
     try {
       const answer = await new Promise<http.IncomingMessage>((resolve, reject) => {

@@ -15,6 +15,22 @@ const LOOKS = 20;
 /** Where a store puts an object together, it may say nothing for so many times as long. */
 const WORK_FACTOR = 10;
 
+/** The time that is told; tests move their own. */
+export interface Clock {
+  /** In milliseconds, never backwards. */
+  now(): number;
+  /** Calls after each `ms` until the answer is called; holds no process back from its end. */
+  every(ms: number, call: () => void): () => void;
+}
+
+const SYSTEM_CLOCK: Clock = {
+  now: () => performance.now(),
+  every: (ms, call) => {
+    const timer = setInterval(call, ms).unref();
+    return () => clearInterval(timer);
+  },
+};
+
 /** That a server moved too little. Another attempt may meet a better connection, many would meet the same. */
 export class StalledError extends PassingError {
   readonly final: RemoteError;
@@ -30,9 +46,10 @@ export class LowSpeedWatch implements Turns {
   readonly #limitMs: number;
   /** Between two looks. */
   readonly #lookMs: number;
-  readonly #timer: NodeJS.Timeout;
+  readonly #clock: Clock;
+  readonly #endLooks: () => void;
   /** Since when it is the other side's turn; null: it is ours. */
-  #since: number | null = performance.now();
+  #since: number | null;
   /** What the other side took, and moved, since it was last judged. */
   #waitedMs = 0;
   #moved = 0;
@@ -40,13 +57,21 @@ export class LowSpeedWatch implements Turns {
   /**
    * @param via  the proxy that is asked, if one is.
    * @param isWork  true for a request whose answer takes work there.
+   * @param clock  that of the system where none is given.
    * @param onStall  called at most once; the request is ended there.
    */
   constructor(
     { bytesPerSecond, seconds }: LowSpeed,
-    { shown, via, isWork }: { shown: string; via: string | null; isWork: boolean },
+    {
+      shown,
+      via,
+      isWork,
+      clock = SYSTEM_CLOCK,
+    }: { shown: string; via: string | null; isWork: boolean; clock?: Clock | undefined },
     onStall: (error: StalledError) => void,
   ) {
+    this.#clock = clock;
+    this.#since = clock.now();
     this.#limitMs = seconds * 1000 * (isWork ? WORK_FACTOR : 1);
     this.#leastBytes = Math.max(1, bytesPerSecond * seconds);
     const look = (): void => {
@@ -62,8 +87,7 @@ export class LowSpeedWatch implements Turns {
       [this.#waitedMs, this.#moved] = [0, 0];
     };
     this.#lookMs = Math.min(1000, Math.ceil(this.#limitMs / LOOKS));
-    this.#timer = setInterval(look, this.#lookMs);
-    this.#timer.unref();
+    this.#endLooks = clock.every(this.#lookMs, look);
   }
 
   ours(moved = 0): void {
@@ -74,16 +98,16 @@ export class LowSpeedWatch implements Turns {
 
   theirs(): void {
     this.#count();
-    this.#since = performance.now();
+    this.#since = this.#clock.now();
   }
 
   end(): void {
-    clearInterval(this.#timer);
+    this.#endLooks();
   }
 
   #count(): void {
     if (this.#since === null) return;
-    const now = performance.now();
+    const now = this.#clock.now();
     // A look that comes much too late: this process was stopped or busy, and could not have seen an answer.
     this.#waitedMs += Math.min(now - this.#since, 2 * this.#lookMs);
     this.#since = now;

@@ -1,8 +1,10 @@
 /** A web server as a remote: the suite, also on a line that fails all the time, and servers that lie. */
 import fs from 'node:fs/promises';
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { HttpTransport } from '../../../../lib/storage/exchange/transports/http-transport.js';
+import type { Clock } from '../../../../lib/storage/exchange/transports/low-speed.js';
 import { isNear } from '../../../../lib/storage/exchange/transports/redirects.js';
 import { bytesSource } from '../../../../lib/storage/exchange/transports/transport.js';
 import {
@@ -17,6 +19,33 @@ import { tempDir } from '../../../helpers/temp-dir.js';
 import { serveFolder, type WebServer } from '../../../helpers/web-server.js';
 
 const QUICK = { firstPauseMs: 1, lowSpeed: { bytesPerSecond: 1, seconds: 60 } };
+
+/** A clock that stands still until seconds are passed, and then calls whom it has to on the way. */
+function movedClock(): { clock: Clock; pass(seconds: number): void } {
+  let now = 0;
+  const looks = new Set<{ next: number; ms: number; call: () => void }>();
+  return {
+    clock: {
+      now: () => now,
+      every: (ms, call) => {
+        const look = { next: now + ms, ms, call };
+        looks.add(look);
+        return () => looks.delete(look);
+      },
+    },
+    pass: (seconds) => {
+      const end = now + seconds * 1000;
+      while (now < end) {
+        now += 1;
+        for (const look of looks) {
+          if (look.next > now) continue;
+          look.next += look.ms;
+          look.call();
+        }
+      }
+    },
+  };
+}
 
 async function served(
   t: ExecutionContext,
@@ -210,19 +239,29 @@ test('http: what takes its time here is not held against the server', async (t) 
   const { put, server } = await served(t);
   const bytes = pattern(3_000_000);
   await put(PACK, bytes);
-  const lowSpeed = { bytesPerSecond: 1_000_000, seconds: 0.1 };
+  const { clock, pass } = movedClock();
   const transport = new HttpTransport(`${server.url}/models/net.dlv`, {
     firstPauseMs: 1,
-    lowSpeed,
+    lowSpeed: { bytesPerSecond: 1_000_000, seconds: 1 },
+    clock,
   });
   t.teardown(() => transport.close());
   const got: Uint8Array[] = [];
   await transport.read(PACK, { start: 0, end: bytes.length }, async (piece) => {
     got.push(Buffer.from(piece));
-    if (got.length < 4) await new Promise((resolve) => setTimeout(resolve, 300));
+    await setImmediate();
+    pass(5);
   });
   t.is(Buffer.compare(Buffer.concat(got), bytes), 0);
   t.is(server.requests, 1);
+
+  // The same time, while the server is waited for, is too much.
+  server.misbehave = () => {
+    pass(5);
+    return true;
+  };
+  const named = { code: 'DLV_REMOTE', message: /does not answer: nothing in 1 seconds/ };
+  await t.throwsAsync(transport.load('remote', 10), named);
 });
 
 test('http: takes nothing', async (t) => {
