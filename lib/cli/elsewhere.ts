@@ -34,6 +34,9 @@ export const VERBS_ELSEWHERE: Readonly<Record<string, string>> = {
   'rev-parse': "'dlv show -s --format %H <rev>' prints the id that a revision names",
   search: "'dlv log --grep <pattern>' searches messages, 'dlv query' versions and layers",
   track: "'dlv add <paths>' tracks files, 'dlv run -- <command>' makes versions of a training",
+  plot: "'dlv diff', 'dlv list --versions', 'dlv log', 'dlv bench' and 'dlv desc' take --html, a page with charts; 'dlv ui' shows all",
+  plots:
+    "'dlv diff', 'dlv list --versions', 'dlv log', 'dlv bench' and 'dlv desc' take --html, a page with charts; 'dlv ui' shows all",
   blame: "'dlv log -- <path>' shows the versions that changed a file",
   bisect: "'dlv log' lists versions; 'dlv checkout <version>' goes to one",
   'cat-file': "'dlv cat <rev>:<path>' writes a file of a version",
@@ -51,7 +54,6 @@ export const VERBS_ELSEWHERE: Readonly<Record<string, string>> = {
   metrics: "'dlv log' and 'dlv show' print metrics; 'dlv commit --metric loss=0.3' records them",
   params:
     "'dlv log' and 'dlv show' print hyperparameters; 'dlv commit --param lr=0.1' records them",
-  plots: "'dlv log --json' has the metrics of every version",
   rebase: `${IMMUTABLE}: 'dlv reset --soft <rev>' keeps your files, then commit again`,
   repro: "'dlv run --resume <run>' starts the command of a run again",
   root: "the folder that holds .dlv: 'dlv -C <dir> status' works from any other",
@@ -166,6 +168,7 @@ export const FLAGS_ELSEWHERE: Readonly<Record<string, Readonly<Record<string, st
     '-G': "'dlv log -p -- <path>' shows what each version changed in the tensors of a file",
     '-L': 'model files have no lines: name whole files after --',
     '--committer': 'the author of a version is who committed it: use --author',
+    '--where': "'dlv list --where <condition>' lists the versions that fit",
     '--abbrev-commit': 'ids are short; --format %H shows them whole',
     '--date':
       "choose with --format '%h %ar %s': %ad local, %aI ISO 8601, %as day, %ar relative, %at seconds",

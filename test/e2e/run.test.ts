@@ -68,8 +68,36 @@ test('what is cut off is told, and is no version; HEAD on the line goes along', 
   );
   t.is(await allKept(t, repo), 1);
   t.is((await repo.json<{ number: number }[]>('log')).length, 2);
-  const status = await repo.dlv('status');
-  t.is(status.code, 0, status.stderr);
+  // What the work tree never had is not taken for deleted, and can be brought here.
+  const tracked = (await repo.changes()).filter((one) => !one.startsWith('untracked'));
+  t.deepEqual(tracked, []);
+  await repo.json('restore', '.');
+  t.true((await fs.stat(repo.file('model.safetensors'))).isFile());
+});
+
+test('what a run did not write stays in its versions, and a merge of its branch takes nothing away', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('settings.json', '{"width": 64}');
+  await repo.write('model.safetensors/readme.txt', 'a folder where the checkpoint has a file');
+  await repo.write('data.csv', '1,2');
+  await repo.commit('first');
+  const { code, result, stderr } = await runIn(repo, ['folder', '10', 'folder', '20'], {
+    env: { WAIT: '1' },
+  });
+  t.is(code, 0, stderr);
+  const own = ['model.safetensors', 'training_args.bin', 'trainer_state.json'];
+  await repo.with(async (open) => {
+    for (const { version } of result.checkpoints) {
+      const { files } = await open.tree(version as Parameters<typeof open.tree>[0]);
+      t.deepEqual(
+        files.map(({ path: name }) => name),
+        [...own, 'data.csv', 'settings.json'].sort(),
+      );
+    }
+  });
+  await repo.json('merge', result.branch);
+  t.is(await fs.readFile(repo.file('settings.json'), 'utf8'), '{"width": 64}');
+  t.true((await fs.stat(repo.file('model.safetensors'))).isFile());
 });
 
 test('mistakes are told: no command, no program, no such run', async (t) => {

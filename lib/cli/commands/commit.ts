@@ -28,6 +28,7 @@ interface Flags {
   all?: boolean;
   from?: string;
   heldOf?: string;
+  keepOthers?: boolean;
   amend?: boolean;
   model?: string;
   branch?: string;
@@ -87,6 +88,7 @@ async function options(run: Run, flags: Flags): Promise<CommitOptions> {
     all: flags.all === true,
     amend: flags.amend === true,
     ...(flags.from === undefined ? {} : { from: flags.from }),
+    ...(flags.keepOthers ? { keepOthers: true } : {}),
     ...(flags.heldOf === undefined ? {} : { heldOf: parseHeld(flags.heldOf) }),
     allowEmpty: flags.allowEmpty === true,
     allowRemovals: flags.allowRemovals === true,
@@ -181,7 +183,7 @@ export function register(program: Command, cli: Cli): void {
         "not change. The version is the tip of that branch with what was staged by 'dlv add " +
         "--branch'; -a takes only files that were added in this way. If HEAD is on that branch, " +
         'the flag has no effect.\n\nWith --from, the version has the files of a folder, under their names below it, and no ' +
-        'others; or one file. Work files and what is staged do not count and stay as they are. So a checkpoint ' +
+        'others; or one file. With --keep-others, the other files of the last version stay. Work files and what is staged do not count and stay as they are. So a checkpoint ' +
         'that a training has just written becomes a version of its line, wherever you are.\n\nTracked files that were never written to the work tree, as ' +
         'after copy and switch, are not deletions. A version with fewer than half of the files ' +
         'of the previous one needs --allow-removals. With --dry-run, the JSON document has ' +
@@ -223,6 +225,7 @@ export function register(program: Command, cli: Cli): void {
     .option('-F, --file <file>', 'take the message from a file, or from stdin with -')
     .option('-a, --all', 'first stage every tracked file that was changed or deleted')
     .option('--from <path>', 'make the version of the files of a folder, or of one file, alone')
+    .option('--keep-others', 'with --from: keep the other files of the last version, too')
     .option('--amend', 'replace the last version on the branch')
     .option('--no-edit', 'with --amend: keep the message (the default)')
     .option('--model <name>', "model line to commit (default: HEAD's)")

@@ -211,8 +211,8 @@ export function register(program: Command, cli: Cli): void {
         'verifies it against the ids of its content. Tensors whose names differ only by a prefix that frameworks add, such as ' +
         "'module.' or '_orig_mod.', are compared too. Paths come last, after -- if a revision " +
         'has the same name.\n\nHyperparameters, metrics, environment and data ids that differ follow below the ' +
-        'tensors. A metric is shown at its best value and its step, with the difference in ' +
-        'parentheses and * at the best version. Where curves have common steps, dlv names the ' +
+        'tensors. A metric is shown at the last step of a version, with the difference in parentheses, * at the ' +
+        'best version, and the best value on the way to it where that is another. Where curves have common steps, dlv names the ' +
         'first step at which they differ, and the first from which they differ by more than ' +
         'three times their noise, the standard deviation of the difference from step to step. ' +
         'Networks are compared layer by layer, matched by name, by alias (conv1, fc2) with equal weights, then ' +

@@ -110,6 +110,14 @@ function optionsOf(revisions: string[], flags: Flags, given: readonly Choice[]):
   };
 }
 
+/** What a merge would have done. */
+const WOULD: Readonly<Record<MergeResult['outcome'], string>> = {
+  'up to date': 'there is nothing to merge',
+  'fast-forward': 'the branch would move on',
+  merged: 'it would be merged',
+  staged: 'it would be staged',
+};
+
 /** Names of tensors that one line lists. */
 const NAMES_SHOWN = 4;
 
@@ -134,7 +142,7 @@ function print(ui: Ui, result: MergeResult): void {
     ui.warn(`not in every version in this shape, and left as they are: ${shown}${more}`);
   }
   noteFiles(ui, result);
-  if (dryRun) ui.note(`${outcome}; nothing was changed`);
+  if (dryRun) ui.note(`${WOULD[outcome]}; nothing was changed`);
   else if (version === null) ui.note("staged; 'dlv commit' makes the version");
   else if (outcome === 'fast-forward') {
     ui.line(`${model}/${branch} moved on to ${result.merged[0]?.name}`);

@@ -5,6 +5,7 @@ import type { ResetMode, ResetOptions, ResetResult } from '../../use/ops/reset.j
 import { exampleId, noteFiles, shortId } from '../output/render.js';
 import { formatCount } from '../output/ui.js';
 import type { Cli } from '../run.js';
+import { stagedSo } from './restore.js';
 
 interface Flags {
   soft?: boolean;
@@ -70,7 +71,7 @@ export function register(program: Command, cli: Cli): void {
         run.answer(result, (ui) => {
           noteFiles(ui, result);
           if ((options.paths?.length ?? 0) > 0) {
-            ui.note(`${formatCount(result.staged.length, 'file')} staged as before`);
+            ui.note(`${formatCount(result.staged.length, 'file')} ${stagedSo(revision)}`);
           } else if (result.version !== null) {
             const where = result.branch === null ? 'HEAD' : `'${result.model}/${result.branch}'`;
             ui.note(`${where} is at ${shortId(result.version)}`);

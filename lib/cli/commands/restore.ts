@@ -15,6 +15,11 @@ const EXAMPLE: RestoreResult = {
   bytes: 5733472,
 };
 
+/** What is said of files whose staging was reset. */
+export function stagedSo(source: string | undefined): string {
+  return source === undefined ? 'not staged any more' : `staged as in '${source}'`;
+}
+
 /** Runs the op and answers; `dlv checkout -- <paths>` does the same. */
 export async function restoreFiles(run: Run, options: RestoreOptions): Promise<number> {
   const { restore } = await import('../../use/ops/restore.js');
@@ -22,7 +27,7 @@ export async function restoreFiles(run: Run, options: RestoreOptions): Promise<n
   run.answer(result, (ui) => {
     noteFiles(ui, result);
     const { length } = result.staged;
-    if (length > 0) ui.note(`${formatCount(length, 'file')} staged as before`);
+    if (length > 0) ui.note(`${formatCount(length, 'file')} ${stagedSo(options.source)}`);
   });
   return 0;
 }

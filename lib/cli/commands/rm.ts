@@ -11,7 +11,11 @@ interface Flags {
   force?: boolean;
 }
 
-const EXAMPLE: RmResult = { model: 'mnist', removed: ['old.safetensors'] };
+const EXAMPLE: RmResult = { model: 'mnist', removed: ['old.safetensors'], unstaged: [] };
+
+function said(count: number, what: string): string[] {
+  return count === 0 ? [] : [`${formatCount(count, 'file')} ${what}`];
+}
 
 export function register(program: Command, cli: Cli): void {
   cli
@@ -39,10 +43,13 @@ export function register(program: Command, cli: Cli): void {
         const options = { ...flags, paths };
         const result = await run.repository((repo) => rm(repo, options, run.context));
         run.answer(result, (ui) => {
-          for (const path of result.removed) ui.note(`removed '${path}'`);
-          ui.note(
-            `${formatCount(result.removed.length, 'file')} of '${result.model}' staged as removed`,
-          );
+          const { model, removed, unstaged } = result;
+          if (flags.cached !== true) for (const path of removed) ui.note(`removed '${path}'`);
+          const parts = [
+            ...said(removed.length - unstaged.length, `of '${model}' staged as removed`),
+            ...said(unstaged.length, 'not staged any more'),
+          ];
+          ui.note(parts.join(', '));
         });
         return 0;
       }),

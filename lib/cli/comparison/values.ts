@@ -58,7 +58,7 @@ function valueText(cell: ComparedValue['cells'][number]): string {
   return delta === null || delta === 0 ? text : `${text} (${signed(delta)})`;
 }
 
-/** Metrics at their best, and where curves part. */
+/** Metrics of each version, and where curves part. */
 export function metricSection(comparison: Comparison, shown: Shown): Section | null {
   const { metrics, ends, baseline } = comparison;
   const listed = metrics.filter(({ equal }) => shown.all || !equal);

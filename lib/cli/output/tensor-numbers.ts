@@ -82,12 +82,23 @@ export function signed(delta: number): string {
   return delta > 0 ? `+${text}` : text;
 }
 
-/** `0.921 @3000 (+0.008)`: the best value with its step, and how far it is from the baseline's; `–` for none. */
+/**
+ * `0.921 @3000 (+0.008), best 0.93 @2000`: the value of a version with its step, how far it is from the baseline's,
+ * and the best on the way to it where that is another; `–` for none.
+ */
 export function metricText(cell: MetricCell | null): string {
   if (cell === null) return '–';
   const { best, last, delta } = cell;
-  // A value without a step was given for the run as a whole.
-  const { value, step } = last.step === null ? last : (best ?? last);
-  const at = step === null ? '' : ` @${step}`;
-  return `${formatMetric(value)}${at}${delta === null || delta === 0 ? '' : ` (${signed(delta)})`}`;
+  const parts = [
+    `${placeText(last)}${delta === null || delta === 0 ? '' : ` (${signed(delta)})`}`,
+    // A value without a step was given for the run as a whole.
+    ...(last.step === null || best === null || best.value === last.value
+      ? []
+      : [`best ${placeText(best)}`]),
+  ];
+  return parts.join(', ');
+}
+
+function placeText({ value, step }: MetricCell['last']): string {
+  return `${formatMetric(value)}${step === null ? '' : ` @${step}`}`;
 }

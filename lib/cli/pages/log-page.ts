@@ -69,9 +69,7 @@ function bestFacts(entries: readonly LogEntry[]): [string, string, string][] {
     for (const [metric, whole] of Object.entries(metrics)) {
       const steps = Object.hasOwn(metricSteps, metric) ? metricSteps[metric] : undefined;
       const direction = steps?.direction ?? directionOf(metric);
-      // A value without a step was given for the run as a whole.
-      const best = steps?.step === null ? undefined : steps?.best?.value;
-      const value = Number(best ?? whole);
+      const value = Number(whole);
       if (direction === null || !Number.isFinite(value)) continue;
       const less = direction === 'min';
       const found = leaders.get(metric);

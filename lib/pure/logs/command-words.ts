@@ -8,7 +8,7 @@ export const MASK = '***';
 
 /** Names of flags and variables whose value is a secret. */
 const SECRET_NAME =
-  /(^|[-_.])(api[-_.]?key|key|token|secret|passw(or)?d|passwd|pwd|pass|credentials?|auth|authorization|access[-_.]?key([-_.]?id)?|private[-_.]?key|client[-_.]?secret|sas|dsn|cookie)$/i;
+  /(^|[-_.])(api[-_.]?key|key|token|secret|passw(or)?d|passwd|passphrase|pwd|pass|pw|credentials?|auth|authorization|access[-_.]?key([-_.]?id)?|private[-_.]?key|client[-_.]?secret|sas|dsn|cookie)$/i;
 /** Names that look like that and are settings of networks. */
 const NO_SECRET =
   /(tokens?[-_.]?(id|len|length|count|size|type|limit)|(max|min|num|n|pad|eos|bos|mask|sep|cls|unk)[-_.]?(new[-_.]?)?tokens?|key[-_.]?(dim|size|heads?)|sort[-_.]?key|(label|text|image|input|target|data|primary|group|metric|column)[-_.]?key)$/i;

@@ -120,8 +120,8 @@ def commit(
     - nothing given: the tracked files that changed, as `dlv commit -a`
     - one file, or several: these, added, and what else is tracked
     - a folder: exactly its files, under their names below it, as `dlv commit --from`; `skip` are patterns of names
-    - one file and `path`, its path in the version: exactly this file
-    - a state dict: exactly one safetensors file, `path` (default: model.safetensors), and `texts`, {name: text}
+    - one file and `path`, its path in the version; the other files of the last version stay
+    - a state dict: one safetensors file, `path` (default: model.safetensors), and `texts`, {name: text}; the others stay
 
     `metrics` is a mapping, or a list of Point(name, value, step); what dlv.log_metrics noted is added. With wait=False a Future
     comes at once and the work is done behind: a folder's files are held as they are, a single file is copied first. Its

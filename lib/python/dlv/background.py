@@ -67,6 +67,17 @@ def submit(work: Work) -> "Future[Any]":
     return future
 
 
+def in_turn(work: Work, alone: Callable[[], Any]) -> Any:
+    """Does something after all commits that were submitted before, so that versions come in the order of their calls."""
+    with _guard:
+        is_busy = _worker is not None and any(not future.done() for future in _worker.futures)
+    if not is_busy:
+        return alone()
+    future = submit(work)
+    forget(future)
+    return future.result()
+
+
 def quietly(work: Work) -> None:
     """Has something done behind that nobody waits for. An error is told once for each kind, and ends nothing."""
     future = submit(work)

@@ -184,7 +184,7 @@ class Commit:
             raise
 
     def files(self, paths: List[str], path: Optional[str], skip: Sequence[str], *, now: bool) -> None:
-        """A folder, or one file that has a path of its own, is the whole version; else files are added."""
+        """A folder is the whole version; one file takes the place that its path names; else files are added."""
         first = paths[0] if paths else ""
         is_folder = len(paths) == 1 and os.path.isdir(first)
         if is_folder and path is not None:
@@ -204,7 +204,7 @@ class Commit:
                 self.release()
                 raise
             if self._place is None:
-                self._words += ["--from", self._held[0].folder]
+                self._words += ["--from", self._held[0].folder, *([] if is_folder else ["--keep-others"])]
         elif now:
             self._stage = paths
         else:
@@ -231,7 +231,7 @@ class Commit:
     def __call__(self, on: Optional[Process] = None) -> Committed:
         words = list(self._words)
         if self._folder is not None and self._place is None:
-            words += ["--from", self._folder]
+            words += ["--from", self._folder, "--keep-others"]
         log: Optional[str] = None
         try:
             if len(self._points) <= _POINTS_IN_WORDS:

@@ -348,7 +348,7 @@ class Repo:
             given = paths_of(content)
             work.files([os.path.abspath(os.fspath(p)) for p in given], path, skip, now=wait)
         if wait:
-            return work(self._on)
+            return background.in_turn(work, lambda: work(self._on))
         return background.submit(work)
 
 

@@ -38,7 +38,8 @@ _DTYPES: Mapping[str, Tuple[int, str, str]] = {
     "F8_E8M0": (1, "|u1", "float8_e8m0fnu"),
 }
 # What is written for a dtype of NumPy or torch, by its name. Arrays of ml_dtypes have such names too.
-_WRITTEN: Dict[str, str] = {torch_name: name for name, (_, _, torch_name) in _DTYPES.items()}
+# dlv reads C128 out of other files; the format of safetensors does not have it.
+_WRITTEN: Dict[str, str] = {torch_name: name for name, (_, _, torch_name) in _DTYPES.items() if name != "C128"}
 _COMPLEX_PARTS = {"C64": "F32", "C128": "F64"}
 # Elements of floats of which leading planes alone may be known.
 _PLANED = {"F64", "F32", "F16", "BF16", "C64", "C128"}

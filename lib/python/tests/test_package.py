@@ -340,7 +340,7 @@ class Runs(RepositoryCase):
         dlv.commit(message="tracked files")
         self.assertEqual(len(dlv.diff("HEAD~1", "HEAD")["files"]), 1)
         dlv.commit("a.safetensors", path="weights/model.safetensors", message="one file")
-        self.assertEqual([f["path"] for f in self.repo.show()["files"]], ["weights/model.safetensors"])
+        self.assertEqual([f["path"] for f in self.repo.show()["files"]], ["a.safetensors", "notes.txt", "weights/model.safetensors"])
         with self.assertRaises(dlv.DlvError):
             dlv.commit("a.safetensors", path="../out.safetensors")
 

@@ -30,7 +30,7 @@ export function compareMetrics(
   return [...names].sort().map((name): ComparedMetric => {
     const direction = directionIn(sides, name);
     const base = curves[baseline]?.get(name);
-    const told = base === undefined ? null : numberOf(base, direction);
+    const told = base === undefined ? null : numberOf(base);
     const cells = curves.map((side, at): MetricCell | null => {
       const curve = side?.get(name);
       if (curve === undefined) return null;
@@ -39,7 +39,7 @@ export function compareMetrics(
         single === null
           ? { step: steps.at(-1) ?? null, value: metricValue(values.at(-1) ?? 0) }
           : { step: null, value: metricValue(single) };
-      const own = numberOf(curve, direction);
+      const own = numberOf(curve);
       const delta = told === null || own === null || at === baseline ? Number.NaN : own - told;
       return {
         last,
@@ -94,12 +94,9 @@ function bestOf({ steps, values }: Curve, direction: Direction | null): MetricPl
   return { step: steps[best] as number, value: metricValue(values[best] as number) };
 }
 
-/** What a curve is compared by: the value without a step, which was given for all of it, else its best, else its last. */
-function numberOf(curve: Curve, direction: Direction | null): number | null {
-  if (curve.single !== null) return curve.single;
-  const best = bestOf(curve, direction);
-  if (best !== null) return Number(best.value);
-  return curve.values.at(-1) ?? null;
+/** What a version is compared by: the value without a step, else that of its last step, which is that of its weights. */
+function numberOf({ single, values }: Curve): number | null {
+  return single ?? values.at(-1) ?? null;
 }
 
 function leadersOf(
@@ -111,7 +108,7 @@ function leadersOf(
   const sign = direction === 'min' ? -1 : 1;
   const numbers = curves.map((side) => {
     const curve = side?.get(name);
-    const own = curve === undefined ? null : numberOf(curve, direction);
+    const own = curve === undefined ? null : numberOf(curve);
     return own === null || Number.isNaN(own) ? null : sign * own;
   });
   const known = numbers.filter((value) => value !== null);

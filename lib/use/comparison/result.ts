@@ -73,7 +73,7 @@ export interface MetricCell {
   last: { step: number | null; value: MetricValue };
   /** The best one; null if whether less or more is better is not known. */
   best: MetricPlace | null;
-  /** The value without a step, else the best one, else the last, less that of the baseline. */
+  /** `last`, less that of the baseline. */
   delta: number | null;
   /** Steps with a value. */
   count: number;
@@ -86,7 +86,7 @@ export interface ComparedMetric {
   direction: Direction | null;
   cells: (MetricCell | null)[];
   equal: boolean;
-  /** Places of the versions that are best. */
+  /** Places of the versions whose `last` is best. */
   leaders: number[];
 }
 

@@ -31,7 +31,7 @@ import {
   commitFiles,
   previewCommit,
 } from '../worktree/commit-files.js';
-import { commitFrom } from '../worktree/commit-from.js';
+import { type CommitFromRequest, commitFrom } from '../worktree/commit-from.js';
 
 export type { KeptLog } from '../history/commit/store-logs.js';
 export type { CommitPreview } from '../worktree/commit-files.js';
@@ -46,6 +46,8 @@ export interface CommitOptions {
    * to the context's folder.
    */
   from?: string;
+  /** With `from`: the other files of the line's last version stay in the new one. */
+  keepOthers?: boolean;
   /** A checkpoint that a program holds which tells of itself (ops/track.ts). */
   heldOf?: TrackedCheckpoint;
   model?: string;
@@ -102,7 +104,7 @@ export async function commit(
       ? await commitTracked(repo, request, options.heldOf, context)
       : from === null
         ? await commitFiles(repo, request, context)
-        : await commitFrom(repo, { ...request, from }, context);
+        : await commitFrom(repo, { ...request, from, ...keptBeside(options) }, context);
   await mergeQuietly(repo, context);
   return { ...landed, seconds: (performance.now() - started) / 1000 };
 }
@@ -114,9 +116,9 @@ async function commitTracked(
   held: TrackedCheckpoint,
   context: OpContext,
 ): Promise<CommittedVersion> {
-  const { from, tellPaths } = await trackedCheckpoint(repo, held);
+  const checkpoint = await trackedCheckpoint(repo, held);
   try {
-    const made = await commitFrom(repo, { ...request, from, held: true, tellPaths }, context);
+    const made = await commitFrom(repo, { ...request, ...checkpoint, held: true }, context);
     await settleTracked(repo, held, made);
     return made;
   } catch (error) {
@@ -125,9 +127,22 @@ async function commitTracked(
   }
 }
 
+function keptBeside({ keepOthers }: CommitOptions): Pick<CommitFromRequest, 'keeps'> {
+  return keepOthers ? { keeps: async () => ({ replaced: [] }) } : {};
+}
+
 /** The folder that a version is made of, or null. @throws {UsageError} with options that are about the work tree. */
-function folderOf({ from, all, amend }: CommitOptions, { cwd }: OpContext): string | null {
-  if (from === undefined) return null;
+function folderOf(
+  { from, all, amend, keepOthers }: CommitOptions,
+  { cwd }: OpContext,
+): string | null {
+  if (from === undefined) {
+    if (!keepOthers) return null;
+    throw new UsageError('--keep-others is given without --from', {
+      option: '--keep-others',
+      hint: 'leave it out: what is staged and tracked is in the version anyway',
+    });
+  }
   const other = all ? '--all' : amend ? '--amend' : null;
   if (other === null) return path.resolve(cwd, from);
   throw new UsageError(`--from and ${other} are given`, {
@@ -154,6 +169,7 @@ async function requestOf(
     all,
     from: _,
     heldOf: __,
+    keepOthers: ___,
     logs = [],
     parents = [],
     author,

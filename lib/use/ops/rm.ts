@@ -22,6 +22,8 @@ export interface RmOptions {
 export interface RmResult {
   model: string;
   removed: string[];
+  /** Those of them that the last version does not have: that they were added is taken back. */
+  unstaged: string[];
 }
 
 /** @throws {NotFoundError} for a path that is not tracked; {ConflictError} if content would be lost. */
@@ -51,7 +53,9 @@ export async function rm(
     ...options,
     context,
   });
-  return { model: line.model, removed };
+  const before = line.tip === null ? [] : (await repo.tree(line.tip)).files;
+  const committed = new Set(before.map(({ path }) => path));
+  return { model: line.model, removed, unstaged: removed.filter((path) => !committed.has(path)) };
 }
 
 function notTracked(text: string, model: string, isFolder: boolean): NotFoundError {

@@ -22,12 +22,11 @@ import {
   type RunCheckpoint,
   type RunRecord,
 } from '../../storage/repo/runs/run-record.js';
-import { Staging } from '../../storage/repo/staging/staging.js';
 import type { OpContext } from '../context.js';
 import type { StoreAccess } from '../history/access.js';
+import { entriesBeside } from '../history/commit/entries-beside.js';
 import { makeVersion, type NewFile, versionFiles } from '../history/commit/make-version.js';
 import { nameVersion } from '../history/commit/name-version.js';
-import { stagedEntriesOf } from '../history/commit/staged-version.js';
 import type { GivenText } from '../history/commit/tell.js';
 import { baseCandidates } from '../history/lines/lines.js';
 import { moveReason } from '../history/lines/moves.js';
@@ -146,9 +145,11 @@ async function tipOf(repo: StoreAccess, record: RunRecord): Promise<Id | null> {
   for (const { version } of [...record.checkpoints].reverse()) {
     if (version !== null && (await repo.store.findBlob(version)) !== null) return version;
   }
-  return record.base !== null && (await repo.store.findBlob(record.base)) !== null
-    ? record.base
-    : null;
+  return baseOf(repo, record);
+}
+
+async function baseOf(repo: StoreAccess, { base }: RunRecord): Promise<Id | null> {
+  return base !== null && (await repo.store.findBlob(base)) !== null ? base : null;
 }
 
 /** Files of a checkpoint as they are held. */
@@ -198,13 +199,9 @@ async function store(
       const file = fileOf(result, 0o644);
       entries.push({ ...file, step: file.step ?? checkpoint.step });
     }
-    const kept = new Set(Object.values(others).flat());
-    if (last !== undefined && kept.size > 0) {
-      const before = await stagedEntriesOf(repo, await repo.tree(last.id), new Staging());
-      for (const { stat: _, stagedAtNs: __, ...entry } of before) {
-        if (kept.has(entry.path)) entries.push(entry);
-      }
-    }
+    const source = last?.id ?? (await baseOf(repo, record));
+    const replaced = pathsBySeries(last?.facts)[checkpoint.series] ?? [];
+    entries.push(...(await entriesBeside(repo, source, entries, replaced)));
     entries.sort((a, b) => comparePaths(a.path, b.path));
     const facts: RunFacts = {
       run: record.id,
@@ -251,10 +248,13 @@ async function store(
 
 /** Paths that other series of the run have in its last version. */
 function othersOf(last: RunFacts | undefined, series: string): Record<string, string[]> {
+  const { [series]: _, ...others } = pathsBySeries(last);
+  return others;
+}
+
+function pathsBySeries(last: RunFacts | undefined): Record<string, string[]> {
   if (last === undefined) return {};
-  const all = { ...last.others, [last.series]: last.files.map(([own]) => own) };
-  delete all[series];
-  return all;
+  return { ...last.others, [last.series]: last.files.map(([own]) => own) };
 }
 
 /** Where the files of a checkpoint are in its version. */

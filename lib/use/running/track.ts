@@ -27,12 +27,12 @@ import {
   writeRun,
 } from '../../storage/repo/runs/run-record.js';
 import { readGitDiff, readGitState } from '../../storage/repo/settings/gitinfo.js';
-import type { Extension } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
 import type { StoreAccess } from '../history/access.js';
+import type { CommitFromRequest } from '../worktree/commit-from.js';
 import { letGo } from './checkpoints/hold.js';
 import { noteEnd } from './note-end.js';
-import { runExtension } from './run-facts.js';
+import { runExtension, runFacts } from './run-facts.js';
 
 /** Rows of what a program told. */
 const FROM_PROGRAM = 'api';
@@ -203,15 +203,21 @@ export interface TrackedCheckpoint {
 
 /** Where its files are, and what its version says of the run. @throws {NotFoundError} {UsageError} */
 export async function trackedCheckpoint(
-  { layout }: StoreAccess,
+  repo: StoreAccess,
   { run, n }: TrackedCheckpoint,
-): Promise<{ from: string; tellPaths: (paths: readonly string[]) => readonly Extension[] }> {
+): Promise<Required<Pick<CommitFromRequest, 'from' | 'keeps' | 'tellPaths'>>> {
+  const { layout } = repo;
   const record = await recordOf(layout, run);
   const entry = record.checkpoints.find((one) => one.n === n);
   if (entry === undefined) throw new UsageError(`run ${run} holds no checkpoint ${n}`, { run });
   const { id, name, kind, command, started, seconds, cpuSeconds, peakBytes } = record;
   return {
     from: layout.heldCheckpoint(id, n),
+    // The checkpoint before of the run goes; what the run has nothing to do with stays.
+    keeps: async (tip) => {
+      const last = tip === null ? null : runFacts(await repo.version(tip));
+      return { replaced: last?.run === id ? last.files.map(([own]) => own) : [] };
+    },
     tellPaths: (paths) => [
       runExtension({
         ...{ run: id, name, kind, command, checkpoint: n, place: entry.place, series: SERIES },

@@ -3,6 +3,7 @@
  * files and what is staged elsewhere do not change.
  */
 import path from 'node:path';
+import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
 import { statThrough } from '../../base/files/files.js';
 import { listTree } from '../../base/files/small-files.js';
@@ -16,6 +17,7 @@ import type { Extension } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
 import type { StoreAccess } from '../history/access.js';
 import { branchLine, countTensors } from '../history/commit/draft-version.js';
+import { entriesBeside } from '../history/commit/entries-beside.js';
 import { makeVersion, type NewFile, versionFiles } from '../history/commit/make-version.js';
 import { nameVersion, unseen } from '../history/commit/name-version.js';
 import { stagedChanges } from '../history/commit/staged-changes.js';
@@ -31,7 +33,9 @@ export interface CommitFromRequest extends Omit<CommitRequest, 'stage' | 'amend'
   from: string;
   /** What a run holds: it lies within the repository's data. */
   held?: boolean;
-  /** What the version says besides, of its paths. */
+  /** What of the line's last version stays beside these files: all that they do not replace. Default: nothing. */
+  keeps?: (tip: Id | null) => Promise<{ replaced: readonly string[] }>;
+  /** What the version says besides, of the paths that came. */
   tellPaths?: (paths: readonly string[]) => readonly Extension[];
 }
 
@@ -121,6 +125,12 @@ async function store(
       const file = fileOf(result, executable ? 0o755 : 0o644);
       entries.push({ ...file, step: step ?? file.step });
     }
+    const came = entries.map(({ path: own }) => own);
+    if (request.keeps !== undefined) {
+      const { replaced } = await request.keeps(tip);
+      entries.push(...(await entriesBeside(repo, tip, entries, replaced)));
+      entries.sort((a, b) => comparePaths(a.path, b.path));
+    }
     const changes = await stagedChanges(repo, { tip }, unseen(entries));
     if (changes.length === 0 && !request.allowEmpty && others.length === 0) {
       throw new ConflictError(
@@ -137,7 +147,7 @@ async function store(
       ...{ params, metrics, logs, knowledge, author, moment },
       ...versionFiles(entries),
       ...{ model, message, parents, near: tip },
-      extensions: request.tellPaths?.(entries.map(({ path: own }) => own)) ?? [],
+      extensions: request.tellPaths?.(came) ?? [],
     };
     const why = await moveReason(repo, `commit: ${message.split('\n', 1)[0]}`);
     const made = await makeVersion(repo, session, wanted, {

@@ -181,8 +181,13 @@ export function noteResult(ui: Ui, one: RunResult): void {
   );
   const last = made.at(-1);
   if (last !== undefined) {
+    const line = `${one.model}/${one.branch}`;
+    const isOwn = one.branch === `run-${one.run}`;
     ui.note(
-      `the last is ${one.model}@${last.number} (${last.place}); 'dlv log ${one.model}/${one.branch}' shows all`,
+      `the last is ${one.model}@${last.number} (${last.place}); 'dlv log ${line}' shows all, ` +
+        (isOwn
+          ? `'dlv merge ${line}' takes it over`
+          : "and if HEAD is on that branch, 'dlv restore .' writes its files here"),
     );
   }
   for (const { place, state, problem } of left) {

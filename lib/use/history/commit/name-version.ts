@@ -46,7 +46,11 @@ export async function nameVersion(
           known !== null && sameFile(known, entry) && known.recipe.id === entry.recipe.id;
         return isSame ? known : entry;
       });
-      moveLine(staging, model, { version: id, branch, entries: asSeen(next, staging, model) });
+      // What the line did not have was never in the work tree.
+      const seen = asSeen(next, staging, model).map((entry) => {
+        return staging.entry(entry.path) === null ? { ...entry, stat: null } : entry;
+      });
+      moveLine(staging, model, { version: id, branch, entries: seen });
       // Staging goes first: a branch that has moved is an acknowledged version (see checkBase).
       await writeStaging(lock, staging);
     }

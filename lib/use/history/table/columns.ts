@@ -168,20 +168,14 @@ export class Columns {
     return { ...column, get: (row) => point(row)?.value ?? null, step };
   }
 
-  /** What a table shows where nobody says: names, times, metrics at their best, hyperparameters that differ. */
+  /**
+   * What a table shows where nobody says: names, times, hyperparameters that differ, and of metrics what the
+   * version itself has, by which conditions and `show` go, too: its weights are not those of the best step.
+   */
   usual(rows: readonly VersionRow[]): Column[] {
-    const ref = (name: string, fn: string | null = null): Column =>
-      this.find({ kind: 'column', name, function: fn, at: 0 });
-    const metrics = this.names('metrics').map((name) => {
-      const isCurve = rows.some((row) => (countOf(row, name) ?? 0) > 1);
-      const isDirected = rows.some((row) => directionIn(row, name) !== null);
-      // What somebody gave for a run as a whole is what the run counts by.
-      const isGiven = rows.some((row) => {
-        const points = pointsOf(row, name);
-        return points.length > 1 && points[0]?.step === null;
-      });
-      return ref(`metrics.${name}`, isCurve && isDirected && !isGiven ? 'best' : null);
-    });
+    const ref = (name: string): Column =>
+      this.find({ kind: 'column', name, function: null, at: 0 });
+    const metrics = this.names('metrics').map((name) => ref(`metrics.${name}`));
     const params = this.names('params')
       .map((name) => ref(`params.${name}`))
       .filter((column) => differs(column, rows));
