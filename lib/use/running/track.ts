@@ -27,9 +27,9 @@ import {
   writeRun,
 } from '../../storage/repo/runs/run-record.js';
 import { readGitDiff, readGitState } from '../../storage/repo/settings/gitinfo.js';
+import type { Extension } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
 import type { StoreAccess } from '../history/access.js';
-import type { CommitFromRequest } from '../worktree/commit-from.js';
 import { letGo } from './checkpoints/hold.js';
 import { noteEnd } from './note-end.js';
 import { runExtension, runFacts } from './run-facts.js';
@@ -201,11 +201,18 @@ export interface TrackedCheckpoint {
   n: number;
 }
 
-/** Where its files are, and what its version says of the run. @throws {NotFoundError} {UsageError} */
+/** Where the files of a checkpoint are, which paths of the line's last version they replace, and what its version says of the run. */
+interface HeldFiles {
+  from: string;
+  keeps(tip: Id | null): Promise<{ replaced: readonly string[] }>;
+  tellPaths(paths: readonly string[]): readonly Extension[];
+}
+
+/** What a version of a held checkpoint is made of. @throws {NotFoundError} {UsageError} */
 export async function trackedCheckpoint(
   repo: StoreAccess,
   { run, n }: TrackedCheckpoint,
-): Promise<Required<Pick<CommitFromRequest, 'from' | 'keeps' | 'tellPaths'>>> {
+): Promise<HeldFiles> {
   const { layout } = repo;
   const record = await recordOf(layout, run);
   const entry = record.checkpoints.find((one) => one.n === n);
