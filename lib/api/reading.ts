@@ -3,7 +3,7 @@ import type { DType } from '../pure/tensor/dtype.js';
 import { boundsOf, type ValueBounds } from '../pure/tensor/prefix.js';
 import type { Warned } from '../use/context.js';
 import type { Id, VersionSummary } from '../use/history/versions.js';
-import type { BranchEntry, BranchListOptions } from '../use/ops/branch.js';
+import type { BranchEntry, BranchListOptions } from '../use/ops/branch-list.js';
 import type { ConfigEntry } from '../use/ops/config.js';
 import type { DescOptions, DescResult } from '../use/ops/desc.js';
 import type { DiffOptions, DiffResult, ManyDiffResult } from '../use/ops/diff.js';
@@ -138,7 +138,7 @@ export abstract class ReadingRepository extends Handle {
 
   /** Branches with their tips. */
   async branches(options: Options<BranchListOptions> = {}): Promise<BranchEntry[]> {
-    const ops = await import('../use/ops/branch.js');
+    const ops = await import('../use/ops/branch-list.js');
     const own = withoutCall(options);
     return this.ask(options, (repo, context) => ops.listBranchEntries(repo, own, context));
   }

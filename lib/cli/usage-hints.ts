@@ -47,8 +47,9 @@ function verbHint(verb: string, names: readonly string[]): string | null {
 function flagHint(given: string, command: Command): string | null {
   const word = given.replace(/=.*$/, '');
   const tables = [FLAGS_ELSEWHERE[command.name()] ?? {}, FLAGS_EVERYWHERE];
-  // A value may be at a short flag: -Sname.
+  // A value may be at a short flag: -Sname. Some flags are there, and take none.
   const written = /^-[^-]/.test(word) ? [word, word.slice(0, 2)] : [word];
+  if (given.includes('=')) written.unshift(`${word}=`);
   for (const table of tables) {
     for (const flag of written) if (Object.hasOwn(table, flag)) return table[flag] as string;
   }

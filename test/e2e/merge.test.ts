@@ -209,7 +209,13 @@ test('merge: values are averaged in files of other containers, whose checksums a
   );
   t.deepEqual(await repo.read('w.npz'), npz(mean));
   const [last] = await repo.json<(LogEntry & { operation: unknown })[]>('log');
-  t.deepEqual(last?.operation, { kind: 'merge', detail: 'average/1 weights=1,3 of net@1, net@2' });
+  t.like(last?.operation, { kind: 'merge' });
+  // What is stored names ids: another clone may have given the same numbers.
+  const id = '\\([0-9a-f]{10}\\)';
+  t.regex(
+    last?.operation?.detail ?? '',
+    new RegExp(`^average/1 weights=1,3 of net@1 ${id}, net@2 ${id}$`),
+  );
 });
 
 test('merge: fine-tunes of HEAD are added to it; a method takes its own numbers alone', async (t) => {
@@ -226,7 +232,10 @@ test('merge: fine-tunes of HEAD are added to it; a method takes its own numbers 
   }
   await repo.json('switch', 'main');
   const done = await repo.json<MergeResult>('merge', 'left', 'right', '--task', '--lambda', '0.5');
-  t.is(done.operation, 'task/1 weights=1,1 lambda=0.5 base=net@1 of net@2, net@3');
+  t.is(
+    done.operation?.replaceAll(/ \([0-9a-f]{10}\)/g, ''),
+    'task/1 weights=1,1 lambda=0.5 base=net@1 of net@2, net@3',
+  );
   const wanted = Object.fromEntries(
     Object.entries(BASE).map(([name, { shape, values }]) => [
       name,

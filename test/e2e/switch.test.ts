@@ -1,6 +1,7 @@
 /** `dlv switch`, `dlv branch`, `dlv tag`. */
 import test from 'ava';
-import type { BranchChange, BranchEntry } from '../../lib/use/ops/branch.js';
+import type { BranchChange } from '../../lib/use/ops/branch.js';
+import type { BranchEntry } from '../../lib/use/ops/branch-list.js';
 import type { SwitchResult } from '../../lib/use/ops/switch.js';
 import type { TagEntry } from '../../lib/use/ops/tag.js';
 import { TestRepository, threeVersions } from '../helpers/repository.js';

@@ -2,7 +2,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import type { BranchEntry } from '../../lib/use/ops/branch.js';
+import type { BranchEntry } from '../../lib/use/ops/branch-list.js';
 import type { FetchResult } from '../../lib/use/ops/fetch.js';
 import type { PullResult } from '../../lib/use/ops/pull.js';
 import type { PushResult } from '../../lib/use/ops/push.js';

@@ -18,12 +18,8 @@ import { writeVersion } from '../../lib/storage/repo/version/version.js';
 import { currentLine } from '../../lib/use/history/lines/lines.js';
 import { resolveId } from '../../lib/use/history/lines/resolve.js';
 import { add } from '../../lib/use/ops/add.js';
-import {
-  createBranch,
-  deleteBranch,
-  listBranchEntries,
-  renameBranch,
-} from '../../lib/use/ops/branch.js';
+import { createBranch, deleteBranch, renameBranch } from '../../lib/use/ops/branch.js';
+import { listBranchEntries } from '../../lib/use/ops/branch-list.js';
 import { commit } from '../../lib/use/ops/commit.js';
 import { copy } from '../../lib/use/ops/copy.js';
 import { fsck } from '../../lib/use/ops/fsck.js';

@@ -1,7 +1,8 @@
 /** `dlv branch` on the command line. */
 import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
-import type { BranchChange, BranchDeletion, BranchEntry } from '../../use/ops/branch.js';
+import type { BranchChange, BranchDeletion } from '../../use/ops/branch.js';
+import type { BranchEntry } from '../../use/ops/branch-list.js';
 import { distance } from '../output/distance.js';
 import { exampleId, shortId, subject } from '../output/render.js';
 import { formatTable } from '../output/table.js';
@@ -22,6 +23,7 @@ interface Flags {
   remotes?: boolean;
   setUpstreamTo?: string;
   unsetUpstream?: boolean;
+  track?: boolean;
 }
 
 const EXAMPLE: BranchEntry[] = [
@@ -80,6 +82,7 @@ function printChange(ui: Ui, change: BranchChange): void {
   const was = change.from === null ? '' : `, was '${change.from}'`;
   const at = change.action === 'deleted' ? ', was at' : ' at';
   ui.note(`${change.action} ${name}${was}${at} ${shortId(change.version)}`);
+  if (change.upstream !== null) ui.note(`${name} follows '${change.upstream}'`);
 }
 
 /** Makes, deletes or renames. */
@@ -105,7 +108,13 @@ async function change(run: Run, names: string[], flags: Flags): Promise<void> {
     }
     const isCopy = flags.copy && second !== undefined;
     const [name, start] = isCopy ? [second, first] : [first, second];
-    const options = { name, ...(start === undefined ? {} : { start }), ...model };
+    const { track } = flags;
+    const options = {
+      name,
+      ...(start === undefined ? {} : { start }),
+      ...(track === undefined ? {} : { track }),
+      ...model,
+    };
     return ops.createBranch(repo, options, run.context);
   });
   run.answer(result, (ui) => {
@@ -116,7 +125,7 @@ async function change(run: Run, names: string[], flags: Flags): Promise<void> {
 
 /** Sets or takes away what a branch follows. */
 async function follow(run: Run, name: string | undefined, flags: Flags): Promise<void> {
-  const { setUpstream } = await import('../../use/ops/branch.js');
+  const { setUpstream } = await import('../../use/ops/branch-upstream.js');
   const options = {
     ...(name === undefined ? {} : { name }),
     ...(flags.model === undefined ? {} : { model: flags.model }),
@@ -135,9 +144,10 @@ export function register(program: Command, cli: Cli): void {
       summary: 'list, create, rename or delete branches',
       about:
         'Without a name, lists the branches of the current model. With a name, creates a branch ' +
-        'at <start> (default: the current version) and does not switch to it. The branch that ' +
+        'at <start> (default: the current version) and does not switch to it; one that starts at a branch of a ' +
+        'remote follows that. The branch that ' +
         'HEAD is on is deleted with -D alone: HEAD then names its version. With --json, a change ' +
-        'prints an object with action, model, branch, version and from; a deletion also has ' +
+        'prints an object with action, model, branch, version, from and upstream; a deletion also has ' +
         'lost, derived and detached.',
       examples: [
         ['dlv branch', 'the branches of the current model and their versions'],
@@ -147,7 +157,7 @@ export function register(program: Command, cli: Cli): void {
           'dlv branch -vv',
           'also what each follows at a remote, and how far it is ahead and behind',
         ],
-        ['dlv branch -u origin/mnist/main', 'makes the current branch follow one of a remote'],
+        ['dlv branch -u origin/main', 'makes the current branch follow one of a remote'],
         ['dlv branch -m wider narrower', 'renames it'],
         ['dlv branch -d narrower', 'deletes it, if its versions are on another branch or tag'],
       ],
@@ -166,8 +176,10 @@ export function register(program: Command, cli: Cli): void {
       '-v, --verbose',
       'also show which branch of a remote each follows, and how far it is from it',
     )
-    .option('-u, --set-upstream-to <branch>', 'make a branch follow <remote>/<model>/<branch>')
+    .option('-u, --set-upstream-to <branch>', 'make a branch follow <remote>/<branch>')
     .option('--unset-upstream', 'make a branch follow none')
+    .option('-t, --track', 'follow <start>, a branch of a remote (the default if it is one)')
+    .option('--no-track', 'follow no branch of a remote')
     .option('--show-current', 'print only the name of the branch that HEAD is on')
     .option('--contains <rev>', 'list the branches whose tip is <rev> or descends from it')
     .option('-c, --copy', 'copy a branch: -c [old] <new>')
@@ -184,6 +196,12 @@ export function register(program: Command, cli: Cli): void {
           await change(run, start === undefined ? [name] : [name, start], flags);
           return 0;
         }
+        if (flags.remotes && (flags.delete || flags.forceDelete)) {
+          throw new UsageError('what was seen at a remote is forgotten with a fetch', {
+            option: '--remotes',
+            hint: "'dlv fetch --prune' forgets branches that are gone there, 'dlv push --delete <branch>' deletes one there",
+          });
+        }
         if (flags.delete || flags.forceDelete || flags.move || flags.copy) {
           throw new UsageError('no branch given');
         }
@@ -196,7 +214,7 @@ export function register(program: Command, cli: Cli): void {
           ...(model === undefined ? {} : { model }),
           ...(contains === undefined ? {} : { contains }),
         };
-        const { listBranchEntries } = await import('../../use/ops/branch.js');
+        const { listBranchEntries } = await import('../../use/ops/branch-list.js');
         const branches = await run.repository((repo) =>
           listBranchEntries(repo, options, run.context),
         );

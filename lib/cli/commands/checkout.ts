@@ -11,6 +11,7 @@ import { goTo } from './switch.js';
 
 type Flags = Pick<CheckoutOptions, 'out' | 'force' | 'acceptTier'> & {
   branch?: string;
+  track?: boolean;
   planes?: string;
 };
 
@@ -47,17 +48,26 @@ function print(ui: Ui, result: CheckoutResult, flags: Flags): void {
 }
 
 /** What the op takes of the flags. */
-function ownFlags({ branch: _, planes, ...flags }: Flags): Partial<CheckoutOptions> {
+function ownFlags({ branch: _, track: __, planes, ...flags }: Flags): Partial<CheckoutOptions> {
   return { ...flags, ...(planes === undefined ? {} : { planes: parsePlanes(planes) }) };
 }
 
 async function checkoutFiles(run: Run, operands: string[], flags: Flags): Promise<number> {
   const { before, after } = run.split(operands);
   const [revision, ...paths] = before;
+  const track = flags.track === undefined ? {} : { track: flags.track };
   if (flags.branch !== undefined) {
     if (paths.length > 0 || after !== null) throw new UsageError('-b takes a name and a start');
     const start = revision === undefined ? {} : { start: revision };
-    return goTo(run, { name: flags.branch, create: true, ...start });
+    return goTo(run, { name: flags.branch, create: true, ...start, ...track });
+  }
+  if (flags.track) {
+    if (revision === undefined || paths.length > 0 || after !== null) {
+      throw new UsageError('--track takes a branch of a remote', {
+        hint: 'name it as origin/main',
+      });
+    }
+    return goTo(run, { name: revision, ...track });
   }
   if (revision === '-' && paths.length === 0 && after === null) return goTo(run, { name: null });
   if (revision === undefined && after !== null && after.length > 0 && flags.out === undefined) {
@@ -122,6 +132,11 @@ export function register(program: Command, cli: Cli): void {
       '-b, --branch <name>',
       'create a branch at <rev> (default: HEAD) and switch to it, like dlv switch -c',
     )
+    .option(
+      '-t, --track',
+      'create a branch that follows <rev>, a branch of a remote, like dlv switch -t',
+    )
+    .option('--no-track', 'with -b: follow no branch of a remote')
     .option('--out <dir>', 'write into this folder, which must be empty or new')
     .option('--planes <k>', 'with --out: only the k leading bytes of each float, 1 to 8')
     .option('--accept-tier', 'accept files whose exact bytes a tier has replaced')

@@ -69,9 +69,10 @@ export function register(program: Command, cli: Cli): void {
       summary: 'bring versions of a remote here, and move nothing',
       about:
         'Brings the versions of the branches of a remote here and notes where these branches are: ' +
-        "'origin/mnist/main' names a version then, as 'dlv log origin/mnist/main' shows. Work files and own " +
-        "branches stay: 'dlv pull' moves them. Without names, all branches are fetched; a model names all of " +
-        'its branches. Tags of versions that are here then come too. Everything that arrives is decoded and ' +
+        "'origin/main' names a version then, as 'dlv log origin/main' shows (origin/mnist/main for a branch of " +
+        "another model). Work files and own branches stay: 'dlv pull' moves them. Without names, all branches are " +
+        'fetched; a model names all of its branches. Tags of versions that are here then come too; one that is here for ' +
+        'another version stays, which is an error only if it was asked for, by name or with --tags. Everything that arrives is decoded and ' +
         'compared with its ids before anything can see it. If a fetch is interrupted, the ' +
         'same command resumes it. A branch that would bring back a version which was forgotten here is refused ' +
         'unless --forgotten is given. Files that were given up here (dlv keep --versions) do not come back; those ' +
@@ -79,16 +80,19 @@ export function register(program: Command, cli: Cli): void {
       examples: [
         ['dlv fetch', 'from the remote that the current branch follows, else origin'],
         ['dlv fetch --dry-run', 'says which branches moved and how much would come'],
+        ['dlv fetch origin main v1', 'one branch of the current model, and a tag'],
         ['dlv fetch origin bert mnist/wider', 'all branches of one model, and one of another'],
         ['dlv fetch --planes all', 'makes a clone of leading planes exact'],
         ['dlv fetch --only all', 'brings what a clone with --only left out'],
         ['dlv fetch --all --prune', 'from all remotes, and forgets branches that are gone there'],
       ],
       json: EXAMPLE,
-      exitCodes: { 1: 'a ref was refused, no such remote or branch, or it cannot be reached' },
+      exitCodes: {
+        1: 'a branch, or a tag asked for, was refused, no such remote or branch, or it cannot be reached',
+      },
     })
     .argument('[remote]', 'name of a remote, or an address')
-    .argument('[branches...]', 'branches, <model>/<branch>, or models (default: all)')
+    .argument('[names...]', 'branches, models and tags (default: all branches)')
     .option('-a, --all', 'fetch from all remotes')
     .option('-t, --tags', 'fetch all tags, with their versions')
     .option('--no-tags', 'fetch no tags')

@@ -57,7 +57,7 @@ export function register(program: Command, cli: Cli): void {
       about:
         "Fetches, then moves HEAD's branch and its work files on to where the branch of the remote is. If both " +
         'have versions that the other has not, nothing moves and the exit code is 1: weights are not merged. ' +
-        'The message then says how to join the lines or to choose one. Uncommitted changes are kept or ' +
+        'The message then says how to join the lines or to choose one. A tag that is here for another version stays, as in a fetch. Uncommitted changes are kept or ' +
         'refused, as by dlv checkout. A branch that follows none yet follows this one afterwards.',
       examples: [
         ['dlv pull', 'from the branch that the current one follows'],

@@ -45,7 +45,7 @@ function print(ui: Ui, result: PushResult, isVerbose: boolean): void {
   if (versions > 0) ui.note(`${versionsAndBytes(result)}${to}`);
   if (notes > 0) ui.note(`${formatCount(notes, 'note')} about versions${to}`);
   if (!moved && notes === 0) ui.note(`everything is at ${url} already`);
-  for (const branch of upstream) ui.note(`'${branch}' follows '${result.remote}/${branch}'`);
+  for (const one of upstream) ui.note(`'${one.branch}' follows '${one.upstream}'`);
   if (isVerbose) printTraffic(ui, { ...result, resumedBytes: 0 });
 }
 
@@ -56,7 +56,8 @@ export function register(program: Command, cli: Cli): void {
       about:
         'Sends what the remote lacks of the current branch, or of the branches and tags named, and then ' +
         'moves its refs, all in one step. <here>:<there> pushes under another name, :<there> deletes a branch ' +
-        'and :tags/<tag> a tag. A branch whose versions at the remote are not all part of what is pushed is ' +
+        'or tag there, + before <here> forces that one; HEAD is the current branch, and with <there>, <here> may be ' +
+        'any version. A branch whose versions at the remote are not all part of what is pushed is ' +
         "refused: 'dlv pull' first. --force-with-lease replaces it if it is where it was seen last, --force in " +
         'any case. Several pushes may run at once: the slower one of the same branch is refused. An interrupted ' +
         'push sends nothing twice when it is run again. Only the records that the pushed versions need ' +
@@ -71,6 +72,8 @@ export function register(program: Command, cli: Cli): void {
           'replaces the branch there, unless somebody moved it meanwhile',
         ],
         ['dlv push --limit-rate 5M', 'takes no more than 5 MiB a second of the line'],
+        ['dlv push origin HEAD:review', 'the current branch, under another name there'],
+        ['dlv push origin v1', 'a tag'],
         ['dlv push origin --delete wider', 'deletes a branch of the remote'],
       ],
       json: EXAMPLE,
@@ -79,11 +82,11 @@ export function register(program: Command, cli: Cli): void {
     .argument('[remote]', 'name of a remote, or an address')
     .argument(
       '[refs...]',
-      'branches and tags, <here> or <here>:<there> (default: the current branch)',
+      'branches and tags, [+]<here> or [+]<here>:<there> (default: the current branch)',
     )
     .option('-a, --all', 'push all branches of all models')
-    .option('-t, --tags', 'push all tags, too')
-    .option('-d, --delete', 'delete the branches named, at the remote')
+    .option('-t, --tags', 'push all tags, and branches that are named or --all')
+    .option('-d, --delete', 'delete the branches and tags named, at the remote')
     .option('-f, --force', 'replace branches and tags of the remote, whatever versions that drops')
     .option('--force-with-lease', 'the same, if the branch there is where it was seen last')
     .option('--prune', 'delete branches of the remote that are not here')

@@ -16,6 +16,8 @@ const EXAMPLE: SwitchResult = {
   carried: ['notes.txt'],
 };
 
+type Flags = Pick<SwitchOptions, 'create' | 'track'>;
+
 /** Runs the op and answers; `dlv checkout -b` and `dlv checkout -` do the same. */
 export async function goTo(run: Run, options: SwitchOptions): Promise<number> {
   const { switchTo } = await import('../../use/ops/switch.js');
@@ -41,7 +43,7 @@ export function register(program: Command, cli: Cli): void {
         'If it is a branch, the tracked files of its model become those of the branch; the ' +
         'command fails if that would overwrite changes that are in no version. -c creates the ' +
         'branch first, at <start> or at the current version. If only a remote has a branch <name>, dlv makes a branch here that starts at the one ' +
-        'there and follows it; -c with a branch of a remote as <start> does the same.',
+        'there and follows it; -c with a branch of a remote as <start>, and -t with its name, do the same.',
       examples: [
         ['dlv switch bert', 'switches to the model bert; no file changes'],
         ['dlv switch bert/wider', 'switches to the branch wider of bert'],
@@ -51,6 +53,7 @@ export function register(program: Command, cli: Cli): void {
           'dlv switch low-rate',
           'the first time for a branch of a remote: makes one that follows it',
         ],
+        ['dlv switch -t origin/low-rate', 'the same, where several remotes have one'],
         ['dlv switch -c retry mnist@3', 'creates a branch at the third version'],
       ],
       json: EXAMPLE,
@@ -62,8 +65,10 @@ export function register(program: Command, cli: Cli): void {
     )
     .argument('[start]', 'with -c: version at which the branch starts')
     .option('-c, --create', 'create the branch')
+    .option('-t, --track', 'create a branch that follows <name>, a branch of a remote')
+    .option('--no-track', 'with -c: follow no branch of a remote')
     .action(
-      cli.action((run, name: string, start: string | undefined, flags: { create?: boolean }) =>
+      cli.action((run, name: string, start: string | undefined, flags: Flags) =>
         goTo(run, {
           name: name === '-' ? null : name,
           ...flags,

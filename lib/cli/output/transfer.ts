@@ -32,6 +32,7 @@ const MARKS: Readonly<Record<string, string>> = {
   pruned: '-',
   deleted: '-',
   rejected: '!',
+  kept: '!',
 };
 
 /** The refs that moved or were refused, one a line: `* [new branch] mnist/main 9c1f0e6f0b`. */
@@ -46,6 +47,7 @@ export function printRefs(ui: Ui, refs: readonly MovedRef[], isVerbose: boolean)
   for (const line of formatTable([{}, {}, {}, {}], rows)) ui.line(line.trimEnd());
   for (const { name, status, reason } of shown) {
     if (status === 'rejected') ui.note(`'${name}' was not taken: ${reason}`);
+    if (status === 'kept') ui.note(`'${name}' stays as it is: ${reason}`);
   }
 }
 

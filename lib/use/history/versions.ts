@@ -18,7 +18,7 @@ import { formatAuthor } from '../../storage/repo/settings/author.js';
 import { type FilePage, type Snapshot, unpackPage } from '../../storage/repo/version/file-page.js';
 import type { FileTree } from '../../storage/repo/version/file-tree.js';
 import type { Operation } from '../../storage/repo/version/knowledge.js';
-import type { Version } from '../../storage/repo/version/version.js';
+import { shortId, type Version } from '../../storage/repo/version/version.js';
 import { VersionNames } from './lines/version-names.js';
 import { definingCandidates, mayDefineNetwork } from './networks/candidates.js';
 import {
@@ -53,7 +53,7 @@ export interface VersionSummary {
   number: number;
   /**
    * A revision that names it whatever HEAD is on: `model@number`; where several versions have the number,
-   * `model/branch@number`, or first digits of its id if it is on no branch's own line.
+   * `model/branch@number`, or first digits of its id if it is on the own line of no branch of this repository.
    */
   name: string;
   message: string;
@@ -192,6 +192,16 @@ export class Describer {
   /** A revision that names a version, whatever HEAD is on: see VersionSummary. */
   name(id: Id): Promise<string> {
     return this.#names.name(id);
+  }
+
+  /**
+   * What stored text calls a version: its id, after `model@number` if no other version here has that number now.
+   * Another clone may bring one; the id stays.
+   */
+  async lastingName(id: Id): Promise<string> {
+    const name = await this.name(id);
+    const { model } = await this.#repo.version(id);
+    return name === `${model}@${await this.number(id)}` ? `${name} (${shortId(id)})` : shortId(id);
   }
 
   /** A version with what it is called, as lists of versions hold it. */

@@ -95,7 +95,7 @@ export async function planMerge(
     others,
     base,
     operation: null,
-    title: `Merge ${await describer.name(other)} into ${line.model}/${line.branch}`,
+    title: `Merge ${await describer.lastingName(other)} into ${line.model}/${line.branch}`,
     run: async (session) => {
       const trees = {
         base: base === null ? [] : (await repo.tree(base)).files,
@@ -158,12 +158,12 @@ async function planCombination(
   // The base itself has changed nothing.
   const inputs = [tip, ...others].filter((id, i, all) => id !== base && all.indexOf(id) === i);
   const combination = combinationOf(combine, inputs.length);
-  const names = await Promise.all(inputs.map((id) => describer.name(id)));
+  const names = await Promise.all(inputs.map((id) => describer.lastingName(id)));
   const of =
     names.length > 3
       ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`
       : names.join(', ');
-  const about = base === null ? '' : ` base=${await describer.name(base)}`;
+  const about = base === null ? '' : ` base=${await describer.lastingName(base)}`;
   const detail = `${describeMethod(combine.method, combination)}${about} of ${names.join(', ')}`;
   return {
     tip,
@@ -212,13 +212,15 @@ async function planAdapterFold(
   }
   const id = await resolveId(repo, adapter.revision);
   const describer = new Describer(repo);
-  const title = `${await describer.name(id)}${adapter.path === undefined ? '' : `:${adapter.path}`}`;
+  const suffix = adapter.path === undefined ? '' : `:${adapter.path}`;
+  const title = `${await describer.name(id)}${suffix}`;
+  const stored = `${await describer.lastingName(id)}${suffix}`;
   return {
     tip,
     others: id === tip ? [] : [id],
     base: null,
-    operation: fitting(`lora/1 adapter=${title} into ${await describer.name(tip)}`),
-    title: `Fold the adapter ${title} into the weights`,
+    operation: fitting(`lora/1 adapter=${stored} into ${await describer.lastingName(tip)}`),
+    title: `Fold the adapter ${stored} into the weights`,
     run: async (session) => {
       const ours = await repo.tree(tip);
       const page = id === tip ? ours : await repo.tree(id);

@@ -25,7 +25,8 @@ import type { BranchName } from '../history/lines/branches.js';
 import { moveReason } from '../history/lines/moves.js';
 import { Repository } from '../repository.js';
 import { branchOf, ownBranches } from '../tracking/clone-branches.js';
-import { checkBranches, type FetchReport, fetchRefs } from '../tracking/fetch-refs.js';
+import { checkBranches } from '../tracking/fetch-names.js';
+import { type FetchReport, fetchRefs } from '../tracking/fetch-refs.js';
 import { checkLine, type LineSettings, lineOf } from '../tracking/line.js';
 import { checkRemoteName, DEFAULT_REMOTE } from '../tracking/remotes.js';
 

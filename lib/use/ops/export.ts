@@ -16,7 +16,7 @@ import type { Backend } from '../../storage/store/backends/backend.js';
 import { FolderBackend } from '../../storage/store/backends/folder-backend.js';
 import type { OpContext } from '../context.js';
 import type { Repository } from '../repository.js';
-import { type BundleRefs, bundleRefs } from '../tracking/bundle-refs.js';
+import { type BundleRefs, bundleRefs } from '../tracking/bundles/bundle-refs.js';
 import { defaultBranch } from '../tracking/push-refs.js';
 
 export interface ExportOptions {

@@ -2,7 +2,9 @@
 import { UsageError } from '../../base/errors.js';
 import { WIDTH_MAX } from '../../base/limits.js';
 import { checkPlanes } from '../../pure/tensor/prefix.js';
+import { firstMissingPack } from '../../storage/exchange/collect/missing-packs.js';
 import { openReader, shownUrl } from '../../storage/exchange/open-remote.js';
+import type { RemoteReader } from '../../storage/exchange/remote.js';
 import {
   type PartialFilter,
   type PromisedOfRemote,
@@ -12,6 +14,7 @@ import { readHead } from '../../storage/repo/refs/head.js';
 import { readRemotes } from '../../storage/repo/remotes.js';
 import type { OpContext } from '../context.js';
 import type { Repository } from '../repository.js';
+import { readFetchNames } from '../tracking/fetch-names.js';
 import { type FetchReport, fetchRefs, trafficOf } from '../tracking/fetch-refs.js';
 import { type LineSettings, lineOf } from '../tracking/line.js';
 import { refine } from '../tracking/refine.js';
@@ -20,7 +23,7 @@ import { findRemote, type NamedRemote, remoteNamed } from '../tracking/remotes.j
 export interface FetchOptions extends LineSettings {
   /** Name of a remote, or an address; default: that of the current branch, else origin. */
   remote?: string;
-  /** Branches (`model/branch`) or models; default: all branches. */
+  /** Branches (`model/branch`, or those of HEAD's model), models and tags; default: all branches. */
   branches?: string[];
   /** From all remotes. */
   all?: boolean;
@@ -116,6 +119,22 @@ function isWider(known: PromisedOfRemote | null, { planes, depth, only }: Partia
   );
 }
 
+/** Says that a remote of which nothing had to be read could not give it. */
+async function warnOfMissing(
+  source: RemoteReader,
+  remote: string | null,
+  context: OpContext,
+): Promise<void> {
+  const first = await firstMissingPack(source, context.signal ? { signal: context.signal } : {});
+  if (first === null) return;
+  const show = remote === null ? '' : `: 'dlv remote show ${remote}' lists what is missing`;
+  context.warn(
+    `the remote '${source.shown}' is damaged: '${first}' is not there. Push from a repository that is whole, to a ` +
+      `new address${show}`,
+    'last',
+  );
+}
+
 async function fetchOne(
   repo: Repository,
   { name, url }: NamedRemote,
@@ -128,9 +147,12 @@ async function fetchOne(
     const known = name === null ? null : await readPromisedOf(repo.layout, name);
     if (known === null) refuseUnpromised(repo, name ?? shownUrl(url), options);
     const filter = known === null ? null : fetchFilter(known.filter, options);
-    const lines = branches ?? (filter?.lines.length ? filter.lines : undefined);
+    const { model } = await readHead(repo.layout);
+    const names = branches === undefined ? null : readFetchNames(source, branches, model);
+    const lines = names?.lines ?? (filter?.lines.length ? filter.lines : undefined);
     const how = {
-      ...(lines === undefined ? {} : { only: lines }),
+      ...(lines === undefined || lines.length === 0 ? {} : { only: lines }),
+      ...(names === null ? {} : { namedTags: names.tags }),
       ...(filter === null ? {} : { filter }),
       tags,
       dryRun,
@@ -144,6 +166,7 @@ async function fetchOne(
       const added = await refine(repo, { source, remote: name }, { filter, dryRun }, context);
       Object.assign(report, trafficOf(source), { bytes: report.bytes + added });
     }
+    if (report.versions === 0) await warnOfMissing(source, name, context);
     return { remote: name, url: shownUrl(url), dryRun, ...report };
   } finally {
     await source.close();

@@ -13,7 +13,8 @@ import type { OpContext } from '../context.js';
 import type { BranchName } from '../history/lines/branches.js';
 import type { Repository } from '../repository.js';
 import { countApart } from '../tracking/ahead-behind.js';
-import { type FetchReport, type FetchSource, fetchRefs } from '../tracking/fetch-refs.js';
+import type { FetchSource } from '../tracking/fetch-names.js';
+import { type FetchReport, fetchRefs } from '../tracking/fetch-refs.js';
 import { type LineSettings, lineOf } from '../tracking/line.js';
 import { branchTitle, findRemote, upstreamOf } from '../tracking/remotes.js';
 

@@ -4,10 +4,11 @@ import { type Id, isId } from '../../base/bytes/hash.js';
 import { AmbiguousError, ExistsError, NotFoundError, UsageError } from '../../base/errors.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { type Head, readHead } from '../../storage/repo/refs/head.js';
-import { branchRefName } from '../../storage/repo/refs/ref-name.js';
+import { currentBranch } from '../../storage/repo/refs/ref-candidates.js';
+import { branchRefName, parseRefName } from '../../storage/repo/refs/ref-name.js';
 import { NOT_A_VERSION, readReflog } from '../../storage/repo/refs/reflog.js';
-import { currentBranch, resolveHead } from '../../storage/repo/refs/revision.js';
-import { changeRemotes } from '../../storage/repo/remotes.js';
+import { resolveHead } from '../../storage/repo/refs/revision.js';
+import { changeRemotes, parseBranchTitle } from '../../storage/repo/remotes.js';
 import type { Staging } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import { checkoutVersion } from '../checkout/checkout-version.js';
@@ -29,10 +30,10 @@ import { findFormerModel, findFormerRef } from '../history/lines/former-refs.js'
 import { currentLine } from '../history/lines/lines.js';
 import { checkHead, moveHead, moveReason, previousPlace } from '../history/lines/moves.js';
 import { takeIn } from '../history/lines/open-staging.js';
-import { resolve, resolveId } from '../history/lines/resolve.js';
+import { resolve } from '../history/lines/resolve.js';
 import type { Repository } from '../repository.js';
 import { upstreamTitle } from '../tracking/ahead-behind.js';
-import { branchTitle, branchToFollow, upstreamNamed } from '../tracking/remotes.js';
+import { branchTitle, branchToFollow, upstreamToFollow } from '../tracking/remotes.js';
 
 export interface SwitchOptions {
   /** A model, a branch of HEAD's model, or `<model>/<branch>`; null: where HEAD was before. */
@@ -41,6 +42,11 @@ export interface SwitchOptions {
   create?: boolean;
   /** Where a new branch starts; default: where its line stands. */
   start?: string;
+  /**
+   * True: the branch made follows the one of a remote that it starts at; without `create`, that is `name`, and the new
+   * branch is called like it. False: the branch made follows none.
+   */
+  track?: boolean;
 }
 
 export interface SwitchResult {
@@ -74,8 +80,9 @@ export async function switchTo(
   if (name === null) return goBack(job, options);
   if (options.create) {
     const to = newBranchName(name, head.model, await knownModels(repo, staging));
-    return createBranch(job, name, { to, from: options.start });
+    return createBranch(job, name, { to, from: options.start, track: options.track });
   }
+  if (options.track) return trackBranch(job, name);
   if (options.start !== undefined) {
     throw new UsageError('a starting point is given, but no new branch', { hint: 'use -c' });
   }
@@ -95,9 +102,19 @@ export async function switchTo(
   const followed = await branchToFollow(repo, name, head.model);
   if (followed !== null) {
     const { model, branch } = followed;
-    return createBranch(job, name, { to: { model, branch }, from: upstreamTitle(followed) });
+    const from = upstreamTitle(followed);
+    return createBranch(job, name, { to: { model, branch }, from, track: options.track });
   }
   throw await unknownName(job, name, models);
+}
+
+/** Makes a branch that is called like one of a remote and follows it. */
+async function trackBranch(job: Job, name: string): Promise<SwitchResult> {
+  const { ref } = await resolve(job.repo, name);
+  const place = ref === null ? null : parseRefName(ref);
+  const to = place?.kind === 'remote' ? parseBranchTitle(place.rest) : null;
+  const track = true;
+  return createBranch(job, name, { to: to ?? { model: '', branch: name }, from: name, track });
 }
 
 interface Job {
@@ -112,6 +129,14 @@ async function unknownName(job: Job, name: string, models: Iterable<string>): Pr
   const to =
     (await findFormerModel(job.repo, name)) ?? (await findFormerRef(job.repo, name))?.to ?? null;
   const version = to === null ? await resolve(job.repo, name).catch(() => null) : null;
+  const place = version?.ref ? parseRefName(version.ref) : null;
+  if (place?.kind === 'remote') {
+    error.message = `'${name}' is a branch of a remote`;
+    error.data.hint =
+      `'dlv switch -t ${name}' makes a branch here that follows it, 'dlv checkout ${name}' goes to ` +
+      'that version and to no branch';
+    return error;
+  }
   if (version !== null) error.data.hint = `'dlv checkout ${name}' goes to that version`;
   error.message = `there is no branch or model '${name}'`;
   return error;
@@ -273,16 +298,15 @@ async function wasEntered(repo: Repository, to: BranchName, tip: Id): Promise<bo
 async function createBranch(
   job: Job,
   given: string,
-  { to, from }: { to: BranchName; from: string | undefined },
+  { to, from, track }: { to: BranchName; from: string | undefined; track: boolean | undefined },
 ): Promise<SwitchResult> {
   const { repo, staging, context } = job;
   const why = await moveReason(repo, `switch: created from ${from ?? 'HEAD'}`);
   const there = await readBranch(repo, to);
-  const start =
-    from === undefined
-      ? (await currentLine(repo, staging, to.model)).tip
-      : await resolveId(repo, from, { old: true });
-  const upstream = await upstreamNamed(repo, from, to.model);
+  const named = from === undefined ? null : await resolve(repo, from, { old: true });
+  const start = named === null ? (await currentLine(repo, staging, to.model)).tip : named.id;
+  const ref = named?.ref ?? null;
+  const upstream = upstreamToFollow({ ref, shown: from ?? 'HEAD' }, to, track);
   const { head: now } = job;
   const isOnIt = now.kind === 'branch' && now.model === to.model && now.branch === to.branch;
   // A run that was interrupted before HEAD moved may have made the branch.

@@ -3,9 +3,7 @@
  * remembering where its branches stand.
  */
 
-import { closestNames } from '../../base/bytes/closest.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { NotFoundError } from '../../base/errors.js';
 import {
   type Fetched,
   fetchVersions,
@@ -19,18 +17,21 @@ import { makeMoves } from '../../storage/repo/moves/carry-out.js';
 import type { Moves, RefMove } from '../../storage/repo/moves/journal.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import type { PartialFilter } from '../../storage/repo/promised.js';
-import { readGone } from '../../storage/repo/refs/gone.js';
-import { parseRefName, remoteRefName } from '../../storage/repo/refs/ref-name.js';
 import type { MoveReason } from '../../storage/repo/refs/reflog.js';
 import { listRefs, readRef } from '../../storage/repo/refs/refs.js';
 import type { OpContext } from '../context.js';
 import { moveReason } from '../history/lines/moves.js';
 import { derivesFrom } from './ahead-behind.js';
-import { judgeImport } from './import-branch.js';
+import { judgeImport } from './bundles/import-branch.js';
+import { checkForgotten, ForgottenVersions } from './fetch-forgotten.js';
+import { chooseBranches, chooseTags, type FetchSource, type Wanted } from './fetch-names.js';
 import { withoutTombstones } from './tombstones.js';
 
-/** What became of one ref. `gone` of the remote, and taken away here with --prune. */
-export type RefStatus = 'new' | 'updated' | 'forced' | 'same' | 'rejected' | 'pruned';
+/**
+ * What became of one ref. `rejected`: it was asked for and not taken. `kept`: a tag that nobody asked for names
+ * another version here, and stays. `pruned`: the remote has it no more, and it was taken away here.
+ */
+export type RefStatus = 'new' | 'updated' | 'forced' | 'same' | 'rejected' | 'kept' | 'pruned';
 
 /** A ref of a remote and what fetching it did. */
 export interface FetchedRef {
@@ -40,7 +41,7 @@ export interface FetchedRef {
   before: Id | null;
   after: Id | null;
   status: RefStatus;
-  /** Why it was rejected, as a sentence. */
+  /** Why it was rejected or kept, as a sentence. */
   reason: string | null;
 }
 
@@ -49,6 +50,8 @@ export interface FetchRefsOptions {
   only?: readonly string[];
   /** auto: tags of versions that are here then; all; none. */
   tags: 'auto' | 'all' | 'none';
+  /** Tags that are wanted whatever `tags` says; if no branches are named beside them, none are fetched. */
+  namedTags?: readonly string[];
   /** Forgets branches that the remote has no more. */
   prune: boolean;
   /** Moves tags that name another version here. */
@@ -81,86 +84,8 @@ export interface FetchReport extends TrafficReport {
 /** A repository that fetches. */
 export type TrackingRepository = FetchingRepository & SettingAccess;
 
-/** A branch or tag of a remote. */
-interface Wanted {
-  kind: 'branch' | 'tag';
-  /** Name at the remote, and here. */
-  name: string;
-  here: string | null;
-  id: Id;
-}
-
-/** @throws {NotFoundError} unless a remote has a branch of each model or name that is given. */
-export function checkBranches(source: RemoteReader, only: readonly string[]): void {
-  chooseBranches(source, { remote: null }, only);
-}
-
-/** Branches of a remote whose model or name is given. @throws {NotFoundError} for one that is not there. */
-function chooseBranches(
-  { state, shown }: RemoteReader,
-  { remote, isImport }: Omit<FetchSource, 'source'>,
-  only: readonly string[] | undefined,
-): Wanted[] {
-  const all: Wanted[] = [];
-  for (const [name, id] of state.refs) {
-    const place = parseRefName(name);
-    if (place?.kind !== 'head') continue;
-    const seen = remote === null ? null : remoteRefName(remote, place.model, place.branch);
-    const here = isImport ? name : seen;
-    all.push({ kind: 'branch', name: `${place.model}/${place.branch}`, here, id });
-  }
-  if (only === undefined || only.length === 0) return all;
-  const chosen = new Set<Wanted>();
-  for (const text of only) {
-    const found = all.filter(({ name }) => name === text || name.startsWith(`${text}/`));
-    if (found.length === 0) {
-      const names = new Set(all.flatMap(({ name }) => [name, name.split('/')[0] as string]));
-      const near = closestNames(text, names);
-      throw new NotFoundError(`'${shown}' has no branch or model '${text}'`, {
-        kind: 'branch',
-        name: text,
-        candidates: near,
-        hint:
-          near.length > 0
-            ? `did you mean ${near.join(' or ')}?`
-            : `it has ${[...names].slice(0, 6).join(', ') || 'no branches'}`,
-      });
-    }
-    for (const one of found) chosen.add(one);
-  }
-  return [...chosen];
-}
-
-function chooseTags({ state }: RemoteReader): Wanted[] {
-  const tags: Wanted[] = [];
-  for (const [name, id] of state.refs) {
-    const place = parseRefName(name);
-    if (place?.kind === 'tag') tags.push({ kind: 'tag', name: place.tag, here: name, id });
-  }
-  return tags;
-}
-
 const TAG_MOVED =
   "there is a tag of that name here, for another version: 'dlv fetch --force' takes the one there";
-
-/** Thrown when branches would bring back what was forgotten here. */
-class ForgottenVersions extends Error {
-  readonly tips: ReadonlyMap<Id, string>;
-
-  constructor(tips: ReadonlyMap<Id, string>) {
-    super('forgotten versions');
-    this.tips = tips;
-  }
-}
-
-/** An open remote. */
-export interface FetchSource {
-  readonly source: RemoteReader;
-  /** Its name here; null: nothing is noted of its branches. */
-  readonly remote: string | null;
-  /** True: its branches become branches here, where those can be moved on. */
-  readonly isImport?: boolean;
-}
 
 /** Fetches what refs of a remote need, and notes where its branches stand. */
 export async function fetchRefs(
@@ -169,7 +94,8 @@ export async function fetchRefs(
   options: FetchRefsOptions,
   context: OpContext,
 ): Promise<FetchReport> {
-  const branches = chooseBranches(source, { remote, isImport }, options.only);
+  const hasTagsAlone = options.only === undefined && (options.namedTags ?? []).length > 0;
+  const branches = hasTagsAlone ? [] : chooseBranches({ source, remote, isImport }, options.only);
   const rejected = new Map<Id, string>();
   const why = await moveReason(
     repo,
@@ -208,12 +134,12 @@ class RefFetch {
 
   async run(branches: readonly Wanted[], remote: string | null): Promise<FetchReport> {
     const { options, rejected, context } = this.#parts;
-    const allTags = options.tags === 'none' ? [] : chooseTags(this.#source);
+    const allTags = chooseTags(this.#source);
     const isTaken = ({ id }: Wanted): boolean => !rejected.has(id);
-    const taken = branches.filter(isTaken);
-    const tags = options.tags === 'all' ? allTags.filter(isTaken) : [];
-    const tips = [...new Set([...taken, ...tags].map(({ id }) => id))];
-    const refs: FetchedRef[] = branches
+    const asked = [...branches, ...allTags.filter((tag) => this.#isAsked(tag))];
+    const taken = asked.filter(isTaken);
+    const tips = [...new Set(taken.map(({ id }) => id))];
+    const refs: FetchedRef[] = asked
       .filter((one) => !isTaken(one))
       .map((one) => rejection(one, rejected.get(one.id) ?? ''));
     const stale = options.prune && remote !== null ? await this.#stale(remote) : [];
@@ -223,7 +149,7 @@ class RefFetch {
       {
         tips,
         moveRefs: async (lock, notes) => {
-          const following = options.tags === 'auto' ? await this.#followingTags(allTags) : tags;
+          const following = options.tags === 'auto' ? await this.#followingTags(allTags) : [];
           refs.push(...(await this.#move(lock, [...taken, ...following], notes, stale)));
         },
       },
@@ -234,20 +160,29 @@ class RefFetch {
           ? { partial: { remote, filter: options.filter } }
           : {}),
         ...progressOf(context, this.#source.shown),
-        checkVersions: (versions, parentsOf) => this.#checkForgotten(versions, parentsOf, tips),
+        checkVersions: async (versions, parentsOf) => {
+          if (!options.forgotten)
+            await checkForgotten(this.#repo.layout, { versions, parentsOf, tips });
+        },
       },
     );
-    if (options.dryRun) refs.push(...(await this.#plan([...taken, ...tags])));
+    if (options.dryRun) refs.push(...(await this.#plan(taken)));
     const { sendsWhole, shown } = this.#source;
     if (sendsWhole) context.warn(wholeFilesWarning(shown));
     return report(this.#source, fetched, refs);
   }
 
-  /** Tags of versions that are here. */
+  /** True unless it is a tag that only follows its version. */
+  #isAsked({ kind, name }: Wanted): boolean {
+    const { tags, namedTags = [] } = this.#parts.options;
+    return kind === 'branch' || tags === 'all' || namedTags.includes(name);
+  }
+
+  /** Tags of versions that are here, and that nobody asked for. */
   async #followingTags(tags: readonly Wanted[]): Promise<Wanted[]> {
     const found: Wanted[] = [];
     for (const tag of tags) {
-      if (this.#parts.rejected.has(tag.id)) continue;
+      if (this.#parts.rejected.has(tag.id) || this.#isAsked(tag)) continue;
       if ((await this.#repo.store.findBlob(tag.id)) !== null) found.push(tag);
     }
     return found;
@@ -260,7 +195,8 @@ class RefFetch {
       const before = one.here === null ? null : await readRef(this.#repo.layout, one.here);
       // Which of two comes first can be told only once both are here.
       const isHere = await this.#repo.store.hasBlob(one.id);
-      if (this.#parts.isImport && isHere) refs.push(await this.#outcome(one, before));
+      if (one.kind === 'tag' || (this.#parts.isImport && isHere))
+        refs.push(await this.#outcome(one, before));
       else {
         const status = before === null ? 'new' : before === one.id ? 'same' : 'updated';
         refs.push({ kind: one.kind, name: one.name, before, after: one.id, status, reason: null });
@@ -294,7 +230,7 @@ class RefFetch {
       const before = one.here === null ? null : await readRef(this.#repo.layout, one.here);
       const ref = await this.#outcome(one, before);
       refs.push(ref);
-      if (one.here !== null && !['same', 'rejected'].includes(ref.status)) {
+      if (one.here !== null && !['same', 'rejected', 'kept'].includes(ref.status)) {
         moves.push({ name: one.here, before, after: one.id });
       }
     }
@@ -338,49 +274,12 @@ class RefFetch {
     if (before === null) return { ...ref, status: 'new' };
     if (one.kind === 'tag') {
       if (options.force) return { ...ref, status: 'forced' };
-      return rejection(one, TAG_MOVED, before);
+      const refused = rejection(one, TAG_MOVED, before);
+      return this.#isAsked(one) ? refused : { ...refused, status: 'kept' };
     }
     const isForward = await derivesFrom(this.#repo, one.id, before, context.signal);
     return { ...ref, status: isForward ? 'updated' : 'forced' };
   }
-
-  /** @throws {ForgottenVersions} if versions would come back that were forgotten here. */
-  async #checkForgotten(
-    versions: ReadonlySet<Id>,
-    parentsOf: (id: Id) => Promise<readonly Id[]>,
-    tips: readonly Id[],
-  ): Promise<void> {
-    if (this.#parts.options.forgotten) return;
-    const forgotten = new Map<Id, string>();
-    for (const { id, fate, name } of await readGone(this.#repo.layout)) {
-      if (fate === 'pruned' || fate === 'moved') continue;
-      if (versions.has(id)) forgotten.set(id, name);
-    }
-    if (forgotten.size === 0) return;
-    const rejected = new Map<Id, string>();
-    for (const tip of tips) {
-      const queue = [tip];
-      const met = new Set<Id>();
-      for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
-        if (met.has(id) || !versions.has(id)) continue;
-        met.add(id);
-        const name = forgotten.get(id);
-        if (name !== undefined) {
-          rejected.set(tip, forgottenReason(name, id));
-          break;
-        }
-        queue.push(...(await parentsOf(id)));
-      }
-    }
-    if (rejected.size > 0) throw new ForgottenVersions(rejected);
-  }
-}
-
-function forgottenReason(name: string, id: Id): string {
-  return (
-    `it would bring back ${name} (${id.slice(0, 10)}), which was forgotten here: replace it there with ` +
-    "'dlv push --force-with-lease', or take it back with 'dlv fetch --forgotten'"
-  );
 }
 
 function rejection(
@@ -413,7 +312,7 @@ function progressOf({ progress }: OpContext, shown: string) {
   };
 }
 
-/** True if nothing was rejected. */
+/** True if nothing that was asked for was rejected. */
 export function isWhollyFetched({ refs }: Pick<FetchReport, 'refs'>): boolean {
   return refs.every(({ status }) => status !== 'rejected');
 }

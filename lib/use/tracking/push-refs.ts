@@ -5,6 +5,7 @@ import type { RemoteState } from '../../storage/exchange/remote-file.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { parseRefName, remoteRefName } from '../../storage/repo/refs/ref-name.js';
 import { readRef } from '../../storage/repo/refs/refs.js';
+import type { BranchName } from '../history/lines/branches.js';
 import { derivesFrom } from './ahead-behind.js';
 
 /** What became of one ref of the remote. */
@@ -17,6 +18,10 @@ export interface PushTarget {
   ref: string;
   /** Version that it shall name; null: it is deleted. */
   to: Id | null;
+  /** The branch here that it comes from; null if it is no branch. */
+  from: BranchName | null;
+  /** As `PushRules.force`, for this ref alone. */
+  force?: boolean;
 }
 
 export interface PushedRef {
@@ -73,6 +78,7 @@ async function judge(
   rules: PushRules,
 ): Promise<PushStatus | { reason: string }> {
   const { to } = target;
+  const isForced = rules.force || target.force === true;
   if (before === to) return to === null ? { reason: 'the remote has no such ref' } : 'same';
   if (to === null) {
     if (rules.lease && !(await isAsSeen(repo, target, before, rules))) return { reason: MOVED };
@@ -80,7 +86,7 @@ async function judge(
   }
   if (before === null) return 'new';
   if (target.kind === 'tag') {
-    if (rules.force) return 'forced';
+    if (isForced) return 'forced';
     return { reason: 'the remote has a tag of that name for another version' };
   }
   const isHere = await repo.store.hasBlob(before);
@@ -88,7 +94,7 @@ async function judge(
   if (rules.lease) {
     return (await isAsSeen(repo, target, before, rules)) ? 'forced' : { reason: MOVED };
   }
-  if (rules.force) return 'forced';
+  if (isForced) return 'forced';
   return isHere
     ? {
         reason:

@@ -3,8 +3,8 @@
 import { closestNames } from '../../base/bytes/closest.js';
 import { AmbiguousError, NotFoundError, UsageError } from '../../base/errors.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
-import { modelNameProblem, remoteRefName } from '../../storage/repo/refs/ref-name.js';
-import { listRefs, readRef } from '../../storage/repo/refs/refs.js';
+import { modelNameProblem, parseRefName } from '../../storage/repo/refs/ref-name.js';
+import { listRefs } from '../../storage/repo/refs/refs.js';
 import {
   parseBranchTitle,
   type Remotes,
@@ -100,18 +100,32 @@ export async function upstreamOf(
   return (await readRemotes(repo.layout)).upstreams.get(branchTitle(line)) ?? null;
 }
 
-/** The branch of a remote that a revision names, `<remote>/<model>/<branch>`; null if it names none of `model`. */
-export async function upstreamNamed(
-  repo: Pick<ReadAccess, 'layout'>,
-  revision: string | undefined,
-  model: string,
-): Promise<Upstream | null> {
-  const [remote = '', ...rest] = (revision ?? '').replace(/^(refs\/)?remotes\//, '').split('/');
-  const { urls } = await readRemotes(repo.layout);
-  const place = urls.has(remote) ? parseBranchTitle(rest.join('/')) : null;
-  if (place === null || place.model !== model) return null;
-  const ref = remoteRefName(remote, place.model, place.branch);
-  return (await readRef(repo.layout, ref)) === null ? null : { remote, ...place };
+/**
+ * What a new branch follows: the branch of a remote that it starts at.
+ * @param start  the ref that the starting point names, if any, and the point as it was given.
+ * @param track  true: it has to be a branch of a remote; false: the branch follows none even so.
+ * @throws {UsageError} if it has to follow one and cannot.
+ */
+export function upstreamToFollow(
+  { ref, shown }: { ref: string | null; shown: string },
+  { model }: BranchName,
+  track: boolean | undefined,
+): Upstream | null {
+  if (track === false) return null;
+  const upstream = upstreamOfRef(ref, model);
+  if (upstream !== null || track === undefined) return upstream;
+  throw new UsageError(`'${shown}' is no branch of a remote, so a branch cannot follow it`, {
+    option: '--track',
+    hint: "name one as origin/main; 'dlv branch -r' lists them",
+  });
+}
+
+/** The branch of a remote that a ref is, if it is one of `model`: what a branch that starts there follows. */
+export function upstreamOfRef(ref: string | null, model: string): Upstream | null {
+  const seen = ref === null ? null : parseRefName(ref);
+  const place = seen?.kind === 'remote' ? parseBranchTitle(seen.rest) : null;
+  if (seen?.kind !== 'remote' || place === null || place.model !== model) return null;
+  return { remote: seen.remote, ...place };
 }
 
 /**

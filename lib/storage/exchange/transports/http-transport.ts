@@ -18,6 +18,10 @@ import {
   type Transport,
 } from './transport.js';
 
+function isGone(status: number): boolean {
+  return status === 404 || status === 410;
+}
+
 export class HttpTransport implements Transport {
   readonly shown: string;
   readonly traffic = { requests: 0, receivedBytes: 0, sentBytes: 0 };
@@ -64,7 +68,7 @@ export class HttpTransport implements Transport {
       request,
       async (answer) => {
         const { status } = answer;
-        if (status === 404 || status === 410) {
+        if (isGone(status)) {
           answer.drop();
           return null;
         }
@@ -87,8 +91,9 @@ export class HttpTransport implements Transport {
   ): Promise<void> {
     const refusal = async (answer: HttpAnswer): Promise<Error> => {
       answer.drop();
-      const isMissing = answer.status === 404 || answer.status === 410;
-      return isMissing ? missingObject(this.shown, name) : statusError(this.shown, answer.status);
+      return isGone(answer.status)
+        ? missingObject(this.shown, name)
+        : statusError(this.shown, answer.status);
     };
     const { shown } = this;
     const onAnswer = (isPart: boolean): void => {
@@ -96,6 +101,23 @@ export class HttpTransport implements Transport {
     };
     const object = { client: this.#client, shown, name, url: this.#urlOf(name), refusal, onAnswer };
     await readRange(object, range, take, options);
+  }
+
+  /** `unknown` where the server takes no such question, or does not tell. */
+  async size(name: string, { signal }: TransferOptions = {}): Promise<number | 'unknown' | null> {
+    // A file that is sent compressed has another length.
+    const headers = { 'accept-encoding': 'identity' };
+    return this.#client.send(
+      { method: 'HEAD', url: this.#urlOf(name), headers },
+      async ({ status, headers: { 'content-length': length }, drop }) => {
+        drop();
+        if (isGone(status)) return null;
+        if (status === 405 || status === 501) return 'unknown';
+        if (status !== 200) throw statusError(this.shown, status);
+        return length !== undefined && /^\d+$/.test(length) ? Number(length) : 'unknown';
+      },
+      signal,
+    );
   }
 
   store(): Promise<void> {

@@ -125,6 +125,8 @@ export interface Transport {
   proveSwaps?(name: string, bytes: Uint8Array, options?: TransferOptions): Promise<void>;
   /** Names of all objects of a folder. Absent where looking costs much, or needs a right that pushing does not. */
   names?(folder: 'packs'): Promise<string[]>;
+  /** Bytes of an object; null if there is none. Absent where `upkeep` lists them, or there is nothing to ask. */
+  size?(name: string, options?: TransferOptions): Promise<number | 'unknown' | null>;
   /** Absent: a remote of this kind cannot be collected. */
   readonly upkeep?: TransportUpkeep;
   close(): Promise<void>;

@@ -77,7 +77,7 @@ async function sharedNumber(
   model: string,
   ids: readonly Id[],
 ): Promise<AmbiguousError> {
-  const names = await namesOnLines(source, model, new Set(ids));
+  const names = await namesOnLines(source, model, { ids: new Set(ids), remotes: true });
   const rows = ids.map((id) => ({ id, name: names.get(id) ?? shortId(id) }));
   rows.sort((a, b) => (a.name < b.name ? -1 : 1));
   const shown = rows.slice(0, 8).map((row) => {

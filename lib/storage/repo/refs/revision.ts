@@ -1,41 +1,33 @@
 /**
  * Revisions: what people type for a version.
  *
- *     revision = base { '~' [n] | '^' [n] }
- *     base     = name '@{' n '}' | HEAD | '@' | full ref name | tag | branch of HEAD's model
- *              | model | model '/' branch | remote '/' model '/' branch
- *              | model '@' n | model '/' branch '@' n | remote '/' model '/' branch '@' n
+ *     revision = base [ '@{u}' ] [ '@{' n '}' ] { '~' [n] | '^' [n] }
+ *     base     = HEAD | '@' | name of a ref (see ref-candidates.ts)
+ *              | model '@' n | model '/' branch '@' n | remote '/' [ model '/' ] branch '@' n
  *              | version id, full or from 4 hex digits
  *
- * Two names of different versions are ambiguous, and so is a name that reads as the id or number of
+ * '@{u}' is the branch of a remote that a branch follows, '@{n}' what a ref named n moves ago. Two names of different versions are ambiguous, and so is a name that reads as the id or number of
  * another version: only older repositories have such names. A number never depends on HEAD.
  */
 
-import { suggestNames } from '../../../base/bytes/closest.js';
 import { type Id, isId } from '../../../base/bytes/hash.js';
 import { AmbiguousError, isDamage, NotFoundError, UsageError } from '../../../base/errors.js';
 import type { Layout } from '../layout.js';
+import { readRemotes } from '../remotes.js';
 import { shortId } from '../version/version.js';
 import { readHead } from './head.js';
-import {
-  branchRefName,
-  mayBeRevision,
-  modelNameProblem,
-  parseRefName,
-  refNameProblem,
-  shownRef,
-} from './ref-name.js';
+import { type BranchSource, refCandidates } from './ref-candidates.js';
+import { branchRefName, mayBeRevision, parseRefName, remoteRefName, shownRef } from './ref-name.js';
 import { readReflog } from './reflog.js';
-import { listRefNames, type Ref, readRef } from './refs.js';
+import { type Ref, readRef } from './refs.js';
 import { resolveNumber } from './resolve-number.js';
+import { unknownRevision } from './unknown-revision.js';
 import type { NumberSource } from './version-numbers.js';
 
 /** What resolving a revision needs to know of a repository. */
-export interface RevisionSource extends NumberSource {
+export interface RevisionSource extends NumberSource, BranchSource {
   /** Ids of the versions here that begin with `prefix` (4 to 64 hex digits); a few are enough. */
   findVersions(prefix: string): Promise<Id[]>;
-  /** Branch that the files of `model` belong to, or null if none is known (staging says). */
-  branchOf(model: string): Promise<string | null>;
 }
 
 /** A revision that was resolved. */
@@ -48,6 +40,8 @@ export interface ResolvedRevision {
 /** Parts of a revision. */
 export interface ParsedRevision {
   base: string;
+  /** True for '@{u}', or '@{upstream}', after the base: the branch of a remote that it follows. */
+  upstream: boolean;
   /** n of '@{n}' after the base, or null. */
   reflog: number | null;
   /** Steps in order: '~' n first parents up, '^' the n-th parent. */
@@ -60,15 +54,17 @@ const STEP_MAX = 10_000_000;
 
 /** Takes a revision apart. @throws {UsageError} DLV_USAGE if its suffixes make no sense. */
 export function parseRevision(text: string): ParsedRevision {
-  const match = /^([^~^]*?)(?:@\{(\d{1,9})\})?((?:[~^]\d{0,9})*)$/.exec(text);
-  const [, base = '', reflog, suffix = ''] = match ?? [];
+  const match = /^([^~^]*?)(@\{(?:u|upstream|push)\})?(?:@\{(\d{1,9})\})?((?:[~^]\d{0,9})*)$/i.exec(
+    text,
+  );
+  const [, base = '', upstream, reflog, suffix = ''] = match ?? [];
   const steps = [...suffix.matchAll(/([~^])(\d*)/g)].map(([, kind, digits]) => ({
     kind: kind as '~' | '^',
     n: digits === '' ? 1 : Number(digits),
   }));
   // No ref is named so.
   const isDate = base.includes('@{');
-  const isEmpty = base === '' && reflog === undefined;
+  const isEmpty = base === '' && upstream === undefined && reflog === undefined;
   if (match === null || isEmpty || isDate || steps.some(({ n }) => n > STEP_MAX)) {
     throw new UsageError(`'${text}' is not a revision`, {
       revision: text,
@@ -79,6 +75,7 @@ export function parseRevision(text: string): ParsedRevision {
   }
   return {
     base: base === '' || base === '@' ? 'HEAD' : base,
+    upstream: upstream !== undefined,
     reflog: reflog === undefined ? null : Number(reflog),
     steps,
   };
@@ -89,39 +86,6 @@ export async function resolveHead(layout: Layout): Promise<Id | null> {
   const head = await readHead(layout);
   if (head.kind === 'detached') return head.id;
   return readRef(layout, branchRefName(head.model, head.branch));
-}
-
-/**
- * The branch that the bare name of a model means: HEAD's if it is HEAD's model, else the one its
- * files belong to, else 'main', else its only one; null if there is none such.
- */
-export async function currentBranch(
-  source: Pick<RevisionSource, 'layout' | 'branchOf'>,
-  model: string,
-): Promise<string | null> {
-  const { layout } = source;
-  const head = await readHead(layout);
-  if (head.kind === 'branch' && head.model === model) return head.branch;
-  const names = await listRefNames(layout, `refs/heads/${model}`);
-  const branches = names.map((name) => name.slice(`refs/heads/${model}/`.length));
-  const staged = await source.branchOf(model);
-  if (staged !== null && branches.includes(staged)) return staged;
-  if (branches.includes('main')) return 'main';
-  return branches.length === 1 ? (branches[0] as string) : null;
-}
-
-/** Full names of the refs that `name` may stand for. */
-async function refCandidates(source: RevisionSource, name: string): Promise<string[]> {
-  if (refNameProblem(name) !== null) return [];
-  if (name.startsWith('refs/')) return parseRefName(name) === null ? [] : [name];
-  const head = await readHead(source.layout);
-  const names = [`refs/tags/${name}`, branchRefName(head.model, name), `refs/heads/${name}`];
-  names.push(`refs/remotes/${name}`);
-  if (modelNameProblem(name) === null) {
-    const branch = await currentBranch(source, name);
-    if (branch !== null) names.push(branchRefName(name, branch));
-  }
-  return [...new Set(names)].filter((candidate) => parseRefName(candidate) !== null);
 }
 
 /** Versions that the name of a ref means if it is read as a version id or as model@n. */
@@ -181,39 +145,6 @@ async function resolveId(source: RevisionSource, text: string): Promise<Id | nul
   return ids[0] ?? null;
 }
 
-/** Branches that one hint names. */
-const BRANCHES_SHOWN = 4;
-
-async function notFound(source: RevisionSource, name: string): Promise<NotFoundError> {
-  const names = new Set<string>(['HEAD']);
-  const branches: string[] = [];
-  for (const ref of await listRefNames(source.layout)) {
-    const place = parseRefName(ref);
-    if (place?.kind === 'tag') names.add(place.tag);
-    if (place?.kind === 'head') {
-      if (place.model === name) branches.push(`${name}/${place.branch}`);
-      for (const known of [place.model, place.branch, `${place.model}/${place.branch}`]) {
-        names.add(known);
-      }
-    }
-  }
-  if (branches.length > 0) {
-    const more = branches.length - BRANCHES_SHOWN;
-    const shown = branches.slice(0, BRANCHES_SHOWN).join(', ');
-    return new NotFoundError(`the model '${name}' has no branch 'main', and several others`, {
-      kind: 'revision',
-      name,
-      candidates: branches,
-      hint: `name one: ${shown}${more > 0 ? ` and ${more} more` : ''}; or a version, as ${name}@1`,
-    });
-  }
-  return new NotFoundError(`there is no version, branch, tag or model '${name}'`, {
-    kind: 'revision',
-    name,
-    ...suggestNames(name, names, "'dlv log' and 'dlv branch' show what there is"),
-  });
-}
-
 async function resolveBase(source: RevisionSource, base: string): Promise<ResolvedRevision> {
   if (base === 'HEAD') {
     const head = await readHead(source.layout);
@@ -229,15 +160,56 @@ async function resolveBase(source: RevisionSource, base: string): Promise<Resolv
   const named = await resolveName(source, base);
   if (named !== null) return named;
   const id = (await resolveNumber(source, base)) ?? (await resolveId(source, base));
-  if (id === null) throw await notFound(source, base);
+  if (id === null) throw await unknownRevision(source, base);
   return { id, ref: null };
 }
 
+/** The branch of a remote that a branch follows. @throws {NotFoundError} if it follows none that was seen. */
+async function resolveUpstream(source: RevisionSource, base: string): Promise<ResolvedRevision> {
+  const { layout } = source;
+  const head = await readHead(layout);
+  const isHead = base === 'HEAD';
+  const ref = isHead ? null : (await resolveName(source, base))?.ref;
+  const place = isHead ? head : ref && parseRefName(ref);
+  const name = `${base}@{u}`;
+  if (!place || (place.kind !== 'branch' && place.kind !== 'head')) {
+    throw new NotFoundError(
+      isHead
+        ? 'HEAD is on no branch, so it follows none'
+        : `'${base}' is no branch, so it follows none`,
+      { kind: 'revision', name, hint: "'dlv branch -vv' lists what each branch follows" },
+    );
+  }
+  const title = `${place.model}/${place.branch}`;
+  const upstream = (await readRemotes(layout)).upstreams.get(title);
+  if (upstream === undefined) {
+    throw new NotFoundError(`'${title}' follows no branch of a remote`, {
+      kind: 'revision',
+      name,
+      hint: "'dlv branch -u <remote>/<branch>' makes it follow one, and so does 'dlv push -u'",
+    });
+  }
+  const { remote, model, branch } = upstream;
+  const followed = remoteRefName(remote, model, branch);
+  const id = await readRef(layout, followed);
+  if (id !== null) return { id, ref: followed };
+  throw new NotFoundError(
+    `'${remote}/${model}/${branch}', which '${title}' follows, was not seen at the remote`,
+    { kind: 'revision', name, hint: `'dlv fetch ${remote}' looks there, 'dlv push' makes it` },
+  );
+}
+
 /** The version that a ref named n moves ago; of HEAD also where its branch has none any more. */
-async function resolveReflog(source: RevisionSource, base: string, n: number): Promise<Id> {
-  const unborn = base === 'HEAD' && n > 0 && (await resolveHead(source.layout)) === null;
-  const { id, ref } = unborn ? { id: null, ref: null } : await resolveBase(source, base);
-  const log = base === 'HEAD' ? 'HEAD' : ref;
+async function resolveReflog(
+  source: RevisionSource,
+  base: string,
+  { n, upstream }: { n: number; upstream: boolean },
+): Promise<Id> {
+  const isHead = base === 'HEAD' && !upstream;
+  const unborn = isHead && n > 0 && (await resolveHead(source.layout)) === null;
+  const resolveRef = upstream ? resolveUpstream : resolveBase;
+  const { id, ref } = unborn ? { id: null, ref: null } : await resolveRef(source, base);
+  const log = isHead ? 'HEAD' : ref;
   if (n === 0 && id !== null) return id;
   const { entries } = log === null ? { entries: [] } : await readReflog(source.layout, log, id);
   const name = `${base}@{${n}}`;
@@ -289,11 +261,11 @@ export async function resolveRevision(
   source: RevisionSource,
   text: string,
 ): Promise<ResolvedRevision> {
-  const { base, reflog, steps } = parseRevision(text);
-  let at: ResolvedRevision =
-    reflog === null
-      ? await resolveBase(source, base)
-      : { id: await resolveReflog(source, base, reflog), ref: null };
+  const { base, upstream, reflog, steps } = parseRevision(text);
+  let at: ResolvedRevision;
+  if (reflog !== null) {
+    at = { id: await resolveReflog(source, base, { n: reflog, upstream }), ref: null };
+  } else at = await (upstream ? resolveUpstream : resolveBase)(source, base);
   for (const { kind, n } of steps) {
     if (n === 0) continue;
     for (let i = 0; i < (kind === '~' ? n : 1); i++) {

@@ -306,15 +306,17 @@ async function linesOf(layout: Layout, model: string): Promise<{ name: string; t
 /**
  * `model/branch@n` for each of some versions of a model that is on the own line of a branch: within one
  * line a number stands once. Versions on no such line are left out.
+ * @param remotes  also `remote/model/branch@n`, which means another version once that branch was replaced there.
  */
 export async function namesOnLines(
   source: NumberSource,
   model: string,
-  ids: ReadonlySet<Id>,
+  { ids, remotes }: { ids: ReadonlySet<Id>; remotes: boolean },
 ): Promise<Map<Id, string>> {
   const names = new Map<Id, string>();
   const numbers = new VersionNumbers((id) => source.readVersion(id));
-  for await (const { id, branch } of versionsOnLines(source, model)) {
+  for await (const { id, branch, isRemote } of versionsOnLines(source, model)) {
+    if (isRemote && !remotes) break;
     if (ids.has(id)) names.set(id, `${branch}@${await numbers.of(id)}`);
     if (names.size === ids.size) break;
   }
@@ -325,16 +327,17 @@ export async function namesOnLines(
 async function* versionsOnLines(
   source: NumberSource,
   model: string,
-): AsyncGenerator<{ id: Id; branch: string }> {
+): AsyncGenerator<{ id: Id; branch: string; isRemote: boolean }> {
   const seen = new Set<Id>();
   for (const { name, tip } of await linesOf(source.layout, model)) {
     const branch = shownRef(name).replace(/^refs\/remotes\//, '');
+    const isRemote = name.startsWith('refs/remotes/');
     try {
       for await (const id of firstParentLine(source, tip)) {
         // From here on the line is that of a branch before this one.
         if (seen.has(id)) break;
         seen.add(id);
-        yield { id, branch };
+        yield { id, branch, isRemote };
       }
     } catch (error) {
       if (!isUnreadable(error)) throw error;

@@ -184,6 +184,18 @@ export async function findBranch(
   return found[0] ?? null;
 }
 
+/** A branch that has to be there, and its tip. @param model  default: HEAD's. @throws {NotFoundError} */
+export async function existingBranch(
+  repo: ReadAccess,
+  name: string,
+  model?: string,
+): Promise<{ place: BranchName; tip: Id }> {
+  const place = await findBranch(repo, name, model ?? (await readHead(repo.layout)).model);
+  const tip = place === null ? null : await readBranch(repo, place);
+  if (place === null || tip === null) throw await noBranch(repo, name);
+  return { place, tip };
+}
+
 /** The error for a branch that is not there, with the nearest names. */
 export async function noBranch(
   repo: ReadAccess,

@@ -46,8 +46,9 @@ export async function resolve(
   options: ResolveOptions = {},
 ): Promise<ResolvedRevision> {
   const source = sourceOf(repo);
-  const { base, reflog } = parseRevision(revision);
-  const place = reflog === null ? await placeOf(source, repo, base, options) : null;
+  const { base, upstream, reflog } = parseRevision(revision);
+  const isName = reflog === null && !upstream;
+  const place = isName ? await placeOf(source, repo, base, options) : null;
   // A reflog names what was: it is never asked what became of that.
   const meant = place === null ? revision : `${place}${revision.slice(base.length)}`;
   const found = await resolveRevision(source, meant).catch(async (error: unknown) => {

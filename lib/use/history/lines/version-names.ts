@@ -100,7 +100,8 @@ export class VersionNames {
           if (!name.startsWith(`${model}@`) || ids.size === 1) continue;
           for (const id of ids) shared.add(id);
         }
-        return namesOnLines(this.#source, model, shared);
+        // A branch of a remote may be replaced by whoever pushes there: its names would mean other versions then.
+        return namesOnLines(this.#source, model, { ids: shared, remotes: false });
       });
       this.#onLines.set(model, names);
     }

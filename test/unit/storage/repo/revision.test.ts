@@ -9,10 +9,10 @@ import { NotFoundError } from '../../../../lib/base/errors.js';
 import type { Layout } from '../../../../lib/storage/repo/layout.js';
 import { writeNumbers } from '../../../../lib/storage/repo/numbers.js';
 import { type Head, writeHead } from '../../../../lib/storage/repo/refs/head.js';
+import { currentBranch } from '../../../../lib/storage/repo/refs/ref-candidates.js';
 import { appendReflog } from '../../../../lib/storage/repo/refs/reflog.js';
 import { listRefs, readRef, updateRef } from '../../../../lib/storage/repo/refs/refs.js';
 import {
-  currentBranch,
   parseRevision,
   type RevisionSource,
   refsByVersion,
@@ -266,10 +266,13 @@ test('revision: parsing takes apart what was put together', (t) => {
   const base = fc.constantFrom('HEAD', 'a/b', 'm@3', 'v1.0', 'ünï', 'a@b');
   const reflog = fc.option(fc.nat(99), { nil: null });
   fc.assert(
-    fc.property(base, reflog, fc.array(step), (name, log, steps) => {
+    fc.property(base, fc.boolean(), reflog, fc.array(step), (name, isUpstream, log, steps) => {
       const text =
-        name + (log === null ? '' : `@{${log}}`) + steps.map((s) => s.kind + s.n).join('');
-      t.deepEqual(parseRevision(text), { base: name, reflog: log, steps });
+        name +
+        (isUpstream ? '@{u}' : '') +
+        (log === null ? '' : `@{${log}}`) +
+        steps.map((s) => s.kind + s.n).join('');
+      t.deepEqual(parseRevision(text), { base: name, upstream: isUpstream, reflog: log, steps });
     }),
   );
   fc.assert(

@@ -1,15 +1,15 @@
 /** What a bundle is to hold: branches and tags that revisions mean, and the versions that its reader has already. */
-import type { Id } from '../../base/bytes/hash.js';
-import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
-import type { ReadAccess } from '../../storage/objects/access.js';
-import { readHead } from '../../storage/repo/refs/head.js';
-import { branchRefName, parseRefName, tagRefName } from '../../storage/repo/refs/ref-name.js';
-import { listModels, listRefs, readRef } from '../../storage/repo/refs/refs.js';
-import { collectVersions } from '../history/lines/ancestry.js';
-import { type BranchName, findBranch, listBranchTips } from '../history/lines/branches.js';
-import { parseRange } from '../history/lines/ranges.js';
-import { resolve, resolveId } from '../history/lines/resolve.js';
-import { derivesFrom } from './ahead-behind.js';
+import type { Id } from '../../../base/bytes/hash.js';
+import { ConflictError, NotFoundError, UsageError } from '../../../base/errors.js';
+import type { ReadAccess } from '../../../storage/objects/access.js';
+import { readHead } from '../../../storage/repo/refs/head.js';
+import { branchRefName, parseRefName, tagRefName } from '../../../storage/repo/refs/ref-name.js';
+import { listModels, listRefs, readRef } from '../../../storage/repo/refs/refs.js';
+import { collectVersions } from '../../history/lines/ancestry.js';
+import { type BranchName, findBranch, listBranchTips } from '../../history/lines/branches.js';
+import { parseRange } from '../../history/lines/ranges.js';
+import { resolve, resolveId } from '../../history/lines/resolve.js';
+import { derivesFrom } from '../ahead-behind.js';
 
 /** What a user asks for. */
 export interface BundleChoice {

@@ -1,11 +1,11 @@
 /** What becomes of a branch here when one of its name is imported. */
-import type { Id } from '../../base/bytes/hash.js';
-import type { ReadAccess } from '../../storage/objects/access.js';
-import { readHead } from '../../storage/repo/refs/head.js';
-import { tagRefName } from '../../storage/repo/refs/ref-name.js';
-import { listRefNames, readRef } from '../../storage/repo/refs/refs.js';
-import { parseBranchTitle } from '../../storage/repo/remotes.js';
-import { derivesFrom } from './ahead-behind.js';
+import type { Id } from '../../../base/bytes/hash.js';
+import type { ReadAccess } from '../../../storage/objects/access.js';
+import { readHead } from '../../../storage/repo/refs/head.js';
+import { tagRefName } from '../../../storage/repo/refs/ref-name.js';
+import { listRefNames, readRef } from '../../../storage/repo/refs/refs.js';
+import { parseBranchTitle } from '../../../storage/repo/remotes.js';
+import { derivesFrom } from '../ahead-behind.js';
 
 /** A branch that is imported. */
 interface Arrived {

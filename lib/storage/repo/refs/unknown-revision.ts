@@ -1,0 +1,94 @@
+/** What is said of a revision that names nothing. */
+import { suggestNames } from '../../../base/bytes/closest.js';
+import { NotFoundError } from '../../../base/errors.js';
+import type { Layout } from '../layout.js';
+import { readRemotes } from '../remotes.js';
+import { readHead } from './head.js';
+import { parseRefName } from './ref-name.js';
+import { listRefNames } from './refs.js';
+
+/** Branches that one hint names. */
+const BRANCHES_SHOWN = 4;
+
+/** Names that git keeps beside HEAD, and what says the same here. */
+const GIT_HEADS: Readonly<Record<string, string>> = {
+  FETCH_HEAD: "a fetch notes the branches of a remote, as origin/main: 'dlv branch -r' lists them",
+  ORIG_HEAD: "HEAD@{1} is where HEAD was before: 'dlv reflog' lists its moves",
+  MERGE_HEAD:
+    'a merge that meets a conflict changes nothing: name the version itself, as origin/main',
+};
+
+function notFound(message: string, name: string, data: Record<string, unknown>): NotFoundError {
+  return new NotFoundError(message, { kind: 'revision', name, ...data });
+}
+
+function someOf(names: readonly string[]): string {
+  const more = names.length - BRANCHES_SHOWN;
+  return `${names.slice(0, BRANCHES_SHOWN).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+/** The error for a name that stands for no version, with what may be meant. */
+export async function unknownRevision(
+  { layout }: { readonly layout: Layout },
+  name: string,
+): Promise<NotFoundError> {
+  const names = new Set<string>(['HEAD']);
+  const branches: string[] = [];
+  const { model } = await readHead(layout);
+  const { urls } = await readRemotes(layout);
+  const remote = name.replace(/^(refs\/)?remotes\//, '').split('/')[0] as string;
+  const seen: string[] = [];
+  for (const ref of await listRefNames(layout)) {
+    const place = parseRefName(ref);
+    if (place?.kind === 'tag') names.add(place.tag);
+    if (place?.kind === 'head') {
+      if (place.model === name) branches.push(`${name}/${place.branch}`);
+      for (const known of [place.model, place.branch, `${place.model}/${place.branch}`]) {
+        names.add(known);
+      }
+    }
+    if (place?.kind === 'remote') {
+      const own = place.rest.startsWith(`${model}/`) ? place.rest.slice(model.length + 1) : null;
+      if (own !== null) names.add(`${place.remote}/${own}`);
+      names.add(`${place.remote}/${place.rest}`);
+      if (place.remote === remote) seen.push(`${remote}/${own ?? place.rest}`);
+    }
+  }
+  if (branches.length > 0) {
+    return notFound(`the model '${name}' has no branch 'main', and several others`, name, {
+      candidates: branches,
+      hint: `name one: ${someOf(branches)}; or a version, as ${name}@1`,
+    });
+  }
+  if (urls.has(remote)) return notAtRemote(name, remote, { seen, names });
+  const hint = Object.hasOwn(GIT_HEADS, name) ? GIT_HEADS[name] : undefined;
+  if (hint !== undefined) return notFound(`dlv keeps no ${name}`, name, { candidates: [], hint });
+  const remedy = "'dlv log' and 'dlv branch' show what there is";
+  return notFound(`there is no version, branch, tag or model '${name}'`, name, {
+    ...suggestNames(name, names, remedy),
+  });
+}
+
+/** The error for a name that begins with that of a remote. */
+function notAtRemote(
+  name: string,
+  remote: string,
+  { seen, names }: { seen: readonly string[]; names: Iterable<string> },
+): NotFoundError {
+  const look = `'dlv fetch ${remote}' looks there`;
+  const listed = seen.length === 0 ? look : `it has ${someOf(seen)}; ${look} again`;
+  if (name === remote || name.endsWith(`${remote}/HEAD`)) {
+    return notFound(`'${name}' names no version: name a branch of the remote`, name, {
+      candidates: seen,
+      hint: seen.length === 0 ? look : `one of ${someOf(seen)}`,
+    });
+  }
+  // A number never depends on HEAD, and a branch without its model does.
+  const { candidates, hint } = /@\d+$/.test(name)
+    ? { candidates: [], hint: `a number needs the model, as ${remote}/<model>/<branch>@2` }
+    : suggestNames(name, names, listed);
+  return notFound(`there is no version '${name}', and no such branch was seen`, name, {
+    candidates,
+    hint,
+  });
+}
