@@ -14,7 +14,7 @@ import type { ProgressSink } from '../use/progress.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { createProgress } from './output/progress.js';
 import type { Stdio } from './output/stdio.js';
-import { createUi, type Ui } from './output/ui.js';
+import { createUi, type Ui, type WarningUi } from './output/ui.js';
 
 /** Flags that every command takes, before or after its name. */
 export interface Globals {
@@ -227,15 +227,17 @@ export class Cli {
       const globals = readGlobals(command);
       // Also where nothing is coded: a wrong name would go unseen until then.
       kernelNamed(this.host.env.DLV_KERNEL);
-      const run = this.#run(globals);
+      const { stdout, stderr, env } = this.host;
+      const ui = createUi({ ...globals, stdout, stderr, env });
+      const run = this.#run(globals, ui);
       try {
         this.exitCode = (await action(run, ...(args as A))) ?? 0;
         const note = globals.quiet ? null : await readDailyKernelNote(this.host.env);
         if (note !== null) run.context.warn(note, 'last');
-        if (this.#document !== null) this.#answer(run.ui, this.#document);
+        if (this.#document !== null) this.#answer(ui, this.#document);
       } finally {
         run.context.progress.finish();
-        for (const message of this.#late) run.ui.warn(message);
+        for (const message of this.#late) ui.warn(message);
       }
     };
   }
@@ -245,9 +247,8 @@ export class Cli {
     else ui.document(withWarnings(document, this.warnings));
   }
 
-  #run(globals: Globals): Run {
+  #run(globals: Globals, ui: WarningUi): Run {
     const { stdout, stderr, env, cwd, argv, signal, asker } = this.host;
-    const ui = createUi({ ...globals, stdout, stderr, env });
     const bar = () =>
       createProgress({ enabled: globals.progress && !globals.quiet, stream: stderr });
     const progress = asker?.progress ?? bar();

@@ -184,6 +184,8 @@ const LINES: Record<string, Line> = {
   fsck: { args: ['fsck'] },
   import: {
     args: ['import', 'run'],
+    // No file of the run is weights.
+    warnings: 1,
     prepare: async (repo) => {
       await repo.write('run/step_1/a.txt', '1');
       await repo.write('run/step_2/a.txt', '2');
@@ -205,6 +207,49 @@ test('documents: every command documents one and is tried', async (t) => {
   );
   for (const { name } of declared) t.truthy(LINES[name], `no line for ${name}`);
 });
+
+/** Commands that warn of nothing by themselves: what is wrong is their answer, or in the answers of others. */
+const WITHOUT_WARNINGS = new Set(['fsck', 'ui', 'batch', 'completion']);
+/** What warns where the settings of the repository are not read: it is a new one. */
+const WARNS_OF: Record<string, { args: string[]; says: RegExp }> = {
+  init: { args: ['init', 'sub'], says: /lies inside another one/ },
+  clone: { args: ['clone', 'team.dlv', 'copy', '--only', 'none.*'], says: /matches no file/ },
+};
+
+for (const [name, line] of Object.entries(LINES)) {
+  if (WITHOUT_WARNINGS.has(name)) continue;
+  const { args, says } = WARNS_OF[name] ?? {
+    args: line.args,
+    says: /'user\.name' in line \d+ of '.*' is ignored/,
+  };
+  test(`documents: ${name} has its warnings in its document, and on stderr`, async (t) => {
+    if (line.isOptional === true) {
+      t.log(
+        `SKIPPED: warnings of ${name} are NOT tested, a package that it needs is not installed`,
+      );
+      t.pass();
+      return;
+    }
+    const { repo } = await threeVersions(t);
+    await line.prepare?.(repo);
+    // A setting that a repository may not set for itself: whoever reads settings warns of it.
+    await fs.appendFile(repo.file('.dlv/config'), '\n[user]\n  name = Eve\n');
+    const { code, stdout, stderr } = await repo.dlv('--json', '-q', '--no-progress', ...args);
+    t.is(code, 0, stdout);
+    const said = stderr.split('\n').flatMap((text) => {
+      return text.startsWith('{"warning":')
+        ? [(JSON.parse(text) as { warning: string }).warning]
+        : [];
+    });
+    t.true(
+      said.some((text) => says.test(text)),
+      stderr,
+    );
+    const document = JSON.parse(stdout) as unknown;
+    // A list has no room for them (docs/decisions/0012).
+    if (!Array.isArray(document)) t.deepEqual((document as { warnings: string[] }).warnings, said);
+  });
+}
 
 /** Warnings of a document, but for what bench cannot do where the test's files are in memory. */
 function warningsOf(document: unknown): string[] {

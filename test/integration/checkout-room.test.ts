@@ -53,7 +53,7 @@ test('checkout: refuses what the disk has no room for, and writes nothing', asyn
     const error = await repo.fails(1, ...args);
     t.is(error.code, 'DLV_IO', error.message);
     t.is(error.data.errno, 'ENOSPC');
-    t.regex(error.message, /no room for \d+ bytes, \d+ are free/);
+    t.regex(error.message, /no room for [\d.]+ [KMGTP]?i?B, [\d.]+ [KMGTP]?i?B are free/);
     t.false(await repo.exists('huge.bin'));
   }
 });

@@ -14,11 +14,6 @@ export function unsafe(): RegExp {
   return unsafeCharacters;
 }
 
-/** A count with what stands behind it: `1 record is`, `2 records are`. */
-export function counted(count: number, one: string, many: string): string {
-  return `${count} ${count === 1 ? one : many}`;
-}
-
 /** Replaces what must not be shown as it is, a line break too, by `\xNN` or `\u{NNNN}`. */
 export function printable(text: string): string {
   if (PLAIN.test(text)) return text;

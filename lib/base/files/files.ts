@@ -15,7 +15,7 @@ import { type FileStat, ReadFile, toFileStat } from './read-file.js';
 import { withTemporaryName } from './temporary-name.js';
 import { WriteFile } from './write-file.js';
 
-export { io, ioError, isMissing, refusedWrite } from './io.js';
+export { io, ioError, isMissing, noRoom, refusedWrite } from './io.js';
 export * from './read-file.js';
 export { patchFile, WriteFile } from './write-file.js';
 

@@ -4,9 +4,11 @@
  * The primitives are in one mutable table (`io`) so that the fault harness can make the n-th of
  * them fail. Errors of the operating system become `IoError`s that name the file and the remedy.
  */
+
 import plain from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
+import { formatBytes } from '../bytes/words/wording.js';
 import { IoError } from '../errors.js';
 import { checkFolders, checkPlace, openFlags } from './gate.js';
 import { BlockingHandle, type Handle } from './handle.js';
@@ -172,4 +174,22 @@ export function isMissing(error: unknown): boolean {
   const errno = (error as NodeJS.ErrnoException)?.code;
   const data = (error as { data?: { errno?: unknown } })?.data?.errno;
   return errno === 'ENOENT' || errno === 'ENOTDIR' || data === 'ENOENT' || data === 'ENOTDIR';
+}
+
+/** What an error says of a disk that has no room for what would be written. */
+export interface NoRoom {
+  file: string;
+  /** Bytes. */
+  needed: number;
+  free: number;
+  hint: string;
+}
+
+/** That a disk lacks room, found before anything is written. @param action  "cannot write 'a.bin'". */
+export function noRoom(action: string, of: NoRoom): IoError {
+  const [needed, free] = [formatBytes(of.needed), formatBytes(of.free)];
+  return new IoError(`${action}: the disk has no room for ${needed}, ${free} are free`, {
+    ...of,
+    errno: 'ENOSPC',
+  });
 }

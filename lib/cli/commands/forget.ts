@@ -1,5 +1,7 @@
 /** `dlv forget` on the command line. */
+
 import type { Command } from 'commander';
+import { listSome } from '../../base/bytes/words/wording.js';
 import type { ForgetOptions, ForgetResult } from '../../use/ops/forget.js';
 import { exampleId, shortId, subject } from '../output/render.js';
 import { formatTable } from '../output/table.js';
@@ -31,9 +33,6 @@ const EXAMPLE: ForgetResult = {
   heldBy: [],
   freedFrom: '2026-02-14T10:00:00.000Z',
 };
-
-/** Remote branches that one line names. */
-const HOLDERS_SHOWN = 3;
 
 function outcome(becomes: string | null, dryRun: boolean): string {
   if (becomes === null) return dryRun ? 'would be forgotten' : 'forgotten';
@@ -69,10 +68,8 @@ function print(ui: Ui, result: ForgetResult): void {
   );
   const { heldBy } = result;
   if (heldBy.length > 0) {
-    const names = heldBy.slice(0, HOLDERS_SHOWN).join(', ');
-    const more = heldBy.length > HOLDERS_SHOWN ? ` and ${heldBy.length - HOLDERS_SHOWN} more` : '';
     ui.line(
-      `${names}${more} still ${heldBy.length === 1 ? 'has' : 'have'} what is forgotten, and keep${heldBy.length === 1 ? 's' : ''} ` +
+      `${listSome(heldBy)} still ${heldBy.length === 1 ? 'has' : 'have'} what is forgotten, and keep${heldBy.length === 1 ? 's' : ''} ` +
         "it here too: 'dlv push --force' moves a branch at its remote, 'dlv remote remove' forgets a remote",
     );
   }

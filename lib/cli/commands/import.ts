@@ -36,15 +36,8 @@ const EXAMPLE: ImportResult = {
 
 const KINDS = ['git', 'checkpoints', 'hub-cache'] as const;
 
-/** Problems that are printed. */
-const PROBLEMS_SHOWN = 20;
-
 function print(ui: Ui, result: ImportResult): void {
-  const { made, known, files, logicalBytes, storedBytes, branches, tags, problems, dryRun } =
-    result;
-  for (const problem of problems.slice(0, PROBLEMS_SHOWN)) ui.warn(problem);
-  const more = problems.length - PROBLEMS_SHOWN;
-  if (more > 0) ui.warn(`and ${more} more; --json lists all`);
+  const { made, known, files, logicalBytes, storedBytes, branches, tags, dryRun } = result;
   const there = known > 0 ? `, ${known} there already` : '';
   const versions = formatCount(made, 'version');
   if (dryRun)

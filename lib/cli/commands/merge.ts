@@ -118,12 +118,8 @@ const WOULD: Readonly<Record<MergeResult['outcome'], string>> = {
   staged: 'it would be staged',
 };
 
-/** Names of tensors that one line lists. */
-const NAMES_SHOWN = 4;
-
 function print(ui: Ui, result: MergeResult): void {
-  const { outcome, version, model, branch, message, changes, tensors, combined, left, dryRun } =
-    result;
+  const { outcome, version, model, branch, message, changes, tensors, combined, dryRun } = result;
   if (outcome === 'up to date') {
     ui.line(`Already up to date: ${model}/${branch} has ${result.merged[0]?.name}.`);
     return;
@@ -136,11 +132,6 @@ function print(ui: Ui, result: MergeResult): void {
     ui.line(`${status}  ${path}${note}`);
   }
   if (combined > 0) ui.line(`${formatCount(combined, 'tensor')} computed`);
-  if (left.length > 0) {
-    const shown = left.slice(0, NAMES_SHOWN).join(', ');
-    const more = left.length > NAMES_SHOWN ? ` and ${left.length - NAMES_SHOWN} more` : '';
-    ui.warn(`not in every version in this shape, and left as they are: ${shown}${more}`);
-  }
   noteFiles(ui, result);
   if (dryRun) ui.note(`${WOULD[outcome]}; nothing was changed`);
   else if (version === null) ui.note("staged; 'dlv commit' makes the version");

@@ -6,6 +6,9 @@
  * from a file or a repository cannot steer the terminal.
  */
 import { assert } from '../../base/errors.js';
+
+export { formatBytes } from '../../base/bytes/words/wording.js';
+
 import {
   createStyle,
   escapeJson,
@@ -47,12 +50,16 @@ export interface Ui {
   bytes(chunk: Uint8Array): Promise<void>;
   /** Writes a line of chatter to stderr; nothing with `-q`. */
   note(text: string): void;
+}
+
+/** The same for what runs a command. The command itself warns through its context, which keeps the warnings. */
+export interface WarningUi extends Ui {
   /** Writes a warning to stderr, also with `-q`; with `--json` as a line `{"warning": …}`. */
   warn(text: string): void;
 }
 
 /** Makes the outputs of one run, by default over the process's own streams. */
-export function createUi(options: UiOptions = {}): Ui {
+export function createUi(options: UiOptions = {}): WarningUi {
   const { json = false, quiet = false, verbose = false, env = process.env } = options;
   const stdout: Output = options.stdout ?? process.stdout;
   const stderr: Output = options.stderr ?? process.stderr;
@@ -98,21 +105,6 @@ export function formatJson(value: unknown): string {
   const plain = (_key: string, item: unknown): unknown =>
     typeof item === 'bigint' ? String(item) : item;
   return `${escapeJson(JSON.stringify(value, plain, 2))}\n`;
-}
-
-const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
-
-/** A size for people, 1024-based, three digits: `0 B`, `1.50 KiB`, `23.4 MiB`, `512 GiB`. */
-export function formatBytes(bytes: number): string {
-  let value = Math.abs(bytes);
-  let unit = 0;
-  // 1023.5 would be shown as 1024: it belongs to the next unit.
-  while (value >= 1023.5 && unit < BYTE_UNITS.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-  return `${bytes < 0 ? '-' : ''}${value.toFixed(digits)} ${BYTE_UNITS[unit]}`;
 }
 
 /** A duration for people: `40 ms`, `1.2 s`, `45 s`, `3 min 05 s`, `2 h 10 min`. */

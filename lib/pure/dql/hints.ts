@@ -1,5 +1,5 @@
 /** What helps with a mistake in a query: how the clause is written in which it stands, near words, open quotes. */
-import { closestNames } from '../../base/bytes/closest.js';
+import { closestNames } from '../../base/bytes/words/closest.js';
 
 /** What people write who know SQL or another language, and what DQL has for it; of the text from the mistake on. */
 const FOREIGN: readonly [RegExp, string][] = [

@@ -2,7 +2,7 @@
  * Reads a DQL statement. The grammar is grammar.peggy; this file bounds what it is given, and makes of
  * what a parser says (a position and the rules that would fit there) an error that helps.
  */
-import { editDistance } from '../../base/bytes/closest.js';
+import { editDistance } from '../../base/bytes/words/closest.js';
 import { UsageError } from '../../base/errors.js';
 import { NESTING_MAX } from '../../base/limits.js';
 import type {

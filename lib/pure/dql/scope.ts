@@ -1,5 +1,5 @@
 /** Variables of a select: which there are, and which parts of the statement use which. */
-import { closestNames } from '../../base/bytes/closest.js';
+import { closestNames } from '../../base/bytes/words/closest.js';
 import type { Condition, Select, Selector, Source, Value } from './ast.js';
 import { queryError } from './parse.js';
 

@@ -1,6 +1,6 @@
 /** Values of queries: columns, metrics at a step, attributes of layers, arithmetic. One may be many values. */
 
-import { closestNames } from '../../base/bytes/closest.js';
+import { closestNames } from '../../base/bytes/words/closest.js';
 import type { Value as CellValue } from '../where/condition.js';
 import type { Value } from './ast.js';
 import type { Host } from './host.js';

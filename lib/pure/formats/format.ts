@@ -61,15 +61,3 @@ export function corrupt(source: { name: string }, what: string, offset?: number)
 export function isWellFormed(text: string): boolean {
   return !/\p{Surrogate}/u.test(text);
 }
-
-/** Names that one sentence lists, and characters of each. */
-const NAMES_SHOWN = 2;
-const NAME_CHARACTERS_MAX = 200;
-
-/** The first names of a list in quotes, and how many more there are. */
-export function quoteSome(names: readonly string[], most = NAMES_SHOWN): string {
-  const shown = names.slice(0, most);
-  const more = names.length - shown.length;
-  const quoted = shown.map((name) => `'${name.slice(0, NAME_CHARACTERS_MAX)}'`).join(', ');
-  return more > 0 ? `${quoted} and ${more} more` : quoted;
-}

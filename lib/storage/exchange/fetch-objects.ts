@@ -8,8 +8,8 @@
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { forEachLimit } from '../../base/bytes/for-each-limit.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { ConflictError, isDamage, LimitError, NotFoundError } from '../../base/errors.js';
-import { freeBytes, isMissing } from '../../base/files/files.js';
+import { ConflictError, isDamage, NotFoundError } from '../../base/errors.js';
+import { freeBytes, isMissing, noRoom } from '../../base/files/files.js';
 import type { RepositoryLock } from '../repo/processes/lock.js';
 import { newWorkName } from '../repo/processes/made-names.js';
 import { leavesOut, type PartialFilter } from '../repo/promised.js';
@@ -338,17 +338,19 @@ class Fetch {
     return found;
   }
 
-  /** @throws {LimitError} if the disk is too full for what will arrive. */
+  /** @throws {IoError} if the disk is too full for what will arrive. */
   async #checkRoom(plan: FetchPlan): Promise<void> {
     const { layout } = this.#repo;
     const free = await freeBytes(layout.dir);
     const copied = plan.sets.filter((set) => set.wanted > 0 && !isWholly(set));
     const needed = plan.bytes + copied.reduce((sum, set) => sum + bytesOf(set), 0) + SPARE_BYTES;
     if (free === null || free >= needed) return;
-    throw new LimitError(
-      `cannot fetch: ${needed} bytes are needed on the disk of '${layout.dir}', ${free} are free`,
-      { file: layout.dir, needed, free, hint: 'free some disk space, then run the command again' },
-    );
+    throw noRoom(`cannot fetch into '${layout.dir}'`, {
+      file: layout.dir,
+      needed,
+      free,
+      hint: 'free some disk space, then run the command again',
+    });
   }
 
   /** Brings everything that is planned; sets that are taken whole come first in the result. */

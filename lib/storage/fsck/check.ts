@@ -4,7 +4,7 @@
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { type Id, isId } from '../../base/bytes/hash.js';
-import { counted } from '../../base/bytes/printable.js';
+import { counted } from '../../base/bytes/words/wording.js';
 import { isUnreadable } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
 import type { ReadAccess, SettingAccess } from '../objects/access.js';

@@ -7,6 +7,7 @@
  * objects, a set's index while it is read, 96 MiB of planes. The checks are in fsck-check.ts.
  */
 
+import { formatBytes } from '../../base/bytes/words/wording.js';
 import { type DlvError, isDamage } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
 import type { Layout } from '../repo/layout.js';
@@ -158,7 +159,7 @@ async function openDamaged(
 
 async function addLeftovers(layout: Layout, findings: Findings): Promise<void> {
   const trash = await trashBytes(layout);
-  if (trash > 0) findings.details.push(`${trash} bytes wait in trash for 'dlv gc'`);
+  if (trash > 0) findings.details.push(`${formatBytes(trash)} in trash wait for 'dlv gc'`);
   const left = (await unfinished(layout)).filter((place) => place.state !== 'alive').length;
   if (left > 0) {
     findings.details.push(

@@ -10,7 +10,7 @@
  */
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
-import { counted } from '../../base/bytes/printable.js';
+import { counted } from '../../base/bytes/words/wording.js';
 import { isDamage } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
 import { INDEX_BYTES_MAX, MANIFEST_BYTES_MAX } from '../../base/limits.js';

@@ -5,9 +5,11 @@
  * what is mapped as it is. Beside it stands a mark that says how the file was when it was whole. A file that
  * is not so any more, or of an earlier boot, is not used: it is not synced. @see docs/format/layout.md
  */
+
 import path from 'node:path';
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { seal, unseal } from '../../base/bytes/sealed.js';
+import { formatBytes } from '../../base/bytes/words/wording.js';
 import { ConflictError, isDamage, LimitError } from '../../base/errors.js';
 import {
   type FileStat,
@@ -97,7 +99,10 @@ async function makeLoaded(
   { bytesMax, signal, onBytes }: PlaceOptions,
 ): Promise<string> {
   if (bytes > bytesMax) {
-    throw new LimitError(`a copy of ${bytes} bytes is over the setting cache.bytes, ${bytesMax}`, {
+    const [size, most] = [formatBytes(bytes), formatBytes(bytesMax)];
+    throw new LimitError(`a copy of ${size} is over the setting cache.bytes, which is ${most}`, {
+      bytes,
+      bytesMax,
       hint: "raise it with 'dlv config cache.bytes <n>', or take the bytes without --to-cache",
     });
   }

@@ -3,9 +3,10 @@
  *
  * Commands write it, under the lock; people read it with `dlv query --list`. @see docs/format/layout.md
  */
-import { suggestNames } from '../../base/bytes/closest.js';
+
 import { linesOf } from '../../base/bytes/lines.js';
 import { sealReadable, unseal } from '../../base/bytes/sealed.js';
+import { suggestNames } from '../../base/bytes/words/closest.js';
 import { CorruptError, NotFoundError } from '../../base/errors.js';
 import { isMissing, readSmallFile, writeFileAtomic } from '../../base/files/files.js';
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';

@@ -3,7 +3,9 @@
  *
  * The store asks whoever knows before it calls something missing. @see docs/format/promised.md
  */
+
 import type { Id } from '../../base/bytes/hash.js';
+import { formatBytes } from '../../base/bytes/words/wording.js';
 import { NotFoundError } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
 import type { SegmentHeadAt } from './packs/read-records.js';
@@ -45,8 +47,8 @@ export function neededBytes({ bytes, below = 0 }: Pick<PromisedBy, 'bytes' | 'be
 export function promisedSize(by: Pick<PromisedBy, 'bytes' | 'below' | 'bytesMax'>): string {
   const bytes = neededBytes(by);
   const { bytesMax = bytes } = by;
-  if (bytesMax <= bytes) return bytes > 0 ? `${bytes} bytes` : '';
-  return `${bytes} bytes, with what they name at most ${bytesMax}`;
+  if (bytesMax <= bytes) return bytes > 0 ? formatBytes(bytes) : '';
+  return `${formatBytes(bytes)}, with what they name at most ${formatBytes(bytesMax)}`;
 }
 
 /** What is promised, and how it comes here. */
@@ -89,10 +91,12 @@ export class PromisedError extends NotFoundError {
 
   constructor(what: string, by: PromisedBy, why: string) {
     const { remote } = by;
+    const bytes = neededBytes(by);
     super(`${what} is at the remote '${remote}' alone${why}`, {
       kind: 'promised',
       remote,
-      bytes: neededBytes(by),
+      bytes,
+      bytesMax: by.bytesMax ?? bytes,
       hint: `'dlv fetch ${FETCH_ALL_FLAGS} ${remote}' brings everything, a command without --no-fetch what it needs`,
     });
     this.by = by;

@@ -1,6 +1,7 @@
 /** Changes some files of a line, in the work tree and in staging: shared by revert, stash and merge. */
 
 import type { Id } from '../../base/bytes/hash.js';
+import { quoteSome } from '../../base/bytes/words/wording.js';
 import { ConflictError } from '../../base/errors.js';
 import type { StagedEntry, Staging } from '../../storage/repo/staging/staging.js';
 import type { StagingOnDisk } from '../../storage/repo/staging/staging-file.js';
@@ -10,7 +11,6 @@ import type { ChangeAccess } from '../history/access.js';
 import { stagedChanges } from '../history/commit/staged-changes.js';
 import { sameFile, stagedEntriesOf } from '../history/commit/staged-version.js';
 import type { Line } from '../history/lines/lines.js';
-import { nameSome } from '../worktree/lost-work.js';
 import { planCheckout } from './checkout-plan.js';
 import { applyPlan, withStates } from './place-files.js';
 import { checkPlaceable } from './portable-places.js';
@@ -99,7 +99,7 @@ export async function checkNothingStaged(
   const changes = await stagedChanges(repo, line, staging.entries(line.model));
   if (changes.length === 0 || staging.get(line.model) === undefined) return;
   const paths = changes.map(({ path }) => path);
-  throw new ConflictError(`cannot ${what}: changes are staged: ${nameSome(paths)}`, {
+  throw new ConflictError(`cannot ${what}: changes are staged: ${quoteSome(paths)}`, {
     model: line.model,
     paths,
     hint: "commit them, set them aside with 'dlv stash', or unstage them with 'dlv reset'",

@@ -8,8 +8,10 @@
  * the way, which would be replaced. A link above files is a conflict unless its replacement was
  * asked for. Files of other models always are.
  */
+
 import nodePath from 'node:path';
 import { throwIfAborted } from '../../base/bytes/abort.js';
+import { quoteSome } from '../../base/bytes/words/wording.js';
 import { ConflictError } from '../../base/errors.js';
 import { type FileStat, listDirectory, statOrNull, statThrough } from '../../base/files/files.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
@@ -25,7 +27,7 @@ import type { OpContext } from '../context.js';
 import { sameFile } from '../history/commit/staged-version.js';
 import { checkTiers } from '../history/tier-gate.js';
 import { hashFile, modeOf } from '../worktree/changes.js';
-import { LostWork, linksInTheWay, nameSome } from '../worktree/lost-work.js';
+import { LostWork, linksInTheWay } from '../worktree/lost-work.js';
 import { isDenied } from '../worktree/scan/work-file.js';
 
 /** A file to be written. */
@@ -325,7 +327,7 @@ class Planner {
     if (blocked.length === 0) return;
     throw new ConflictError(
       `cannot write '${this.#folders[0]}': a folder of that name holds other files`,
-      { paths: blocked, hint: `move away: ${nameSome(blocked)}` },
+      { paths: blocked, hint: `move away: ${quoteSome(blocked)}` },
     );
   }
 }

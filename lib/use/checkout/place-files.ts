@@ -8,7 +8,9 @@
  * twice; so do a few small ones, and files that are rebuilt together because they share stored
  * data.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises';
+import { quoteSome } from '../../base/bytes/words/wording.js';
 import { CorruptError, isDamage, NotFoundError } from '../../base/errors.js';
 import {
   type FileStat,
@@ -26,7 +28,6 @@ import { registerReader } from '../../storage/repo/processes/readers.js';
 import { readRemotes } from '../../storage/repo/remotes.js';
 import { nowNs, type StagedEntry } from '../../storage/repo/staging/staging.js';
 import type { OpContext } from '../context.js';
-import { nameSome } from '../worktree/lost-work.js';
 import type { CheckoutPlan } from './checkout-plan.js';
 import { PlaceQueue } from './place-queue.js';
 import { type UnfinishedFile, type WantedFile, WorkFolder } from './work-folder.js';
@@ -165,7 +166,7 @@ async function cannotRebuild(
 ): Promise<unknown> {
   const isGone = error instanceof NotFoundError && STORED_KINDS.has(error.data.kind);
   if (!isGone && !isDamage(error)) return error;
-  return new CorruptError(`cannot rebuild ${nameSome(paths)}: ${error.message}`, {
+  return new CorruptError(`cannot rebuild ${quoteSome(paths)}: ${error.message}`, {
     ...error.data,
     paths: [...paths],
     hint: `run 'dlv fsck' to see what is damaged; to mend it, ${await waysToMend(repo)}`,

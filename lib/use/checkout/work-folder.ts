@@ -7,13 +7,14 @@
  */
 import nodePath from 'node:path';
 import { forEachLimit } from '../../base/bytes/for-each-limit.js';
-import { ConflictError, DlvError, IoError } from '../../base/errors.js';
+import { ConflictError, DlvError } from '../../base/errors.js';
 import {
   deviceOf,
   type FileStat,
   freeBytes,
   listEntries,
   makeDirectory,
+  noRoom,
   removeEmptyFolder,
   removeFile,
   renameFile,
@@ -87,14 +88,12 @@ export class WorkFolder {
     for (const { entry, seen } of wanted) {
       if (entry.size > free && (await this.#isOnDiskOfRoot(entry.path))) {
         const bytes = wanted.reduce((sum, file) => sum + file.entry.size, 0);
-        throw new IoError(
-          `cannot write '${entry.path}': the disk has no room for ${bytes} bytes, ${before} are free`,
-          {
-            file: this.#target(entry.path),
-            errno: 'ENOSPC',
-            hint: 'free some disk space, or check out single files or tensors; nothing was written',
-          },
-        );
+        throw noRoom(`cannot write '${entry.path}'`, {
+          file: this.#target(entry.path),
+          needed: bytes,
+          free: before,
+          hint: 'free some disk space, or check out single files or tensors; nothing was written',
+        });
       }
       free += (seen?.size ?? 0) - entry.size;
     }

@@ -1,7 +1,7 @@
 /** Files of a version by their paths. */
 
-import { suggestNames } from '../../base/bytes/closest.js';
 import type { Id } from '../../base/bytes/hash.js';
+import { suggestNames } from '../../base/bytes/words/closest.js';
 import { NotFoundError } from '../../base/errors.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';

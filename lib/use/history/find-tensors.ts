@@ -1,7 +1,7 @@
 /** Tensors of files and versions by their names. */
 
-import { suggestNames } from '../../base/bytes/closest.js';
 import type { Id } from '../../base/bytes/hash.js';
+import { suggestNames } from '../../base/bytes/words/closest.js';
 import { AmbiguousError, NotFoundError } from '../../base/errors.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { openStoredFile } from '../../storage/objects/stored/stored-file.js';

@@ -1,8 +1,6 @@
 /** What versions that were taken lack: files that others need, and weights. */
+import { quoteSome } from '../../base/bytes/words/wording.js';
 import type { NewFile } from '../history/commit/make-version.js';
-
-/** Names that one problem lists. */
-const NAMES_SHOWN = 5;
 
 /** Looks at versions one after another. */
 export class Lacks {
@@ -24,7 +22,7 @@ export class Lacks {
       if (missing.length === 0 || this.#told.has(key)) continue;
       this.#told.add(key);
       const are = missing.length === 1 ? 'is' : 'are';
-      problems.push(`'${path}' of ${title} needs ${nameSome(missing)}, which ${are} not there`);
+      problems.push(`'${path}' of ${title} needs ${quoteSome(missing)}, which ${are} not there`);
     }
     if (!files.some(({ hint }) => hint.roles.includes('weights'))) this.#weightless.push(title);
     return problems;
@@ -33,12 +31,6 @@ export class Lacks {
   /** For versions that are expected to have weights. */
   weights(): string[] {
     if (this.#weightless.length === 0) return [];
-    return [`no weights were found in ${nameSome(this.#weightless)}`];
+    return [`no weights were found in ${quoteSome(this.#weightless)}`];
   }
-}
-
-function nameSome(names: readonly string[]): string {
-  const shown = names.slice(0, NAMES_SHOWN).map((name) => `'${name}'`);
-  const more = names.length - shown.length;
-  return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ');
 }

@@ -1,6 +1,6 @@
 /** Folds a LoRA adapter, as PEFT saves it, into the weights that it was trained for. */
 
-import { suggestNames } from '../../base/bytes/closest.js';
+import { suggestNames } from '../../base/bytes/words/closest.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
 import {
   type AdapterConfig,

@@ -1,8 +1,8 @@
 /** `dlv export`: versions with all that they need, in one file. */
 import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
-import { ExistsError, LimitError, NotFoundError } from '../../base/errors.js';
-import { freeBytes, leadsTo, mayWriteIn } from '../../base/files/files.js';
+import { ExistsError, NotFoundError } from '../../base/errors.js';
+import { freeBytes, leadsTo, mayWriteIn, noRoom } from '../../base/files/files.js';
 import { makeTemporaryFolder, removeFolder } from '../../base/files/temporary.js';
 import { isBundle } from '../../storage/exchange/bundles/bundle-transport.js';
 import { BundleWriter } from '../../storage/exchange/bundles/bundle-writer.js';
@@ -157,15 +157,17 @@ function fill(
   );
 }
 
-/** @throws {LimitError} if the disk is too full for the file. */
+/** @throws {IoError} if the disk is too full for the file. */
 async function checkRoom(target: string, bytes: number): Promise<void> {
   const folder = path.dirname(target);
   const [free, needed] = [await freeBytes(folder), bytes + SPARE_BYTES];
   if (free === null || free >= needed) return;
-  throw new LimitError(
-    `cannot export: ${needed} bytes are needed on the disk of '${folder}', ${free} are free`,
-    { file: target, needed, free, hint: 'free some disk space, or name a place on another disk' },
-  );
+  throw noRoom(`cannot export to '${target}'`, {
+    file: target,
+    needed,
+    free,
+    hint: 'free some disk space, or name a place on another disk',
+  });
 }
 
 /** The branch that a clone of the bundle checks out. */

@@ -61,11 +61,21 @@ export async function importHistory(
     await source.close();
     isClosed = true;
     const problems = [...report.problems, ...source.problems];
+    warnOf(problems, context);
     const tip = report.branches[0]?.version ?? null;
     return { ...report, problems, dryRun, kind, path: dir, model, tip };
   } finally {
     if (!isClosed) await source.close();
   }
+}
+
+/** Problems that are warned of one by one; a long history may have thousands. */
+const PROBLEMS_WARNED = 20;
+
+function warnOf(problems: readonly string[], { warn }: OpContext): void {
+  for (const problem of problems.slice(0, PROBLEMS_WARNED)) warn(problem, 'last');
+  const more = problems.length - PROBLEMS_WARNED;
+  if (more > 0) warn(`and ${more} more problems: 'dlv import --json' lists all`, 'last');
 }
 
 /** A folder's name as that of a model. */

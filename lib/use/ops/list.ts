@@ -1,7 +1,7 @@
 /** `dlv list`: the models of a repository, or their versions that fit. */
 
-import { suggestNames } from '../../base/bytes/closest.js';
 import type { Id } from '../../base/bytes/hash.js';
+import { suggestNames } from '../../base/bytes/words/closest.js';
 import { NotFoundError } from '../../base/errors.js';
 import type { VersionFacts } from '../../knowledge/catalog/facts.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';

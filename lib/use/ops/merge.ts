@@ -1,5 +1,7 @@
 /** `dlv merge`: joins other versions into the current branch, by files and tensors or by arithmetic on weights. */
+
 import type { Id } from '../../base/bytes/hash.js';
+import { quoteSome } from '../../base/bytes/words/wording.js';
 import { ConflictError } from '../../base/errors.js';
 import { withSession } from '../../storage/objects/access.js';
 import { encodeStaging } from '../../storage/repo/staging/staging-bytes.js';
@@ -95,9 +97,14 @@ export async function merge(
     const moved = await moveOnly(repo, { line, plan, result }, options, context);
     if (moved !== null) return moved;
   }
-  if (options.dryRun) return fill(repo, tip, result, await plan.run(null));
+  if (options.dryRun) {
+    const merged = await plan.run(null);
+    warnOfLeft(merged.left, context);
+    return fill(repo, tip, result, merged);
+  }
   return withSession(repo, async (session) => {
     const merged = await plan.run(session);
+    warnOfLeft(merged.left, context);
     await session.flush();
     await fill(repo, tip, result, merged);
     const { changes } = merged;
@@ -120,6 +127,15 @@ export async function merge(
     if (noCommit) result.outcome = 'staged';
     return Object.assign(result, await commitChanges(repo, session, change, context));
   });
+}
+
+/** Warns of tensors that could not be combined. */
+function warnOfLeft(left: readonly string[], context: OpContext): void {
+  if (left.length === 0) return;
+  const [is, have] = left.length === 1 ? ['is', 'has'] : ['are', 'have'];
+  context.warn(
+    `${quoteSome(left)} ${is} as in the current version: not every version ${have === 'has' ? 'has it' : 'has them'} in one shape`,
+  );
 }
 
 async function fill(

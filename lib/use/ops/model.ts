@@ -1,7 +1,7 @@
 /** `dlv model`: lists, renames and deletes models. */
 
-import { suggestNames } from '../../base/bytes/closest.js';
 import type { Id } from '../../base/bytes/hash.js';
+import { suggestNames } from '../../base/bytes/words/closest.js';
 import { ConflictError, ExistsError, NotFoundError } from '../../base/errors.js';
 import type { Head } from '../../storage/repo/refs/head.js';
 import { parseRefName, shownRef } from '../../storage/repo/refs/ref-name.js';

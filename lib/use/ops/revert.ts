@@ -1,6 +1,7 @@
 /** `dlv revert`: makes a version that undoes what an earlier one changed. */
 
 import type { Id } from '../../base/bytes/hash.js';
+import { quoteSome } from '../../base/bytes/words/wording.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
 import { withSession } from '../../storage/objects/access.js';
 import { encodeStaging } from '../../storage/repo/staging/staging-bytes.js';
@@ -21,7 +22,6 @@ import { resolveId } from '../history/lines/resolve.js';
 import { checkTiers } from '../history/tier-gate.js';
 import { Describer } from '../history/versions.js';
 import type { Repository } from '../repository.js';
-import { nameSome } from '../worktree/lost-work.js';
 
 export interface RevertOptions {
   revision: string;
@@ -129,7 +129,7 @@ async function changesBack(
     const remedy = before.files.some(({ path }) => path === conflict)
       ? `take such a file as it was with 'dlv checkout ${from} ${conflict}'`
       : `such a file was not there before: 'dlv rm ${conflict}' removes it`;
-    throw new ConflictError(`changed again since '${revision}': ${nameSome(conflicts)}`, {
+    throw new ConflictError(`changed again since '${revision}': ${quoteSome(conflicts)}`, {
       paths: conflicts,
       hint: `nothing was changed; ${remedy}`,
     });

@@ -1,7 +1,7 @@
 /** `dlv tag`: permanent names for versions. */
 
-import { suggestNames } from '../../base/bytes/closest.js';
 import type { Id } from '../../base/bytes/hash.js';
+import { suggestNames } from '../../base/bytes/words/closest.js';
 import {
   ConflictError,
   ExistsError,

@@ -1,5 +1,5 @@
 /** Finds a run by what the user calls it: its id, its first digits, its name, or the branch of its versions. */
-import { suggestNames } from '../../base/bytes/closest.js';
+import { suggestNames } from '../../base/bytes/words/closest.js';
 import { AmbiguousError, NotFoundError } from '../../base/errors.js';
 import type { Layout } from '../../storage/repo/layout.js';
 import { listRuns, type RunRecord } from '../../storage/repo/runs/run-record.js';

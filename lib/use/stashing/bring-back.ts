@@ -1,5 +1,6 @@
 /** Brings the work of a stash back into the work tree. */
 
+import { quoteSome } from '../../base/bytes/words/wording.js';
 import { ConflictError } from '../../base/errors.js';
 import { statOrNull } from '../../base/files/files.js';
 import type { Staging } from '../../storage/repo/staging/staging.js';
@@ -16,7 +17,6 @@ import type { OpContext } from '../context.js';
 import type { ChangeAccess } from '../history/access.js';
 import { checkUnchanged } from '../history/commit/staged-version.js';
 import { currentLine } from '../history/lines/lines.js';
-import { nameSome } from '../worktree/lost-work.js';
 import type { StashEntry } from './stashes.js';
 
 /**
@@ -43,7 +43,7 @@ export async function bringBack(
     const remedy = tree.files.some(({ path }) => path === conflict)
       ? `take such a file with 'dlv checkout ${stash.ref} ${conflict}'`
       : `the stash removes such a file, as 'dlv rm ${conflict}' does`;
-    throw new ConflictError(`changed since the stash, too: ${nameSome(conflicts)}`, {
+    throw new ConflictError(`changed since the stash, too: ${quoteSome(conflicts)}`, {
       paths: conflicts,
       hint: `nothing was changed; ${remedy}`,
     });
@@ -54,7 +54,7 @@ export async function bringBack(
   const left = await untrackedFiles(repo, staging, stash, known);
   if (left.length > 0) {
     context.warn(
-      `removed in the stash and not tracked any more, so that the work file stays: ${nameSome(left)}`,
+      `removed in the stash and not tracked any more, so that the work file stays: ${quoteSome(left)}`,
       'last',
     );
   }

@@ -1,6 +1,6 @@
 /** The file that an evaluate statement names after `with config =`: settings of training, as JSON. */
 import path from 'node:path';
-import { suggestNames } from '../../base/bytes/closest.js';
+import { suggestNames } from '../../base/bytes/words/closest.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
 import { isMissing, readSmallFile } from '../../base/files/files.js';
 import { USER_TEXT_BYTES_MAX } from '../../base/limits.js';

@@ -1,5 +1,5 @@
 /** Which branches and tags of a remote a fetch is about: all, or those that the user names. */
-import { closestNames } from '../../base/bytes/closest.js';
+import { closestNames } from '../../base/bytes/words/closest.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
 import type { RemoteReader } from '../../storage/exchange/remote.js';

@@ -1,6 +1,6 @@
 /** Which remote a command means, and which branch of it a branch here follows. */
 
-import { closestNames } from '../../base/bytes/closest.js';
+import { closestNames } from '../../base/bytes/words/closest.js';
 import { AmbiguousError, NotFoundError, UsageError } from '../../base/errors.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { modelNameProblem, parseRefName } from '../../storage/repo/refs/ref-name.js';

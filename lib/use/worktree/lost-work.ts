@@ -1,5 +1,7 @@
 /** Work that a checkout would destroy: contents that are in no version, and symbolic links. */
+
 import { throwIfAborted } from '../../base/bytes/abort.js';
+import { quoteSome } from '../../base/bytes/words/wording.js';
 import { ConflictError } from '../../base/errors.js';
 import { statOrNull } from '../../base/files/files.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
@@ -43,7 +45,7 @@ export class LostWork {
     if (this.#lost.size === 0) return;
     const paths = [...this.#lost.keys()].sort(comparePaths);
     const what = paths.length === 1 ? 'a file has' : `${paths.length} files have`;
-    throw new ConflictError(`${what} changes that are in no version: ${nameSome(paths)}`, {
+    throw new ConflictError(`${what} changes that are in no version: ${quoteSome(paths)}`, {
       paths,
       hint: "commit or move them first, or discard them with 'dlv checkout --force <revision>'",
     });
@@ -97,14 +99,8 @@ export class LostWork {
 export function linksInTheWay(links: readonly string[]): ConflictError {
   const paths = links.toSorted(comparePaths);
   const what = paths.length === 1 ? 'a symbolic link is' : `${paths.length} symbolic links are`;
-  return new ConflictError(`${what} in the way: ${nameSome(paths)}`, {
+  return new ConflictError(`${what} in the way: ${quoteSome(paths)}`, {
     paths,
     hint: "move them away, or let 'dlv checkout --force' replace the links themselves",
   });
-}
-
-/** The first few of some paths, as text. */
-export function nameSome(paths: readonly string[]): string {
-  const shown = paths.slice(0, 5).map((path) => `'${path}'`);
-  return paths.length > shown.length ? `${shown.join(', ')}, …` : shown.join(', ');
 }

@@ -2,11 +2,11 @@
  * Warns about checkpoints that need other files (shards, external data) which are not staged with
  * them.
  */
+import { quoteSome } from '../../base/bytes/words/wording.js';
 import { statOrNull } from '../../base/files/files.js';
 import type { Layout } from '../../storage/repo/layout.js';
 import type { StagedEntry } from '../../storage/repo/staging/staging.js';
 import type { OpContext } from '../context.js';
-import { nameSome } from './lost-work.js';
 
 /** What is looked through. */
 export interface Referring {
@@ -35,7 +35,7 @@ export async function warnOfMissing(
     const says = !there.includes(null)
       ? `${are} not ${where}: '${add}' stores ${them}`
       : `${are} not here: copy ${them} here and add ${them}, or the model cannot be loaded`;
-    context.warn(`'${path}' needs ${nameSome(missing)}, which ${says}`, 'last');
+    context.warn(`'${path}' needs ${quoteSome(missing)}, which ${says}`, 'last');
   }
 }
 

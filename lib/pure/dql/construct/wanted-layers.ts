@@ -1,5 +1,5 @@
 /** Templates of layers that are to be made: CONV("conv1", units = 64, kernel = 3) as what the builder takes. */
-import { closestNames } from '../../../base/bytes/closest.js';
+import { closestNames } from '../../../base/bytes/words/closest.js';
 import {
   defaultType,
   firstOption,

@@ -2,7 +2,7 @@
  * Templates of layers: what POOL("MAX"), RELU, CONV(kernel = 3) or OP("TopK") says of a layer. A word
  * stands for a kind, or for one type of a kind; docs/dql.md lists them.
  */
-import { closestNames } from '../../../base/bytes/closest.js';
+import { closestNames } from '../../../base/bytes/words/closest.js';
 import { LAYER_KINDS, type LayerKind, PASSED_KINDS } from '../../network/layers/kinds.js';
 import type { Value } from '../../where/condition.js';
 import type { Scalar, Span, Template } from '../ast.js';

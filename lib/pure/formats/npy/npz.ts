@@ -8,7 +8,7 @@
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { ByteSource } from '../../../base/bytes/byte-source.js';
-import { counted } from '../../../base/bytes/printable.js';
+import { counted } from '../../../base/bytes/words/wording.js';
 import { isDamage } from '../../../base/errors.js';
 import { blobLayout, type FileLayout, type TensorSpan } from '../../tensor/layout.js';
 import type { FormatReader } from '../format.js';

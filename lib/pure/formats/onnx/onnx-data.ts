@@ -1,8 +1,8 @@
 /** Layout of a file of external data, from what one or several ONNX models say is in it. */
 import type { ByteSource } from '../../../base/bytes/byte-source.js';
+import { quoteSome } from '../../../base/bytes/words/wording.js';
 import { DTYPES, dtypeBytes } from '../../tensor/dtype.js';
 import { blobLayout, elementCount, type FileLayout, type TensorSpan } from '../../tensor/layout.js';
-import { quoteSome } from '../format.js';
 import { CHARGES, MemoryBudget } from '../memory-budget.js';
 import { buildSpans, type SpanClaim } from '../spans.js';
 import { TensorNames } from '../tensor-names.js';

@@ -5,7 +5,9 @@
  * Fixed-width data (raw_data, packed float_data and double_data) are extents. Varints and strings
  * stay literal: no tensor can view them. Start at `layoutOf`.
  */
+
 import type { ByteSource } from '../../../base/bytes/byte-source.js';
+import { quoteSome } from '../../../base/bytes/words/wording.js';
 import { SMALL_TENSOR_BYTES } from '../../../base/limits.js';
 import { pathProblem } from '../../paths/version-path.js';
 import { DTYPES, dtypeBytes } from '../../tensor/dtype.js';
@@ -29,9 +31,6 @@ export const onnxReader: FormatReader = {
     return layoutOf(source, await readModel(scan), scan.budget);
   },
 };
-
-/** Warnings of one kind name at most this many tensors. */
-const NAMES_SHOWN = 3;
 
 /** What is gathered for one file: the model itself or one external data file. */
 interface Gathered {
@@ -166,9 +165,7 @@ class Collector {
   warnings(): string[] {
     const made: string[] = [];
     for (const [why, names] of this.#literal) {
-      const shown = names.slice(0, NAMES_SHOWN).map((name) => `'${name}'`);
-      const more = names.length > NAMES_SHOWN ? ` and ${names.length - NAMES_SHOWN} more` : '';
-      made.push(`tensors ${why} and are kept as bytes: ${shown.join(', ')}${more}`);
+      made.push(`tensors ${why} and are kept as bytes: ${quoteSome(names)}`);
     }
     for (const [location, reason] of this.#refusedPaths) {
       made.push(`external data '${location}' is not followed: ${reason}`);

@@ -4,8 +4,9 @@
  */
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { ByteSource } from '../../../base/bytes/byte-source.js';
+import { quoteSome } from '../../../base/bytes/words/wording.js';
 import { isDamage } from '../../../base/errors.js';
-import { type Neighbours, quoteSome } from '../format.js';
+import type { Neighbours } from '../format.js';
 import { END_BYTES, readZipEnd } from '../zip/zip-end.js';
 import { METADATA_NAME, readMetadata, type StoredItem } from './torch-distributed.js';
 

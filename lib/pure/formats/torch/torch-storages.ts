@@ -1,7 +1,8 @@
 /** Where the storages of a PyTorch archive and the numbers in its pickles lie in the file. */
 import type { ByteSource } from '../../../base/bytes/byte-source.js';
+import { quoteSome } from '../../../base/bytes/words/wording.js';
 import { DTYPES } from '../../tensor/dtype.js';
-import { corrupt, quoteSome } from '../format.js';
+import { corrupt } from '../format.js';
 import type { SpanClaim } from '../spans.js';
 import { footprintBytes } from '../validate.js';
 import { ZIP_STORED } from '../zip/zip.js';

@@ -9,8 +9,9 @@
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { ByteSource } from '../../../base/bytes/byte-source.js';
+import { quoteSome } from '../../../base/bytes/words/wording.js';
 import { blobLayout, type FileLayout } from '../../tensor/layout.js';
-import { type FormatReader, type Neighbours, quoteSome } from '../format.js';
+import type { FormatReader, Neighbours } from '../format.js';
 import { CHARGES, MemoryBudget } from '../memory-budget.js';
 import { buildSpans, outside, type SpanClaim } from '../spans.js';
 import { firstZipName } from '../zip/zip.js';

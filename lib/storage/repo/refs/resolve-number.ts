@@ -2,7 +2,9 @@
  * `model@n` and `model/branch@n` as revisions. They never depend on HEAD, and if several versions
  * have the number, the name is ambiguous. @see docs/decisions/0015-numbers-that-stay.md
  */
+
 import type { Id } from '../../../base/bytes/hash.js';
+import { listSome } from '../../../base/bytes/words/wording.js';
 import {
   AmbiguousError,
   CorruptError,
@@ -80,7 +82,7 @@ async function sharedNumber(
   const names = await namesOnLines(source, model, { ids: new Set(ids), remotes: true });
   const rows = ids.map((id) => ({ id, name: names.get(id) ?? shortId(id) }));
   rows.sort((a, b) => (a.name < b.name ? -1 : 1));
-  const shown = rows.slice(0, 8).map((row) => {
+  const shown = rows.map((row) => {
     return row.name === shortId(row.id) ? row.name : `${row.name} (${shortId(row.id)})`;
   });
   return new AmbiguousError(`'${name}' names ${ids.length} versions of '${model}'`, {
@@ -88,7 +90,7 @@ async function sharedNumber(
     name,
     candidates: rows.map(({ id }) => id),
     names: rows.map((row) => row.name),
-    hint: `write the one that you mean: ${shown.join(', ')}${rows.length > 8 ? ', …' : ''}`,
+    hint: `write the one that you mean: ${listSome(shown, 8)}`,
   });
 }
 

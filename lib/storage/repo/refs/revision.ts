@@ -11,6 +11,8 @@
  */
 
 import { type Id, isId } from '../../../base/bytes/hash.js';
+import { suggestNames } from '../../../base/bytes/words/closest.js';
+import { listSome } from '../../../base/bytes/words/wording.js';
 import { AmbiguousError, isDamage, NotFoundError, UsageError } from '../../../base/errors.js';
 import type { Layout } from '../layout.js';
 import { readRemotes } from '../remotes.js';
@@ -134,12 +136,12 @@ async function resolveId(source: RevisionSource, text: string): Promise<Id | nul
   }
   const ids = await source.findVersions(prefix);
   if (ids.length > 1) {
-    const shown = ids.slice(0, 8).map((id) => id.slice(0, Math.max(10, prefix.length + 4)));
+    const longer = ids.map((id) => id.slice(0, Math.max(10, prefix.length + 4)));
     throw new AmbiguousError(`version id '${text}' is ambiguous`, {
       kind: 'version',
       name: text,
       candidates: ids,
-      hint: `it is the beginning of ${shown.join(', ')}${ids.length > 8 ? ', …' : ''}: give more digits`,
+      hint: `it is the beginning of ${listSome(longer, 8)}: give more digits`,
     });
   }
   return ids[0] ?? null;

@@ -1,5 +1,5 @@
 /** What is said of a revision that names nothing. */
-import { suggestNames } from '../../../base/bytes/closest.js';
+import { suggestNames } from '../../../base/bytes/words/closest.js';
 import { NotFoundError } from '../../../base/errors.js';
 import type { Layout } from '../layout.js';
 import { readRemotes } from '../remotes.js';

@@ -1,6 +1,6 @@
 /** The settings: every key with its type, default and meaning, and how values are read from text. @see docs/format/config.md */
 
-import { suggestNames } from '../../../base/bytes/closest.js';
+import { suggestNames } from '../../../base/bytes/words/closest.js';
 import { ConfigError } from '../../../base/errors.js';
 import { CHAIN_DEPTH_MAX, STUDY_WORKERS_MAX } from '../../../base/limits.js';
 import { refNameProblem } from '../refs/ref-name.js';

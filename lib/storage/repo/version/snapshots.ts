@@ -3,6 +3,7 @@
  * for an index and its shards; and the step of each.
  */
 
+import { listSome } from '../../../base/bytes/words/wording.js';
 import { REFERENCES_MAX } from '../../../base/limits.js';
 import { roleOfName, stepOfPath } from '../../../pure/paths/checkpoint-names.js';
 import { comparePaths, pathProblem } from '../../../pure/paths/version-path.js';
@@ -41,9 +42,6 @@ export function resolveReference(from: string, reference: string): string | null
   return parts.length === 0 ? null : parts.join('/');
 }
 
-/** Names that one warning lists. */
-const NAMES_SHOWN = 3;
-
 /**
  * The files that `from` names as parts of its checkpoint, as paths of the version, each once. Names
  * that no version can hold are left out with a warning, a sentence about the file.
@@ -63,9 +61,7 @@ export function resolveReferences(
   }
   const warnings: string[] = [];
   if (refused.length > 0) {
-    const shown = refused.slice(0, NAMES_SHOWN).join(', ');
-    const more = refused.length > NAMES_SHOWN ? ` and ${refused.length - NAMES_SHOWN} more` : '';
-    warnings.push(`names files that no version can hold as parts of it: ${shown}${more}`);
+    warnings.push(`names files that no version can hold as parts of it: ${listSome(refused)}`);
   }
   if (references.size > REFERENCES_MAX) {
     warnings.push(`names ${references.size} files as parts of it; only ${REFERENCES_MAX} are kept`);

@@ -2,7 +2,7 @@
  * One folder or file of a side, so that any two of any versions can be compared: `HEAD:a HEAD:b`.
  */
 
-import { suggestNames } from '../../../base/bytes/closest.js';
+import { suggestNames } from '../../../base/bytes/words/closest.js';
 import { NotFoundError } from '../../../base/errors.js';
 import { ROLES } from '../../../pure/tensor/layout.js';
 import type { DiffSide } from './sides.js';

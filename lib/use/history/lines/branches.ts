@@ -1,7 +1,7 @@
 /** Branches of model lines, by the names that people type: `<branch>`, `<model>/<branch>`. */
 
-import { suggestNames } from '../../../base/bytes/closest.js';
 import type { Id } from '../../../base/bytes/hash.js';
+import { suggestNames } from '../../../base/bytes/words/closest.js';
 import { AmbiguousError, ExistsError, NotFoundError, UsageError } from '../../../base/errors.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import type { RepositoryLock } from '../../../storage/repo/processes/lock.js';

@@ -1,5 +1,6 @@
 /** Files that a checkpoint of a version needs, as its index or its network names them, and the version lacks. */
 
+import { quoteSome } from '../../../base/bytes/words/wording.js';
 import { readLayout } from '../../../pure/formats/detect.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { openStoredFile } from '../../../storage/objects/stored/stored-file.js';
@@ -10,8 +11,6 @@ import type { OpContext } from '../../context.js';
 
 /** Formats whose files name others as parts of the same checkpoint. */
 const NAMING = new Set(['safetensors-index', 'torch-distributed', 'onnx']);
-/** Names that one warning lists. */
-const NAMES_SHOWN = 3;
 
 /** Warns of a checkpoint that is not whole, since its version lacks files that it names. */
 export async function warnOfMissingParts(
@@ -30,10 +29,5 @@ export async function warnOfMissingParts(
   const paths = new Set(files.map(({ path }) => path));
   const missing = resolveReferences(key, named).references.filter((path) => !paths.has(path));
   if (missing.length === 0) return;
-  const names = missing.slice(0, NAMES_SHOWN).map((path) => `'${path}'`);
-  const more = missing.length > names.length ? ` and ${missing.length - names.length} more` : '';
-  warn(
-    `'${key}' is not whole: the version lacks ${names.join(', ')}${more}, which it names`,
-    'last',
-  );
+  warn(`'${key}' is not whole: the version lacks ${quoteSome(missing)}, which it names`, 'last');
 }

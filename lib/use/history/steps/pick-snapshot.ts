@@ -2,6 +2,7 @@
  * Chooses a checkpoint if a version has several: one that the trainer saved outside its numbered
  * ones, else that of the last step; the network itself before copies of it in fewer bits.
  */
+import { quoteSome } from '../../../base/bytes/words/wording.js';
 import { NotFoundError } from '../../../base/errors.js';
 import { seriesOf } from '../../../pure/paths/checkpoint-names.js';
 import { comparePaths } from '../../../pure/paths/version-path.js';
@@ -76,9 +77,6 @@ function nameOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** Names that one sentence lists. */
-const NAMES_SHOWN = 3;
-
 /** As `pickSnapshot`, and says what else there was. @throws {NotFoundError} if there is none. */
 export function chooseSnapshot(
   page: Pick<FilePage, 'snapshots'>,
@@ -102,10 +100,8 @@ export function chooseSnapshot(
   }
   const { snapshot, others } = picked;
   if (others.length > 0) {
-    const names = others.slice(0, NAMES_SHOWN).map(({ key }) => `'${key}'`);
-    const more = others.length - names.length;
-    const rest = more > 0 ? ` and ${more} more` : '';
-    context.warn(`using ${role} of '${snapshot.key}'; there are also ${names.join(', ')}${rest}`);
+    const names = quoteSome(others.map(({ key }) => key));
+    context.warn(`using ${role} of '${snapshot.key}'; there are also ${names}`);
   }
   return picked;
 }
@@ -118,7 +114,5 @@ function elsewhere(
 ): string {
   const keys = snapshots.filter((snapshot) => snapshot.role === role).map(({ key }) => key);
   if (path === undefined || keys.length === 0) return `there is ${roles.join(' and ')}`;
-  const names = keys.slice(0, NAMES_SHOWN).map((key) => `'${key}'`);
-  const more = keys.length - names.length;
-  return `there is ${role} in ${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  return `there is ${role} in ${quoteSome(keys)}`;
 }

@@ -2,7 +2,7 @@
  * Names of columns: which of them a name means, however it is written. Knows no values, so that a page can ask
  * it about columns that it was only told the names of.
  */
-import { closestNames } from '../../../base/bytes/closest.js';
+import { closestNames } from '../../../base/bytes/words/closest.js';
 import { NotFoundError, UsageError } from '../../../base/errors.js';
 
 const ATTRIBUTE_NAMES: readonly string[] =

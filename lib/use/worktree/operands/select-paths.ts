@@ -3,7 +3,7 @@
  * whose files need not exist in the work tree.
  */
 
-import { suggestNames } from '../../../base/bytes/closest.js';
+import { suggestNames } from '../../../base/bytes/words/closest.js';
 import { NotFoundError } from '../../../base/errors.js';
 import type { Layout } from '../../../storage/repo/layout.js';
 import { PathInput } from './path-input.js';

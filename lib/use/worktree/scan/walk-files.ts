@@ -2,7 +2,9 @@
  * Lists the files of the work tree below a folder, under the ignore rules; it does not enter
  * repositories inside.
  */
+
 import { throwIfAborted } from '../../../base/bytes/abort.js';
+import { quoteSome } from '../../../base/bytes/words/wording.js';
 import { isMissing, listEntries, statOrNull } from '../../../base/files/files.js';
 import { pathProblem } from '../../../pure/paths/version-path.js';
 import { holdsRepository } from '../../../storage/repo/find-repository.js';
@@ -10,7 +12,6 @@ import type { Layout } from '../../../storage/repo/layout.js';
 import { isUnfinishedName } from '../../../storage/repo/processes/abandoned.js';
 import { IgnoreRules } from '../../../storage/repo/settings/ignore.js';
 import { GIT_IGNORE_FILE } from '../../../storage/repo/settings/pattern-file.js';
-import { nameSome } from '../lost-work.js';
 import { LinkFollower } from './follow-links.js';
 import { isDenied } from './work-file.js';
 
@@ -85,7 +86,7 @@ export async function* walkFiles(
 
 /** One sentence for all that is not a file, however many there are. */
 function leftOut(kind: string, paths: readonly string[]): string {
-  if (paths.length > 1) return `${paths.length} ${kind}s are skipped: ${nameSome(paths)}`;
+  if (paths.length > 1) return `${paths.length} ${kind}s are skipped: ${quoteSome(paths)}`;
   return `'${paths[0]}' is skipped: it is a ${kind}`;
 }
 

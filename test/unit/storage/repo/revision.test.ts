@@ -3,8 +3,8 @@
 import fs from 'node:fs/promises';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { closestNames, editDistance } from '../../../../lib/base/bytes/closest.js';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
+import { closestNames, editDistance } from '../../../../lib/base/bytes/words/closest.js';
 import { NotFoundError } from '../../../../lib/base/errors.js';
 import type { Layout } from '../../../../lib/storage/repo/layout.js';
 import { writeNumbers } from '../../../../lib/storage/repo/numbers.js';

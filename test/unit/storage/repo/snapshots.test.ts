@@ -124,7 +124,7 @@ test('references: what a version may hold is kept once, the rest is named in a w
     'i',
     Array.from({ length: 9 }, (_, i) => `/${i}`),
   ).warnings;
-  t.regex(many[0] as string, /'\/2' \(it is absolute\) and 6 more$/);
+  t.regex(many[0] as string, /'\/3' \(it is absolute\) and 5 more$/);
 });
 
 test('references: their number is bounded', (t) => {
