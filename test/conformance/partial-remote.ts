@@ -78,7 +78,7 @@ export async function checkPartialRemote(
     await half.json('log');
     await half.json('--no-fetch', 'diff', 'net@1', 'net@2');
     const refused = await half.fails(1, '--no-fetch', 'checkout', 'net@1', '--out', '../none');
-    t.regex(refused.message, /\(\d+ bytes\).*'origin'.*--no-fetch/);
+    t.regex(refused.message, /\([\d.]+ [KM]iB\).*'origin'.*--no-fetch/);
   });
   await exact(half, 2);
   await silent(() => exact(half, 2, '--no-fetch'));
