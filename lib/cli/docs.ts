@@ -17,7 +17,9 @@ const INTRO = `# The command
 
 Made from the commands by \`node dist/lib/cli/docs.js\`; do not edit.
 
-Every command prints its result on stdout, and progress and notes on stderr. With \`--json\`, stdout holds one
+Every command prints its result on stdout, and progress and notes on stderr. With \`-q\` a command that changes
+something prints nothing if it succeeds; what you asked to see, such as a list or what \`--dry-run\` would do, is
+printed as ever, and so are warnings and errors. With \`--json\`, stdout holds one
 JSON document and nothing else; the documents below are examples, and their members are stable. Ids are
 written in full: 64 hex digits. Sizes are in bytes, times in ISO 8601, durations in seconds.
 

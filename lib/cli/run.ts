@@ -117,6 +117,8 @@ export interface Run {
   outputClosed(): boolean;
   /** Answers: with --json the document, printed when the action has ended; else what `human` prints. */
   answer<T extends object>(result: T, human: (ui: Ui) => void): void;
+  /** Says what was done: as `answer`, but nothing with -q. What a dry run would do is an answer. */
+  report<T extends object>(result: T, human: (ui: Ui) => void): void;
   /** Operands before and after `--`; `after` is null if there was none. */
   split(operands: readonly string[]): { before: string[]; after: string[] | null };
 }
@@ -137,7 +139,7 @@ export function addGlobalOptions(command: Command): void {
   const options = [
     new Option('-C <dir>', 'run as if started in <dir>').argParser(collect),
     new Option('--json', 'print one JSON document on stdout and nothing else'),
-    new Option('-q, --quiet', 'print no notes on stderr'),
+    new Option('-q, --quiet', 'print no notes, and no report of what was done'),
     new Option('--no-progress', 'no progress bar'),
     new Option('--no-fetch', 'in a partial clone: fail rather than fetch what is missing'),
     new Option('--verbose', 'also print details of packs, extents and planes'),
@@ -265,6 +267,12 @@ export class Cli {
       fetches: globals.fetch && env.DLV_NO_FETCH !== '1',
     };
     let repositoryName: string | null = null;
+    const answer: Run['answer'] = (result, human) => {
+      // What is left of a bar would be between the lines of the answer.
+      progress.finish();
+      if (ui.json) this.#document = result;
+      else human(ui);
+    };
     return {
       host: this.host,
       ui,
@@ -292,11 +300,10 @@ export class Cli {
       data: asker?.data ?? null,
       line: this.#runLine,
       outputClosed: () => stdout.closed,
-      answer: (result, human) => {
-        // What is left of a bar would be between the lines of the answer.
-        progress.finish();
-        if (ui.json) this.#document = result;
-        else human(ui);
+      answer,
+      report: (result, human) => {
+        const isPlan = 'dryRun' in result && result.dryRun === true;
+        answer(result, ui.quiet && !isPlan ? () => {} : human);
       },
       split: (operands) => splitOperands(argv, operands),
     };

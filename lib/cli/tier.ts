@@ -71,7 +71,7 @@ export async function runTier(
   };
   const result = await run.repository((repo) => tierVersions(repo, options, run.context));
   if (refused) run.ui.note('nothing was changed');
-  else run.answer(result, (ui) => print(ui, result, dryRun === true));
+  else run.report(result, (ui) => print(ui, result, dryRun === true));
   return refused ? 1 : 0;
 }
 

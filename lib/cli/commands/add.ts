@@ -107,7 +107,7 @@ export function register(program: Command, cli: Cli): void {
           ...(step === undefined ? {} : { step: parseStep(step) }),
         };
         const result = await run.repository((repo) => add(repo, options, run.context));
-        run.answer(result, (ui) => {
+        run.report(result, (ui) => {
           const touched = result.files.filter((file) => file.status !== 'unchanged');
           for (const file of touched) {
             const what =

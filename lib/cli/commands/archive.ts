@@ -231,7 +231,8 @@ export function register(program: Command, cli: Cli): void {
         ...(flags.yes ? {} : { confirmGrowth: (plan: PlanWorth) => askGrowth(run, plan) }),
       };
       const result = await run.repository((repo) => archive(repo, asked, run.context));
-      run.answer(result, (ui) => printArchive(ui, result));
+      const say = result.done ? run.report : run.answer;
+      say(result, (ui) => printArchive(ui, result));
       return result.within ? 0 : 1;
     }),
   );

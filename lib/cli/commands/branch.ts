@@ -117,7 +117,7 @@ async function change(run: Run, names: string[], flags: Flags): Promise<void> {
     };
     return ops.createBranch(repo, options, run.context);
   });
-  run.answer(result, (ui) => {
+  run.report(result, (ui) => {
     printChange(ui, result);
     if ('lost' in result) printDeletion(ui, result);
   });
@@ -132,7 +132,7 @@ async function follow(run: Run, name: string | undefined, flags: Flags): Promise
     upstream: flags.setUpstreamTo ?? null,
   };
   const result = await run.repository((repo) => setUpstream(repo, options, run.context));
-  run.answer(result, (ui) => {
+  run.report(result, (ui) => {
     const what = result.upstream === null ? 'follows nothing now' : `follows '${result.upstream}'`;
     ui.note(`'${result.model}/${result.branch}' ${what}`);
   });

@@ -89,7 +89,7 @@ async function checkoutFiles(run: Run, operands: string[], flags: Flags): Promis
   if (result === null) {
     return restoreFiles(run, { paths: before, ...(flags.force ? { replaceLinks: true } : {}) });
   }
-  run.answer(result, (ui) => print(ui, result, flags));
+  run.report(result, (ui) => print(ui, result, flags));
   return 0;
 }
 

@@ -123,7 +123,7 @@ export function register(program: Command, cli: Cli): void {
           ...(flags.planes === undefined ? {} : { planes: parsePlanes(flags.planes) }),
         };
         const result = await clone(run.context, options);
-        run.answer(result, (ui) => print(ui, result, flags));
+        run.report(result, (ui) => print(ui, result, flags));
         return 0;
       }),
     );

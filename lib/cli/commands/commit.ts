@@ -114,8 +114,7 @@ function noteChanges(ui: Ui, changes: readonly PathChange[]): void {
 }
 
 function print(ui: Ui, result: CommitResult, title: string, flags: Flags): void {
-  if (!ui.quiet)
-    ui.line(`[${result.model}/${result.branch} ${result.version.slice(0, 10)}] ${title}`);
+  ui.line(`[${result.model}/${result.branch} ${result.version.slice(0, 10)}] ${title}`);
   if (flags.verbose) noteChanges(ui, result.changes);
   ui.note(
     `${result.name}: ${formatCount(result.files, 'file')}, ` +
@@ -165,7 +164,7 @@ async function action(run: Run, flags: Flags): Promise<number> {
   }
   const result = await run.repository((repo) => commit(repo, asked, run.context));
   const title = asked.message === undefined ? 'amended' : subject(asked.message);
-  run.answer(result, (ui) => print(ui, result, title, flags));
+  run.report(result, (ui) => print(ui, result, title, flags));
   return 0;
 }
 

@@ -62,7 +62,7 @@ export function register(program: Command, cli: Cli): void {
           const { copy } = await import('../../use/ops/copy.js');
           const options = { revision, name, ...flags };
           const result = await run.repository((repo) => copy(repo, options, run.context));
-          run.answer(result, (ui) => {
+          run.report(result, (ui) => {
             noteFiles(ui, { written: result.written, removed: [] });
             const { model, source, files, logicalBytes, into } = result;
             const where = into === '' ? '' : ` in '${into}'`;

@@ -87,7 +87,7 @@ export function register(program: Command, cli: Cli): void {
           ...lineSettings(flags),
         };
         const result = await run.repository((repo) => detach(repo, options, run.context));
-        run.answer(result, (ui) => print(ui, result, verbose === true));
+        run.report(result, (ui) => print(ui, result, verbose === true));
         return 0;
       }),
     );

@@ -88,7 +88,7 @@ export function register(program: Command, cli: Cli): void {
         const { exportVersions } = await import('../../use/ops/export.js');
         const options = { ...flags, revisions };
         const result = await run.repository((repo) => exportVersions(repo, options, run.context));
-        run.answer(result, (ui) => print(ui, result));
+        run.report(result, (ui) => print(ui, result));
         return 0;
       }),
     );

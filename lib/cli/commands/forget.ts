@@ -122,7 +122,7 @@ export function register(program: Command, cli: Cli): void {
           dryRun: flags.dryRun === true,
         };
         const result = await run.repository((repo) => forget(repo, options, run.context));
-        run.answer(result, (ui) => print(ui, result));
+        run.report(result, (ui) => print(ui, result));
         return 0;
       }),
     );

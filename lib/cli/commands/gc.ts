@@ -67,7 +67,7 @@ async function collectRemote(run: Run, remote: string, flags: Flags): Promise<nu
     ...lineSettings(flags),
   };
   const result = await run.repository((repo) => gcRemote(repo, options, run.context));
-  run.answer(result, (ui) => {
+  run.report(result, (ui) => {
     const { setsBefore, setsAfter, bytesBefore, bytesAfter, waitingBytes, until, dryRun } = result;
     const would = dryRun ? 'would be ' : '';
     ui.line(
@@ -133,7 +133,7 @@ export function register(program: Command, cli: Cli): void {
         if (flags.remote !== undefined) return collectRemote(run, flags.remote, flags);
         const options = { pruneNow: flags.prune === 'now', dryRun: flags.dryRun === true };
         const result = await run.repository((repo) => gc(repo, options, run.context));
-        run.answer(result, (ui) => {
+        run.report(result, (ui) => {
           const saved = result.packBytesBefore - result.packBytesAfter;
           const would = result.dryRun ? 'would be ' : '';
           ui.line(

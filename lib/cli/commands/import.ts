@@ -93,8 +93,10 @@ async function importFile(run: Run, file: string, flags: Flags): Promise<number>
   const { dryRun = false, forgotten = false } = flags;
   const options = { file, dryRun, forgotten };
   const result = await run.repository((repo) => importBundle(repo, options, run.context));
-  run.answer(result, (ui) => printBundle(ui, result));
-  return result.refs.some(({ status }) => status === 'rejected') ? 1 : 0;
+  const isRefused = result.refs.some(({ status }) => status === 'rejected');
+  const say = isRefused ? run.answer : run.report;
+  say(result, (ui) => printBundle(ui, result));
+  return isRefused ? 1 : 0;
 }
 
 export function register(program: Command, cli: Cli): void {
@@ -149,7 +151,7 @@ export function register(program: Command, cli: Cli): void {
           dryRun: flags.dryRun === true,
         };
         const result = await run.repository((repo) => importHistory(repo, options, run.context));
-        run.answer(result, (ui) => print(ui, result));
+        run.report(result, (ui) => print(ui, result));
         return 0;
       }),
     );

@@ -153,7 +153,7 @@ export function register(program: Command, cli: Cli): void {
         const { dryRun } = flags;
         const options = { best, by, last, state, better, model, cached, force, dryRun, paths };
         const result = await run.repository((repo) => keep(repo, options, run.context));
-        run.answer(result, (ui) => print(ui, result, flags.by));
+        run.report(result, (ui) => print(ui, result, flags.by));
         return 0;
       }),
     );
@@ -194,7 +194,7 @@ async function keepVersions(run: Run, paths: readonly string[], flags: Flags): P
     const { keepRemote } = await import('../../use/ops/keep-remote.js');
     const there = { ...options, ...lineSettings(flags), remote: flags.remote };
     const result = await run.repository((repo) => keepRemote(repo, there, run.context));
-    run.answer(result, (ui) => {
+    run.report(result, (ui) => {
       const command = `dlv gc --remote ${result.remote ?? result.url}`;
       printVersions(ui, result, `'${command}' takes them out of '${result.url}' in two steps`);
     });
@@ -202,7 +202,7 @@ async function keepVersions(run: Run, paths: readonly string[], flags: Flags): P
   }
   const result = await run.repository((repo) => give(repo, options, run.context));
   const from = result.freedFrom.slice(0, 10);
-  run.answer(result, (ui) =>
+  run.report(result, (ui) =>
     printVersions(ui, result, `'dlv gc --prune=now' at once, 'dlv gc' from ${from} on`),
   );
   return 0;
@@ -263,12 +263,12 @@ async function recall(run: Run, revisions: readonly string[], flags: Flags): Pro
     const recalled = await run.repository((repo) =>
       recallRemote(repo, there, revisions, run.context),
     );
-    run.answer(recalled, (ui) => printRecalled(ui, recalled.versions));
+    run.report(recalled, (ui) => printRecalled(ui, recalled.versions));
     return 0;
   }
   const how = { ...lineSettings(flags), ...(from === undefined ? {} : { from }) };
   const result = await run.repository((repo) => recallVersions(repo, revisions, how, run.context));
-  run.answer(result, (ui) => printRecalled(ui, result.versions));
+  run.report(result, (ui) => printRecalled(ui, result.versions));
   return 0;
 }
 

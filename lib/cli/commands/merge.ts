@@ -209,7 +209,7 @@ export function register(program: Command, cli: Cli): void {
         const { merge } = await import('../../use/ops/merge.js');
         const options = optionsOf(revisions, flags, choices);
         const result = await run.repository((repo) => merge(repo, options, run.context));
-        run.answer(result, (ui) => print(ui, result));
+        run.report(result, (ui) => print(ui, result));
         return 0;
       }),
     );

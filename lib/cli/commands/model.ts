@@ -83,7 +83,7 @@ async function change(
     const result = await run.repository((repo) =>
       ops.renameModel(repo, { from, to, dryRun }, run.context),
     );
-    run.answer(result, (ui) => printRenaming(ui, result));
+    run.report(result, (ui) => printRenaming(ui, result));
     return;
   }
   const [name, ...more] = names;
@@ -94,7 +94,7 @@ async function change(
   const result = await run.repository((repo) =>
     ops.deleteModel(repo, { name, force, dryRun }, run.context),
   );
-  run.answer(result, (ui) => printDeletion(ui, result));
+  run.report(result, (ui) => printDeletion(ui, result));
 }
 
 export function register(program: Command, cli: Cli): void {

@@ -56,7 +56,7 @@ export function register(program: Command, cli: Cli): void {
           ...(model === undefined ? {} : { model }),
         };
         const result = await run.repository((repo) => mv(repo, options, run.context));
-        run.answer(result, (ui) => {
+        run.report(result, (ui) => {
           for (const { from, to } of result.moved) ui.line(`${from} → ${to}`);
           const word = result.dryRun ? 'would be moved' : 'moved';
           ui.note(`${formatCount(result.moved.length, 'file')} of '${result.model}' ${word}`);

@@ -324,7 +324,7 @@ export function register(program: Command, cli: Cli): void {
         }
         if (gone !== undefined) {
           const deleted = await run.repository((repo) => deleteQuery(repo, gone));
-          run.answer(deleted, (ui) => ui.note(`forgot the query '${deleted.name}'`));
+          run.report(deleted, (ui) => ui.note(`forgot the query '${deleted.name}'`));
           return 0;
         }
         const isBare = words.length === 0 && flags.file === undefined && flags.named === undefined;
@@ -332,7 +332,7 @@ export function register(program: Command, cli: Cli): void {
         const text = await textOf(run, words, flags);
         if (save !== undefined) {
           const saved = await run.repository((repo) => saveQuery(repo, save, text));
-          run.answer(saved, (ui) => ui.note(`saved the query '${saved.name}'`));
+          run.report(saved, (ui) => ui.note(`saved the query '${saved.name}'`));
           return 0;
         }
         const kind = statementKind(text);
@@ -343,7 +343,7 @@ export function register(program: Command, cli: Cli): void {
         if (kind === 'slice' || kind === 'construct') {
           const result = await makeVersions(run, text, kind, flags);
           const { printConstruction } = await import('../output/versions/construction-report.js');
-          run.answer(result, (ui) => printConstruction(ui, result));
+          run.report(result, (ui) => printConstruction(ui, result));
           return result.versions.length === 0 ? 1 : 0;
         }
         if (kind === 'evaluate') return runStudy(run, text, flags);

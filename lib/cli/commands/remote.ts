@@ -122,7 +122,7 @@ async function change(run: Run, action: string, names: readonly string[]): Promi
     if (action === 'rename') return ops.renameRemote(repo, { from: first, to: second }, context);
     return ops.setRemoteUrl(repo, { name: first, url: second }, context);
   });
-  run.answer(result, (ui) => {
+  run.report(result, (ui) => {
     const { name, url, before } = result;
     const was = before === null || before === name ? '' : `, was '${before}'`;
     ui.note(`${result.action} '${name}' (${url})${was}`);

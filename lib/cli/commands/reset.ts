@@ -68,7 +68,7 @@ export function register(program: Command, cli: Cli): void {
           paths: [...more, ...(after ?? [])],
         };
         const result = await run.repository((repo) => reset(repo, options, run.context));
-        run.answer(result, (ui) => {
+        run.report(result, (ui) => {
           noteFiles(ui, result);
           if ((options.paths?.length ?? 0) > 0) {
             ui.note(`${formatCount(result.staged.length, 'file')} ${stagedSo(revision)}`);

@@ -24,7 +24,7 @@ export function stagedSo(source: string | undefined): string {
 export async function restoreFiles(run: Run, options: RestoreOptions): Promise<number> {
   const { restore } = await import('../../use/ops/restore.js');
   const result = await run.repository((repo) => restore(repo, options, run.context));
-  run.answer(result, (ui) => {
+  run.report(result, (ui) => {
     noteFiles(ui, result);
     const { length } = result.staged;
     if (length > 0) ui.note(`${formatCount(length, 'file')} ${stagedSo(options.source)}`);

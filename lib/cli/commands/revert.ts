@@ -70,7 +70,7 @@ export function register(program: Command, cli: Cli): void {
           dryRun: flags.dryRun === true,
         };
         const result = await run.repository((repo) => revert(repo, options, run.context));
-        run.answer(result, (ui) => print(ui, result));
+        run.report(result, (ui) => print(ui, result));
         return 0;
       }),
     );

@@ -42,7 +42,7 @@ export function register(program: Command, cli: Cli): void {
         const { rm } = await import('../../use/ops/rm.js');
         const options = { ...flags, paths };
         const result = await run.repository((repo) => rm(repo, options, run.context));
-        run.answer(result, (ui) => {
+        run.report(result, (ui) => {
           const { model, removed, unstaged } = result;
           if (flags.cached !== true) for (const path of removed) ui.note(`removed '${path}'`);
           const parts = [

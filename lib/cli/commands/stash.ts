@@ -84,7 +84,7 @@ async function look(run: Run, action: 'list' | 'show', name: string | undefined)
 async function clear(run: Run): Promise<void> {
   const ops = await import('../../use/ops/stash.js');
   const stashes = await run.repository((repo) => ops.clearStashes(repo, {}, run.context));
-  run.answer(stashes, (ui) => {
+  run.report(stashes, (ui) => {
     for (const { version, message } of stashes) {
       ui.note(`dropped ${shortId(version)}: ${subject(message)}`);
     }
@@ -119,7 +119,7 @@ async function change(
     if (action === 'drop') return ops.dropStash(repo, index, run.context);
     return ops.applyStash(repo, { ...index, drop: action === 'pop' }, run.context);
   });
-  run.answer(result, (ui) => print(ui, result));
+  run.report(result, (ui) => print(ui, result));
 }
 
 export function register(program: Command, cli: Cli): void {

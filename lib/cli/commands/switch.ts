@@ -22,7 +22,7 @@ type Flags = Pick<SwitchOptions, 'create' | 'track'>;
 export async function goTo(run: Run, options: SwitchOptions): Promise<number> {
   const { switchTo } = await import('../../use/ops/switch.js');
   const result = await run.repository((repo) => switchTo(repo, options, run.context));
-  run.answer(result, (ui) => {
+  run.report(result, (ui) => {
     noteFiles(ui, result);
     const { model, branch, version, created, upstream } = result;
     if (branch !== null) ui.note(`${created ? 'new branch' : 'on branch'} '${model}/${branch}'`);

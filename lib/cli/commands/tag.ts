@@ -87,7 +87,7 @@ async function change(
           run.context,
         ),
   );
-  run.answer(result, (ui) => printChange(ui, result));
+  run.report(result, (ui) => printChange(ui, result));
 }
 
 export function register(program: Command, cli: Cli): void {

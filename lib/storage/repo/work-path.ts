@@ -23,7 +23,7 @@ export function toVersionPath(layout: Layout, folder: string, input: string): st
   const relative = nodePath.relative(root, nodePath.resolve(folder, input));
   const parts = relative.split(nodePath.sep);
   if (parts[0] === '..' || nodePath.isAbsolute(relative)) {
-    throw new UsageError(`'${input}' lies outside of the repository '${root}'`, { path: input });
+    throw outside(layout, input);
   }
   return relative === '' ? '' : checkPath(parts.join('/'));
 }
@@ -75,4 +75,12 @@ export class LinkGuard {
 /** True if `inner` is `folder` or lies in it: a shell that is there must not lose its folder. */
 export function holdsFolder(folder: string, inner: string): boolean {
   return inner === folder || inner.startsWith(folder + nodePath.sep);
+}
+
+/** That a path or a pattern leads out of the work tree. */
+export function outside({ workTree }: Pick<Layout, 'workTree'>, input: string): UsageError {
+  return new UsageError(`'${input}' lies outside of the repository '${workTree}'`, {
+    path: input,
+    hint: "only what lies in that folder can be versioned: copy it there, or put a symbolic link to it there and use 'dlv add --follow'",
+  });
 }

@@ -2,10 +2,11 @@
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
+import { quoteSome } from '../../base/bytes/words/wording.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
 import type { VersionFacts } from '../../knowledge/catalog/facts.js';
 import { branchRefName, checkModelName } from '../../storage/repo/refs/ref-name.js';
-import { listRefs } from '../../storage/repo/refs/refs.js';
+import { listRefNames, listRefs } from '../../storage/repo/refs/refs.js';
 import { resolveHead } from '../../storage/repo/refs/revision.js';
 import { formatAuthor } from '../../storage/repo/settings/author.js';
 import { readKnowledge } from '../../storage/repo/version/knowledge.js';
@@ -209,10 +210,15 @@ async function startingPoints(
 async function noVersion(repo: Repository): Promise<NotFoundError> {
   const head = await repo.head();
   const name = head.kind === 'branch' ? branchRefName(head.model, head.branch) : 'HEAD';
+  const heads = await listRefNames(repo.layout, 'refs/heads');
+  const others = heads.map((ref) => ref.replace('refs/heads/', ''));
   return new NotFoundError(`'${name.replace('refs/heads/', '')}' has no version yet`, {
     kind: 'version',
     name,
-    hint: "'dlv add' and 'dlv commit' make the first one; 'dlv log --all' shows other lines",
+    hint:
+      others.length === 0
+        ? "'dlv add' and 'dlv commit' make the first one"
+        : `there are versions on ${quoteSome(others)}: 'dlv log --all' shows them`,
   });
 }
 

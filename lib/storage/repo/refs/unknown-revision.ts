@@ -1,14 +1,12 @@
 /** What is said of a revision that names nothing. */
 import { suggestNames } from '../../../base/bytes/words/closest.js';
+import { listSome } from '../../../base/bytes/words/wording.js';
 import { NotFoundError } from '../../../base/errors.js';
 import type { Layout } from '../layout.js';
 import { readRemotes } from '../remotes.js';
 import { readHead } from './head.js';
 import { parseRefName } from './ref-name.js';
 import { listRefNames } from './refs.js';
-
-/** Branches that one hint names. */
-const BRANCHES_SHOWN = 4;
 
 /** Names that git keeps beside HEAD, and what says the same here. */
 const GIT_HEADS: Readonly<Record<string, string>> = {
@@ -20,11 +18,6 @@ const GIT_HEADS: Readonly<Record<string, string>> = {
 
 function notFound(message: string, name: string, data: Record<string, unknown>): NotFoundError {
   return new NotFoundError(message, { kind: 'revision', name, ...data });
-}
-
-function someOf(names: readonly string[]): string {
-  const more = names.length - BRANCHES_SHOWN;
-  return `${names.slice(0, BRANCHES_SHOWN).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 /** The error for a name that stands for no version, with what may be meant. */
@@ -57,7 +50,7 @@ export async function unknownRevision(
   if (branches.length > 0) {
     return notFound(`the model '${name}' has no branch 'main', and several others`, name, {
       candidates: branches,
-      hint: `name one: ${someOf(branches)}; or a version, as ${name}@1`,
+      hint: `name one: ${listSome(branches)}; or a version, as ${name}@1`,
     });
   }
   if (urls.has(remote)) return notAtRemote(name, remote, { seen, names });
@@ -76,11 +69,11 @@ function notAtRemote(
   { seen, names }: { seen: readonly string[]; names: Iterable<string> },
 ): NotFoundError {
   const look = `'dlv fetch ${remote}' looks there`;
-  const listed = seen.length === 0 ? look : `it has ${someOf(seen)}; ${look} again`;
+  const listed = seen.length === 0 ? look : `it has ${listSome(seen)}; ${look} again`;
   if (name === remote || name.endsWith(`${remote}/HEAD`)) {
     return notFound(`'${name}' names no version: name a branch of the remote`, name, {
       candidates: seen,
-      hint: seen.length === 0 ? look : `one of ${someOf(seen)}`,
+      hint: seen.length === 0 ? look : `one of ${listSome(seen)}`,
     });
   }
   // A number never depends on HEAD, and a branch without its model does.

@@ -5,11 +5,10 @@
  * its own name is never read as a glob.
  */
 import nodePath from 'node:path';
-import { UsageError } from '../../../base/errors.js';
 import { Glob, type GlobMatch, isGlob } from '../../../pure/paths/glob.js';
 import { pathProblem } from '../../../pure/paths/version-path.js';
 import type { Layout } from '../../../storage/repo/layout.js';
-import { toVersionPath } from '../../../storage/repo/work-path.js';
+import { outside, toVersionPath } from '../../../storage/repo/work-path.js';
 
 /** One word of the command line. */
 export class PathInput {
@@ -112,9 +111,7 @@ function globPattern(layout: Layout, cwd: string, text: string): string {
     else if (part !== '.' && part !== '') folder.push(part);
   }
   if (!root.every((part, i) => part === folder[i])) {
-    throw new UsageError(`'${text}' lies outside of the repository '${layout.workTree}'`, {
-      path: text,
-    });
+    throw outside(layout, text);
   }
   const inside = folder.slice(root.length).map((part) => part.replace(/[*?[\]{},]/g, '\\$&'));
   return [...inside, ...parts].join('/');
