@@ -1,6 +1,7 @@
 /** Which branches and tags of a remote a fetch is about: all, or those that the user names. */
-import { closestNames } from '../../base/bytes/words/closest.js';
+
 import type { Id } from '../../base/bytes/hash.js';
+import { closestNames } from '../../base/bytes/words/closest.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
 import type { RemoteReader } from '../../storage/exchange/remote.js';
 import { parseRefName, remoteRefName, tagRefName } from '../../storage/repo/refs/ref-name.js';

@@ -11,7 +11,6 @@
  */
 
 import { type Id, isId } from '../../../base/bytes/hash.js';
-import { suggestNames } from '../../../base/bytes/words/closest.js';
 import { listSome } from '../../../base/bytes/words/wording.js';
 import { AmbiguousError, isDamage, NotFoundError, UsageError } from '../../../base/errors.js';
 import type { Layout } from '../layout.js';
