@@ -18,7 +18,7 @@ import type { FsckOpResult } from '../../lib/use/ops/fsck.js';
 import type { ShowResult } from '../../lib/use/ops/show.js';
 import type { TagEntry } from '../../lib/use/ops/tag.js';
 import type { TierResult } from '../../lib/use/ops/tier.js';
-import { TestRepository } from '../helpers/repository.js';
+import { madeOnce, TestRepository } from '../helpers/repository.js';
 import { tempDir } from '../helpers/temp-dir.js';
 import { buildZip } from '../helpers/zip.js';
 
@@ -31,7 +31,7 @@ interface Fixture {
 }
 
 /** Four checkpoints of one network, a version each. */
-async function trained(t: ExecutionContext): Promise<Fixture> {
+const checkpoints = madeOnce(async (t): Promise<Fixture> => {
   const repo = await TestRepository.create(t);
   const chain = await trainChain({
     hidden: [128],
@@ -48,6 +48,11 @@ async function trained(t: ExecutionContext): Promise<Fixture> {
     await repo.commit(`checkpoint ${i + 1}`);
   }
   return { repo, exact };
+});
+
+async function trained(t: ExecutionContext): Promise<Fixture> {
+  const { repo, exact } = await checkpoints(t);
+  return { repo, exact: exact.map((bytes) => Buffer.from(bytes)) };
 }
 
 /** The bytes of a safetensors file whose float32 tensors of 16 KiB and more are rounded to bfloat16. */

@@ -15,7 +15,7 @@ import { type ArchiveResult, archive } from '../../lib/use/ops/archive.js';
 import { Repository } from '../../lib/use/repository.js';
 import { bytesOnDisk, checkVersions, line, run, SHAPES } from '../helpers/archive-runs.js';
 import { packFiles } from '../helpers/pack-files.js';
-import { TestRepository } from '../helpers/repository.js';
+import { madeOnce, TestRepository } from '../helpers/repository.js';
 import { randomBytes } from '../helpers/rng.js';
 import { nudge, randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
 import { safetensors as rawSafetensors } from '../trust/model-files.js';
@@ -40,7 +40,7 @@ async function encodeInFront(
 }
 
 /** The one extent of each version of a line of two, of `count` bytes. The second stands on the first. */
-async function pair(t: ExecutionContext, count: number) {
+async function makePair(t: ExecutionContext, count: number) {
   const repo = await TestRepository.create(t);
   const values = randomBytes(count, 5);
   const sums: string[] = [];
@@ -60,6 +60,9 @@ async function pair(t: ExecutionContext, count: number) {
   }
   return { repo, sums, first: ids[0] as Id, second: ids[1] as Id };
 }
+
+/** Such a pair of 50,000 bytes each. */
+const smallPair = madeOnce((t) => makePair(t, 50_000));
 
 test('archive: keeps the budget to the byte and every version exact', async (t) => {
   const [repo, sums] = await line(t, 8);
@@ -197,7 +200,7 @@ test('archive: renamed tensors find their base by sketch', async (t) => {
 });
 
 test('archive: after a kill segments of two extents may stand on one another', async (t) => {
-  const { repo, sums, first, second } = await pair(t, SEGMENT_ELEMENTS + 30_000);
+  const { repo, sums, first, second } = await makePair(t, SEGMENT_ELEMENTS + 30_000);
   await encodeInFront(repo, 0, [
     { id: second, base: null },
     { id: first, base: second },
@@ -212,14 +215,14 @@ test('archive: after a kill segments of two extents may stand on one another', a
 });
 
 test('archive: an encoding that would make a chain go in a circle is not listed', async (t) => {
-  const { repo, sums, first, second } = await pair(t, 50_000);
+  const { repo, sums, first, second } = await smallPair(t);
   const encode = encodeInFront(repo, 0, [{ id: first, base: second }]);
   await t.throwsAsync(encode, { code: 'DLV_CONFLICT', message: /chain of deltas would not end/ });
   await checkVersions(t, repo, sums);
 });
 
 test('archive: what a killed run left is rebuilt, and then what it hides is retired', async (t) => {
-  const { repo, sums, second } = await pair(t, 50_000);
+  const { repo, sums, second } = await smallPair(t);
   await encodeInFront(repo, 0, [{ id: second, base: null }]);
   const result = await repo.json<ArchiveResult>('archive', '--yes', '--budget', '1');
   t.is(result.encodedExtents, 0);
@@ -231,7 +234,7 @@ test('archive: what a killed run left is rebuilt, and then what it hides is reti
 });
 
 test('archive: an encoding that gives other values retires nothing', async (t) => {
-  const { repo, first, second } = await pair(t, 50_000);
+  const { repo, first, second } = await smallPair(t);
   await encodeInFront(repo, 0, [{ id: second, base: null, valuesOf: first }]);
   t.is((await repo.fails(12, 'archive', '--yes', '--budget', '1')).code, 'DLV_CORRUPT');
   const hidden: Id[] = [];
@@ -272,7 +275,7 @@ test('archive: equal snapshots are promised the tightest of their budgets', asyn
 });
 
 test('archive: what is not stored as promised any more is planned again', async (t) => {
-  const { repo, first, second } = await pair(t, 50_000);
+  const { repo, first, second } = await smallPair(t);
   await run(repo, { budgets: [1] });
   await encodeInFront(repo, 0, [{ id: second, base: first }]);
   const { snapshots, within } = await run(repo, {});

@@ -2,7 +2,7 @@
  * The frame of the command: help, version, flags, errors as text and as JSON, exit codes, signals,
  * readers that go away.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs/promises';
 import test from 'ava';
 import { COMMANDS } from '../../lib/cli/commands/index.js';
@@ -125,6 +125,12 @@ test('a reader that goes away is not an error', async (t) => {
   }
 });
 
+/** Both signals meet the process at once: it stands still until it has both. @returns true if it was there */
+function interruptTwice(child: ChildProcess): boolean {
+  const signals = ['SIGSTOP', 'SIGINT', 'SIGTERM', 'SIGCONT'] as const;
+  return signals.map((signal) => child.kill(signal)).every(Boolean);
+}
+
 test('a signal ends a command with 130 and leaves the work tree whole', async (t) => {
   const repo = await TestRepository.create(t);
   const content = Buffer.alloc(48 * 1024 * 1024, 'abcdefgh');
@@ -143,7 +149,7 @@ test('a signal ends a command with 130 and leaves the work tree whole', async (t
   const stopOnceBusy = async (): Promise<void> => {
     const [own] = await fs.readdir(tmp).catch(() => []);
     // Two at once are one: a terminal sends one to each process, and timeout or npx hand theirs on.
-    if (own !== undefined && !stopped) stopped = child.kill('SIGINT') && child.kill('SIGTERM');
+    if (own !== undefined && !stopped) stopped = interruptTwice(child);
   };
   const timer = setInterval(() => void stopOnceBusy(), 1);
   const code = await new Promise((resolve) => child.once('close', resolve));
@@ -167,7 +173,7 @@ test('an interrupt once the answer is there does not change the exit code', asyn
   let stderr = '';
   child.stderr.on('data', (chunk) => {
     stderr += chunk;
-    if (child.kill('SIGINT')) child.kill('SIGTERM');
+    interruptTwice(child);
   });
   const code = await new Promise((resolve) => child.once('close', resolve));
   // null: the signal met the process when Node had already taken its handlers away.

@@ -10,7 +10,7 @@ import type { ShowResult } from '../../lib/use/ops/show.js';
 import { DLV_BIN } from '../helpers/dlv.js';
 import { hasRuntime, linearNetwork, sumNetwork } from '../helpers/linear-network.js';
 import { fixture } from '../helpers/paths.js';
-import { TestRepository } from '../helpers/repository.js';
+import { madeOnce, TestRepository } from '../helpers/repository.js';
 import { safetensors } from '../helpers/safetensors.js';
 
 const IMAGES = fixture('digits', 'images.npy');
@@ -19,11 +19,19 @@ const SET = ['--data', IMAGES, '--labels', LABELS];
 const PIXELS = 64;
 
 /** The last bytes of the fixtures, which are all values. */
-async function digits(): Promise<{ images: number[][]; labels: number[] }> {
+async function readDigits(): Promise<{ images: number[][]; labels: number[] }> {
   const labels = [...(await fs.readFile(LABELS)).subarray(-1797)];
   const bytes = (await fs.readFile(IMAGES)).subarray(-1797 * PIXELS);
   const images = labels.map((_, i) => [...bytes.subarray(i * PIXELS, (i + 1) * PIXELS)]);
   return { images, labels };
+}
+
+let read: ReturnType<typeof readDigits> | undefined;
+
+/** The same, read once. */
+function digits(): ReturnType<typeof readDigits> {
+  read ??= readDigits();
+  return read;
 }
 
 /** The nearest mean of some examples, as a linear network on pixels / 16. */
@@ -53,7 +61,7 @@ function skipped(t: ExecutionContext): boolean {
 }
 
 /** Two versions: means of 20 examples, and of 900. */
-async function twoVersions(t: ExecutionContext) {
+const twoVersions = madeOnce(async (t) => {
   const { images, labels } = await digits();
   const repo = await TestRepository.create(t);
   const models = [20, 900].map((n) => nearestMean(images.slice(0, n), labels.slice(0, n)));
@@ -68,7 +76,7 @@ async function twoVersions(t: ExecutionContext) {
     }),
   );
   return { repo, right };
-}
+});
 
 test('eval: accuracy is that of the network, versions are paired, and a second time nothing is run', async (t) => {
   if (skipped(t)) return;

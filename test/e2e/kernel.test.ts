@@ -38,8 +38,9 @@ test('kernel: --version --json names the one that DLV_KERNEL forces', async (t) 
 test('kernel: where the addon was not built, one line says that WebAssembly runs', async (t) => {
   const dir = await tempDir(t);
   const copy = path.join(dir, 'dlv');
+  const filter = (from: string): boolean => !/\.(d\.ts|map)$/.test(from);
   for (const part of ['dist/bin', 'dist/lib', 'native/kernel.wasm', 'package.json']) {
-    await fs.cp(path.join(PROJECT_ROOT, part), path.join(copy, part), { recursive: true });
+    await fs.cp(path.join(PROJECT_ROOT, part), path.join(copy, part), { recursive: true, filter });
   }
   await fs.symlink(path.join(PROJECT_ROOT, 'node_modules'), path.join(copy, 'node_modules'));
   const env: NodeJS.ProcessEnv = { ...process.env, DLV_AUTHOR_NAME: 'A', DLV_AUTHOR_EMAIL: 'a@b' };

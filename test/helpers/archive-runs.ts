@@ -7,17 +7,19 @@ import { type SegmentEntry, storedBytes } from '../../lib/storage/store/types.js
 import { type ArchiveOptions, type ArchiveResult, archive } from '../../lib/use/ops/archive.js';
 import { checkout } from '../../lib/use/ops/checkout.js';
 import { Repository } from '../../lib/use/repository.js';
-import { TestRepository } from './repository.js';
+import { madeOnce, TestRepository } from './repository.js';
 import { nudge, randomTensors, safetensors, type Tensors } from './safetensors.js';
 
 /** Three extents of 64, 32 and 16 KiB. */
 export const SHAPES = { 'a.weight': [128, 128], 'b.weight': [64, 128], 'c.weight': [32, 128] };
 
-/** A line of versions, each a small change of the one before. @returns sha256 of the file of each. */
-export async function line(
-  t: ExecutionContext,
-  count: number,
-): Promise<[TestRepository, string[]]> {
+interface Line {
+  repo: TestRepository;
+  /** sha256 of the file of each version. */
+  sums: string[];
+}
+
+async function makeLine(t: ExecutionContext, count: number): Promise<Line> {
   const repo = await TestRepository.create(t);
   const sums: string[] = [];
   let tensors: Tensors = randomTensors(SHAPES, 1);
@@ -28,6 +30,20 @@ export async function line(
     await repo.commit(`version ${i + 1}`);
     tensors = nudge(tensors, 1e-3, i + 2);
   }
+  return { repo, sums };
+}
+
+/** Makes a copy of the line of each length that was asked for. */
+const lines = new Map<number, (t: ExecutionContext) => Promise<Line>>();
+
+/** A line of versions, each a small change of the one before. @returns sha256 of the file of each. */
+export async function line(
+  t: ExecutionContext,
+  count: number,
+): Promise<[TestRepository, string[]]> {
+  const copy = lines.get(count) ?? madeOnce((first) => makeLine(first, count));
+  lines.set(count, copy);
+  const { repo, sums } = await copy(t);
   return [repo, sums];
 }
 

@@ -154,7 +154,25 @@ export function threeTensors(): Tensors[] {
   return tensors;
 }
 
-async function makeThree(t: ExecutionContext): Promise<{ tree: Tree; versions: CommitResult[] }> {
+/**
+ * For a repository that many tests of a file begin with: `make` makes it once in a process, and each test gets a copy
+ * of its own, with what else `make` gave.
+ */
+export function madeOnce<Made extends { repo: TestRepository }>(
+  make: (t: ExecutionContext) => Promise<Made>,
+): (t: ExecutionContext) => Promise<Made> {
+  let first: Promise<{ tree: Tree; made: Made }> | undefined;
+  return async (t) => {
+    first ??= make(t).then((made) => ({ tree: readTree(made.repo.dir), made }));
+    const { tree, made } = await first;
+    const repo = new TestRepository(path.join(await tempDir(t), 'net'));
+    writeTree(repo.dir, tree, null);
+    const { repo: _, ...rest } = made;
+    return { ...structuredClone(rest), repo } as Made;
+  };
+}
+
+async function makeThree(t: ExecutionContext): Promise<Omit<ThreeVersions, 'tensors'>> {
   const repo = await TestRepository.create(t);
   const versions: CommitResult[] = [];
   for (const [i, values] of threeTensors().entries()) {
@@ -166,16 +184,12 @@ async function makeThree(t: ExecutionContext): Promise<{ tree: Tree; versions: C
       await repo.commit(message, { metrics, params: { lr: 0.1 }, step: 100 * (i + 1) }),
     );
   }
-  return { tree: readTree(repo.dir), versions };
+  return { repo, versions };
 }
 
-let three: ReturnType<typeof makeThree> | undefined;
+const three = madeOnce(makeThree);
 
 /** Three versions in a repository of the test's own: made once in a process, and copied for each test. */
 export async function threeVersions(t: ExecutionContext): Promise<ThreeVersions> {
-  three ??= makeThree(t);
-  const { tree, versions } = await three;
-  const repo = new TestRepository(path.join(await tempDir(t), 'net'));
-  writeTree(repo.dir, tree, null);
-  return { repo, versions: structuredClone(versions), tensors: threeTensors() };
+  return { ...(await three(t)), tensors: threeTensors() };
 }

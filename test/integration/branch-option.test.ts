@@ -1,7 +1,7 @@
 /** `--branch`: a commit goes to a branch that HEAD is not on, and nobody's files or HEAD move. */
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { io } from '../../lib/base/files/files.js';
 import { add } from '../../lib/use/ops/add.js';
 import { type CommitResult, commit } from '../../lib/use/ops/commit.js';
@@ -10,22 +10,23 @@ import type { LogEntry } from '../../lib/use/ops/log.js';
 import type { ShowResult } from '../../lib/use/ops/show.js';
 import type { StatusResult } from '../../lib/use/ops/status.js';
 import { dlv } from '../helpers/dlv.js';
-import { TestRepository } from '../helpers/repository.js';
+import { madeOnce, TestRepository } from '../helpers/repository.js';
 
 const RUN = ['--branch', 'net/run'];
 
 /** a.txt and b.txt on net/main, where HEAD is, and a branch `run` there. */
-async function twoBranches(
-  ...[t]: Parameters<typeof TestRepository.create>
-): Promise<TestRepository> {
+const branches = madeOnce(async (t) => {
   const repo = await TestRepository.create(t);
   await repo.write('a.txt', 'a');
   await repo.write('b.txt', 'b');
   await repo.json('add', '.');
   await repo.json('commit', '-m', 'first');
   await repo.json('branch', 'run');
-  return repo;
-}
+  return { repo };
+});
+
+const twoBranches = async (t: ExecutionContext): Promise<TestRepository> =>
+  (await branches(t)).repo;
 
 const filesOf = async (repo: TestRepository, rev: string): Promise<string[]> =>
   (await repo.json<ShowResult>('show', rev)).files.map((file) => file.path);

@@ -11,7 +11,7 @@ import { committed, dlvContained, killAtSyncs, namesOf } from './contained.js';
 import { CONTAINER_WORKER } from './container-worker.js';
 
 test('containers: a killed command never blocks those after it, and its files go in time', (t) =>
-  killAtSyncs(t, 4));
+  killAtSyncs(t, 6));
 
 test('containers: gc in one leaves the unfinished packs of another alone', async (t) => {
   if (!hasContainers(t)) return;

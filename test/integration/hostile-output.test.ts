@@ -155,7 +155,7 @@ const MORE: Line[] = [
   [0, ['config', '--list']],
   [0, ['archive', '--yes', '--budget', '2', '--measure', '0']],
   [0, ['archive', '--tier', 'bf16', '--dry-run', 'HEAD~1']],
-  [0, ['bench', '--time-limit', '1']],
+  [0, ['bench', '--time-limit', '600']],
   [1, ['keep', '--last', '1']],
   [0, ['keep', '--versions', 'last 1', '--dry-run']],
   [2, ['keep', '--versions', `last ${HIDDEN}`]],

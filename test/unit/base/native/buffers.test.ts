@@ -247,12 +247,13 @@ if (!HAS_ADDON) {
     const { load } = await import(${JSON.stringify(KERNEL)});
     const { native, allocate } = load('native');
     const fill = (plane) => plane.map((_, i) => (i * i * 7) % 251);
-    const planes = [0, 1, 2, 3].map(() => fill(new Uint8Array(1 << 20)));
-    const kept = [0, 1, 2, 3].map((k) => { const plane = allocate(1 << 20); plane.set(planes[k]); return plane; });
+    const count = 1 << 18;
+    const planes = [0, 1, 2, 3].map(() => fill(new Uint8Array(count)));
+    const kept = [0, 1, 2, 3].map((k) => { const plane = allocate(count); plane.set(planes[k]); return plane; });
     const coded = await native.encode(planes, null, 0, false);
     for (let i = 0; i < 6; i++) {
-      native.encode(kept, planes, 2, false, undefined, allocate(4 << 20)).catch(() => {});
-      native.decode(coded.head, [coded.hi, coded.mid, coded.low], null, 1 << 20, 4, 4, kept).catch(() => {});
+      native.encode(kept, planes, 2, false, undefined, allocate(4 * count)).catch(() => {});
+      native.decode(coded.head, [coded.hi, coded.mid, coded.low], null, count, 4, 4, kept).catch(() => {});
       native.sha256Many(new Uint8Array(1), planes).catch(() => {});
     }
   `;

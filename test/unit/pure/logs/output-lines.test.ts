@@ -71,7 +71,7 @@ test('pieces of an output become rows; steps never go back for a metric', (t) =>
   );
 });
 
-test('a hostile line is read in time that grows with its length', (t) => {
+test('a hostile line is read: time that grows faster than its length would not end', (t) => {
   for (const line of [
     'a'.repeat(1e6),
     'loss'.repeat(1e5),
@@ -79,8 +79,6 @@ test('a hostile line is read in time that grows with its length', (t) => {
     'loss = '.repeat(1e5),
     '{'.repeat(1e6),
   ]) {
-    const started = performance.now();
-    readOutputLine(line);
-    t.true(performance.now() - started < 2000);
+    t.is(readOutputLine(line), null);
   }
 });

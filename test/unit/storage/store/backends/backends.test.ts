@@ -8,6 +8,7 @@ import { MemoryBackend } from '../../../../../lib/storage/store/backends/memory-
 import { backendSuite } from '../../../../conformance/store-backend.js';
 import { randomBytes } from '../../../../helpers/rng.js';
 import { tempDir } from '../../../../helpers/temp-dir.js';
+import { until } from '../../../../helpers/until.js';
 
 backendSuite('memory', async () => new MemoryBackend());
 backendSuite('folder', async (t) => new FolderBackend(await tempDir(t)));
@@ -26,10 +27,7 @@ test.serial('folder: keeps no more files open than it was told', async (t) => {
   const before = await openFiles();
   await Promise.all(Array.from({ length: 40 }, (_, i) => backend.read(`f${i}`, 0, 4)));
   // Dropped handles are closed behind the caller's back.
-  for (let wait = 0; wait < 100 && (await openFiles()) > before + 4; wait++) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  t.true((await openFiles()) <= before + 4);
+  await until(async () => (await openFiles()) <= before + 4);
   await backend.close();
   t.true((await openFiles()) <= before);
 });
