@@ -1,15 +1,17 @@
 /**
  * How far onnxruntime's float32 kernels of functions of one number are from the functions, over all finite
  * inputs: the table of lib/pure/bounds/unary-errors.ts. The functions are the runtime's own float64 kernels, and
- * for Erf, which has none, a series around points of a grid: their error is far below what is measured. Softmax
- * has an exponential of its own, of numbers that are not above 0: it is measured as the quotient of two results of a
- * row that begins with 0, so that two roundings of products are measured with it.
+ * for Erf, which has none, a series around points of a grid: their error is far below what is measured. Gelu is made
+ * of that series, or of the float64 tanh of this process; its absolute error is of results up to 1, its relative one of
+ * greater results. Softmax has an exponential of its own, of numbers that are not above 0: it is measured as the
+ * quotient of two results of a row that begins with 0, so that two roundings of products are measured with it.
  *
  *   npm run bench:unary -- [operator …]
  */
 import { createRequire } from 'node:module';
 import { GraphMaker } from '../lib/pure/bounds/graph-maker.js';
 import { UNIT } from '../lib/pure/bounds/rounding.js';
+import { encodeOnnx, type WrittenNode } from '../lib/pure/formats/onnx/onnx-writer.js';
 
 interface Runtime {
   env: { versions: { node?: string } };
@@ -127,20 +129,96 @@ function erf(value: number): number {
   return value < 0 ? -found : found;
 }
 
-/** Erf has no float64 kernel: its results are compared here. */
-function erfGraph(): Uint8Array {
-  const maker = new GraphMaker();
-  maker.output('y', maker.node('Erf', [maker.input('x', ['N'])]));
-  return maker.encode();
+/** A function whose results are compared here, as its operator has no float64 kernel. */
+interface Compared {
+  node: Written;
+  /** Operators that have to give the same numbers, with zeros for what else they take. */
+  same: readonly Written[];
+  exact(x: number): number;
+  /** Absolute errors count up to this magnitude of a result, and relative ones above `relativeFrom`. */
+  absoluteTo: number;
+  relativeFrom: number;
 }
 
-function worstErf(x: Float32Array, y: ArrayLike<number>): { absolute: number; relative: number } {
+interface Written extends Pick<WrittenNode, 'op' | 'domain' | 'attributes'> {
+  zeros?: number;
+}
+
+function gelu(x: number): number {
+  return (x / 2) * (1 + erf(x * Math.SQRT1_2));
+}
+
+function geluTanh(x: number): number {
+  return (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+}
+
+const MICROSOFT = 'com.microsoft';
+const COMPARED: Record<string, Compared> = {
+  Erf: { node: { op: 'Erf' }, same: [], exact: erf, absoluteTo: 1, relativeFrom: NORMAL },
+  Gelu: {
+    node: { op: 'Gelu' },
+    same: [
+      { op: 'Gelu', domain: MICROSOFT },
+      { op: 'BiasGelu', domain: MICROSOFT, zeros: 1 },
+    ],
+    exact: gelu,
+    absoluteTo: 1,
+    relativeFrom: 1,
+  },
+  'Gelu, tanh': {
+    node: { op: 'Gelu', attributes: { approximate: { text: 'tanh' } } },
+    same: [{ op: 'FastGelu', domain: MICROSOFT }],
+    exact: geluTanh,
+    absoluteTo: 1,
+    relativeFrom: 1,
+  },
+};
+
+/** Outputs `y`, `same0`, …, of the input `x` as one row. */
+function comparedGraph({ node, same }: Compared): Uint8Array {
+  const named = [
+    { ...node, output: 'y' },
+    ...same.map((one, i) => ({ ...one, output: `same${i}` })),
+  ];
+  const float = { type: 'float32' as const };
+  return encodeOnnx(
+    {
+      nodes: [
+        { op: 'Sub', inputs: ['x', 'x'], outputs: ['none'] },
+        ...named.map(({ output, zeros = 0, ...one }) => ({
+          ...one,
+          inputs: ['x', ...new Array<string>(zeros).fill('none')],
+          outputs: [output],
+        })),
+      ],
+      inputs: [{ name: 'x', ...float, dims: ['N'] }],
+      outputs: named.map(({ output }) => ({ name: output, ...float, dims: null })),
+      initializers: [],
+    },
+    20,
+  );
+}
+
+/** @throws if two lists of results differ; a zero may have either sign. */
+function checkSame(op: string, y: ArrayLike<number>, other: ArrayLike<number>): void {
+  for (let i = 0; i < y.length; i++) {
+    if (y[i] !== other[i]) throw new Error(`${op} and another form of it give different results`);
+  }
+}
+
+function worstOf(
+  { exact, absoluteTo, relativeFrom }: Compared,
+  x: Float32Array,
+  y: ArrayLike<number>,
+): { absolute: number; relative: number } {
   const worst = { absolute: 0, relative: 0 };
   for (let i = 0; i < x.length; i++) {
-    const exact = erf(x[i] as number);
-    const away = Math.abs((y[i] as number) - exact);
-    if (!(away <= worst.absolute)) worst.absolute = away;
-    if (Math.abs(exact) > NORMAL) worst.relative = Math.max(worst.relative, away / Math.abs(exact));
+    const value = exact(x[i] as number);
+    const away = Math.abs((y[i] as number) - value);
+    const size = Math.abs(value);
+    // A result that is no number counts as well.
+    if (size <= absoluteTo && !(away <= worst.absolute)) worst.absolute = away;
+    if (size > relativeFrom && !(away <= worst.relative * size)) worst.relative = away / size;
   }
   return worst;
 }
@@ -149,9 +227,11 @@ const require = createRequire(import.meta.url);
 const runtime = require('onnxruntime-node') as Runtime;
 const wanted = process.argv.slice(2);
 console.log(`onnxruntime-node ${runtime.env.versions.node}, all finite float32, in units of 2^-24`);
-for (const op of wanted.length > 0 ? wanted : [...Object.keys(EXACT), 'Erf', 'Softmax']) {
+const all = [...Object.keys(EXACT), ...Object.keys(COMPARED), 'Softmax'];
+for (const op of wanted.length > 0 ? wanted : all) {
+  const compared = COMPARED[op];
   const session = await runtime.InferenceSession.create(
-    op === 'Erf' ? erfGraph() : op === 'Softmax' ? softmaxGraph() : errorGraph(op),
+    compared ? comparedGraph(compared) : op === 'Softmax' ? softmaxGraph() : errorGraph(op),
     {
       intraOpNumThreads: 1,
       graphOptimizationLevel: 'disabled',
@@ -172,13 +252,15 @@ for (const op of wanted.length > 0 ? wanted : [...Object.keys(EXACT), 'Erf', 'So
       const length = isSoftmax ? step : left;
       const x = new runtime.Tensor('float32', values.subarray(0, length), [length]);
       const found = await session.run({ x });
+      const y = found.y?.data ?? [];
+      for (const i of compared?.same.keys() ?? []) checkSame(op, y, found[`same${i}`]?.data ?? []);
       const { absolute, relative } =
-        found.y === undefined
+        compared === undefined
           ? {
               absolute: found.absolute?.data[0] as number,
               relative: found.relative?.data[0] as number,
             }
-          : worstErf(values.subarray(0, length), found.y.data);
+          : worstOf(compared, values.subarray(0, length), y);
       worst.absolute = Math.max(worst.absolute, absolute);
       worst.relative = Math.max(worst.relative, relative);
       count += left;

@@ -1,5 +1,5 @@
 /** Networks that use every operator that has bounds. */
-import { type BoundedNetwork, node, randomWeight } from './bounded-networks.js';
+import { type BoundedNetwork, node, randomWeight, runtimeNode } from './bounded-networks.js';
 import type { Rng } from './rng.js';
 
 const ints = (...values: number[]) => ({ ints: values });
@@ -303,6 +303,25 @@ export function featureNetworks(rng: Rng): BoundedNetwork[] {
       node('Softmax', ['w'], 'a', { axis: { int: 1 } }),
     ]),
     make('Gelu as a chain', gelu('z', 'a')),
+    ...['none', 'tanh'].map((approximate) =>
+      make(
+        `Gelu, ${approximate}`,
+        [
+          node('Mul', ['z', 'three'], 'w'),
+          node('Gelu', ['w'], 'a', { approximate: { text: approximate } }),
+        ],
+        { opset: 20 },
+      ),
+    ),
+    make(
+      "the runtime's own operators of Gelu",
+      [
+        runtimeNode('BiasGelu', ['z', 'h'], 'b'),
+        runtimeNode('FastGelu', ['b', 'h'], 'f'),
+        runtimeNode('Gelu', ['f'], 'a'),
+      ],
+      { weights: { h: norm.h } },
+    ),
     make('Exp and Elu', [
       node('Exp', ['z'], 'e'),
       node('Sub', ['e', 'two'], 'f'),

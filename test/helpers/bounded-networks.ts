@@ -138,6 +138,11 @@ export function node(
   return { op, inputs, outputs: [output].flat(), attributes };
 }
 
+/** A node of one of the runtime's own operators. */
+export function runtimeNode(op: string, inputs: string[], output: string): WrittenNode {
+  return { ...node(op, inputs, output), domain: 'com.microsoft' };
+}
+
 /**
  * Weights inside their intervals that make one score small against another one, in a dense network of ReLUs: ends
  * by the sign of the gradient, again and again from the weights before.

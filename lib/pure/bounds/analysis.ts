@@ -151,6 +151,10 @@ export function analyse(
       isNarrow: (name) => NARROW.has(parameters.get(name)?.dtype ?? ''),
     },
   );
+  // What a step inside of an operator gives may be rounded as its output is.
+  for (const name of simple.shapes.keys()) {
+    if (halves.has(name.slice(0, name.lastIndexOf('#')))) halves.add(name);
+  }
   return {
     graph,
     opset: network.opsets.get('') ?? 13,

@@ -1,8 +1,9 @@
 /**
  * A graph in fewer kinds of operators, so that bounds need fewer rules: Split becomes Slices, a norm over features
  * (as LayerNormalization, or as the chain of operators that older exporters write) becomes `Standardize`, which is
- * (x − mean) / √(variance + ε) over the axes from `axis` on, then a product and a sum. A parameter of a narrow type that
- * is cast to float32 stands for its cast, which loses nothing.
+ * (x − mean) / √(variance + ε) over the axes from `axis` on, then a product and a sum. The runtime's own operators of
+ * Gelu become a sum and a Gelu of ONNX. A parameter of a narrow type that is cast to float32 stands for its cast, which
+ * loses nothing.
  */
 import { type Attribute, type GraphNode, numberOf, numbersOf } from '../network/network.js';
 
@@ -24,6 +25,13 @@ export interface Simplified {
 
 /** ONNX's code of float32. */
 const FLOAT = 1;
+/** Domain of the runtime's own operators, and which form of Gelu some of them are. */
+const RUNTIME = 'com.microsoft';
+const GELUS: ReadonlyMap<string, 'none' | 'tanh'> = new Map([
+  ['Gelu', 'none'],
+  ['BiasGelu', 'none'],
+  ['FastGelu', 'tanh'],
+]);
 
 export function simplify(nodes: readonly GraphNode[], known: KnownValues): Simplified {
   const shapes = new Map<string, readonly number[]>();
@@ -42,6 +50,7 @@ export function simplify(nodes: readonly GraphNode[], known: KnownValues): Simpl
     }
     const chain = chains.get(given);
     if (chain !== undefined) return [chain];
+    if (node.domain === RUNTIME) return geluParts(node, known, shapes);
     if (node.domain !== '') return [node];
     if (node.op === 'Split') return slices(node, known) ?? [node];
     if (node.op === 'LayerNormalization') return normParts(node, known, shapes);
@@ -83,6 +92,28 @@ function slices(node: GraphNode, known: KnownValues): GraphNode[] | null {
     from += size;
     return output === '' ? [] : [made(node, 'Slice', { inputs: [data], output }, ends)];
   });
+}
+
+/** An operator of the runtime that is a Gelu, of a value to which a second one may be added. */
+function geluParts(
+  node: GraphNode,
+  known: KnownValues,
+  shapes: Map<string, readonly number[]>,
+): GraphNode[] {
+  const kind = GELUS.get(node.op);
+  const [data = '', bias = ''] = node.inputs;
+  const output = node.outputs[0] as string;
+  const shape = known.shapeOf(output);
+  if (kind === undefined || shape === undefined) return [node];
+  const standard = { ...node, domain: '' };
+  const form: Attribute = { name: 'approximate', kind: 'string', value: kind };
+  if (bias === '') return [made(standard, 'Gelu', { inputs: [data], output }, [form])];
+  const sum = `${output}#sum`;
+  shapes.set(sum, shape);
+  return [
+    made(standard, 'Add', { inputs: [data, bias], output: sum }),
+    made(standard, 'Gelu', { inputs: [sum], output }, [form]),
+  ];
 }
 
 /** LayerNormalization as a standardization, a product and a sum; a mean or deviation as output has no rule. */

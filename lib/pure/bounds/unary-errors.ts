@@ -21,6 +21,8 @@ const ERRORS: Readonly<Record<string, KernelError>> = {
   Exp: { relative: 4 * UNIT, absolute: 0 },
   Elu: { relative: 0, absolute: 4 * UNIT },
   Erf: { relative: 0, absolute: 16 * UNIT },
+  Gelu: { relative: 6 * UNIT, absolute: 6 * UNIT },
+  'Gelu, tanh': { relative: 8 * UNIT, absolute: 32 * UNIT },
   // Two roundings of a sum that is between 0 and 1 where it is not clipped.
   HardSigmoid: { relative: 8 * UNIT, absolute: 8 * UNIT },
 };

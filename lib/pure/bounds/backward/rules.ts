@@ -2,6 +2,7 @@
 import type { BackwardRule } from './backward.js';
 import { BENDS } from './bends.js';
 import { ELEMENTWISE } from './elementwise.js';
+import { gelu } from './gelu.js';
 import { LAYOUT } from './layout.js';
 import { backLinear } from './linear.js';
 import { backProduct, NORMALISING } from './normalising.js';
@@ -17,6 +18,7 @@ export const BACKWARD: ReadonlyMap<string, BackwardRule> = new Map(
     ...BENDS,
     ...POOLS,
     ...NORMALISING,
+    Gelu: gelu,
     Conv: backLinear,
     ConvTranspose: backLinear,
     Gemm: backLinear,

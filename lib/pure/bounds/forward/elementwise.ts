@@ -236,7 +236,7 @@ const hardSwish: ForwardRule = (pass, node) => {
 };
 
 /** True where an interval reaches over a number. */
-function across({ maker }: ForwardPass, { low, high }: Interval, value: number): string {
+export function across({ maker }: ForwardPass, { low, high }: Interval, value: number): string {
   return maker.node('And', [
     maker.node('Less', [low, maker.scalar(value)]),
     maker.node('Greater', [high, maker.scalar(value)]),

@@ -1,5 +1,5 @@
 /** Intervals through operators that move elements, or take sums, means and maxima of them. */
-import { attributeOf, type GraphNode, numberOf, numbersOf, textOf } from '../../network/network.js';
+import { type GraphNode, numberOf, numbersOf, textOf } from '../../network/network.js';
 import { NoBounds } from '../analysis.js';
 import type { Attributes } from '../graph-maker.js';
 import { FEW, sumError, TINY } from '../rounding.js';
@@ -116,11 +116,29 @@ const gather: ForwardRule = (pass, node) => {
   );
 };
 
+const PAD_MODES: ReadonlySet<string> = new Set(['constant', 'reflect', 'edge']);
+
+/** Pads of all axes, before them and behind, from those of some axes. */
+function padsOf(pass: ForwardPass, node: GraphNode): readonly number[] {
+  const given = listOf(pass, node, 1, 'pads') ?? [];
+  const named = node.inputs[3] ?? '';
+  if (named === '') return given;
+  const rank = pass.shape(node.inputs[0] as string).length;
+  const axes = pass.whole(named, node.op);
+  const pads = new Array<number>(2 * rank).fill(0);
+  for (const [i, axis] of axes.entries()) {
+    const at = axis < 0 ? axis + rank : axis;
+    pads[at] = given[i] ?? 0;
+    pads[at + rank] = given[i + axes.length] ?? 0;
+  }
+  return pads;
+}
+
 const pad: ForwardRule = (pass, node) => {
   const mode = textOf(node, 'mode') ?? 'constant';
-  const pads = listOf(pass, node, 1, 'pads') ?? [];
+  if (!PAD_MODES.has(mode)) throw new NoBounds(`Pad by '${mode}' is not bounded`, 'Pad');
+  const pads = padsOf(pass, node);
   const fill = node.inputs[2] ? pass.whole(node.inputs[2], 'Pad')[0] : numberOf(node, 'value');
-  if (node.inputs[3]) throw new NoBounds('Pad of some axes alone', 'Pad');
   const { maker } = pass;
   return bothEnds(pass.interval(node.inputs[0] as string), (end) =>
     maker.node('Pad', [end, maker.whole(pads), maker.scalar(fill ?? 0)], { mode: { text: mode } }),
@@ -164,64 +182,35 @@ function mean(pass: ForwardPass, node: GraphNode, make: (end: string) => string)
   return { low: maker.sub(make(interval.low), error), high: maker.add(make(interval.high), error) };
 }
 
-const averagePool: ForwardRule = (pass, node) =>
-  mean(pass, node, (end) => pass.maker.node('AveragePool', [end], poolAttributes(node)));
+const averagePool: ForwardRule = (pass, node) => {
+  if ((numbersOf(node, 'dilations') ?? []).some((one) => one !== 1)) {
+    throw new NoBounds('AveragePool over places that lie apart', node.op);
+  }
+  return mean(pass, node, (end) => pass.maker.node('AveragePool', [end], poolAttributes(node)));
+};
 
 const globalAverage: ForwardRule = (pass, node) =>
   mean(pass, node, (end) => pass.maker.node('GlobalAveragePool', [end]));
 
-/** Axes of a reduction, counted from the front. */
+/** Axes of a reduction, counted from the front; none where it does nothing. */
 export function reducedAxes(pass: ForwardPass, node: GraphNode): number[] {
   const rank = pass.shape(node.inputs[0] as string).length;
-  const given = listOf(pass, node, 1, 'axes') ?? Array.from({ length: rank }, (_, i) => i);
-  return given.map((axis) => (axis < 0 ? axis + rank : axis));
+  const given = listOf(pass, node, 1, 'axes') ?? [];
+  if (given.length > 0) return given.map((axis) => (axis < 0 ? axis + rank : axis));
+  return numberOf(node, 'noop_with_empty_axes') === 1
+    ? []
+    : Array.from({ length: rank }, (_, i) => i);
 }
 
 const reduceMean: ForwardRule = (pass, node) => {
   const axes = reducedAxes(pass, node);
+  if (axes.length === 0) return pass.interval(node.inputs[0] as string);
   if (axes.includes(0) && pass.analysis.isBatched)
     throw new NoBounds('a mean over examples', node.op);
   const keepdims = { int: numberOf(node, 'keepdims') ?? 1 };
   return mean(pass, node, (end) =>
     pass.maker.node('ReduceMean', [end], { axes: { ints: axes }, keepdims }),
   );
-};
-
-/** Shares of its neighbours that a linear interpolation rounds, here and in the reference. */
-const INTERPOLATION_ERROR = 4 * FEW;
-
-/** Nearest neighbours are exact, and linear interpolations of them grow with each; cubic ones do not. */
-const resize: ForwardRule = (pass, node) => {
-  const mode = textOf(node, 'mode') ?? 'nearest';
-  const isCropped = textOf(node, 'coordinate_transformation_mode') === 'tf_crop_and_resize';
-  if ((mode !== 'nearest' && mode !== 'linear') || isCropped || numberOf(node, 'antialias') === 1) {
-    throw new NoBounds(
-      'Resize is bounded for nearest neighbours and linear interpolation',
-      'Resize',
-    );
-  }
-  const { maker } = pass;
-  const shape = pass.shape(node.outputs[0] as string);
-  const before = pass.shape(node.inputs[0] as string);
-  const scales = shape.map((size, i) => (i === 0 ? 1 : size / (before[i] as number)));
-  if (!scales.every((one) => Number.isInteger(one))) {
-    throw new NoBounds('Resize is bounded for whole factors alone', 'Resize');
-  }
-  const attributes: Record<string, Attributes[string]> = {};
-  for (const name of ['coordinate_transformation_mode', 'nearest_mode']) {
-    const value = attributeOf(node, name);
-    if (value?.kind === 'string') attributes[name] = { text: value.value };
-  }
-  const apply = (value: string): string =>
-    maker.node('Resize', [value, '', maker.floats(scales, [scales.length])], {
-      ...attributes,
-      mode: { text: mode },
-    });
-  const data = pass.interval(node.inputs[0] as string);
-  const ends = bothEnds(data, apply);
-  if (mode === 'nearest') return ends;
-  const error = maker.shift(maker.scale(apply(pass.sizeOf(data)), INTERPOLATION_ERROR), TINY);
-  return { low: maker.sub(ends.low, error), high: maker.add(ends.high, error) };
 };
 
 /** Axes of one place are repeated; that of the batch is kept, whatever it is. */
@@ -256,7 +245,6 @@ export const LAYOUT: Readonly<Record<string, ForwardRule>> = {
   AveragePool: averagePool,
   GlobalAveragePool: globalAverage,
   ReduceMean: reduceMean,
-  Resize: resize,
   Cast: cast,
   Expand: expand,
 };

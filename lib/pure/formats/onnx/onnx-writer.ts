@@ -23,6 +23,8 @@ export type WrittenAttribute =
 
 export interface WrittenNode {
   op: string;
+  /** Default: that of the standard operators. */
+  domain?: string;
   inputs: readonly string[];
   outputs: readonly string[];
   attributes?: Readonly<Record<string, WrittenAttribute>>;
@@ -56,8 +58,11 @@ const ATTRIBUTE = { float: 1, int: 2, text: 3, floats: 6, ints: 7 } as const;
 /** The version of the file structure that holds all that is written here. */
 const IR_VERSION = 8;
 
-/** The bytes of a model. @param opset  of the standard operators. */
+/** The bytes of a model. @param opset  of the standard operators; those of other domains are of version 1. */
 export function encodeOnnx(graph: WrittenGraph, opset: number): Uint8Array {
+  const domains = new Set(
+    graph.nodes.flatMap(({ domain = '' }) => (domain === '' ? [] : [domain])),
+  );
   const parts = [
     ...graph.nodes.map((node) => field(1, ...nodeFields(node))),
     field(2, text('graph')),
@@ -70,10 +75,17 @@ export function encodeOnnx(graph: WrittenGraph, opset: number): Uint8Array {
     field(2, text('dlv')),
     field(7, ...parts),
     field(8, whole(2, opset)),
+    ...[...domains].map((domain) => field(8, field(1, text(domain)), whole(2, 1))),
   ]);
 }
 
-function nodeFields({ op, inputs, outputs, attributes = {} }: WrittenNode): Uint8Array[] {
+function nodeFields({
+  op,
+  domain = '',
+  inputs,
+  outputs,
+  attributes = {},
+}: WrittenNode): Uint8Array[] {
   return [
     ...inputs.map((name) => field(1, text(name))),
     ...outputs.map((name) => field(2, text(name))),
@@ -81,6 +93,7 @@ function nodeFields({ op, inputs, outputs, attributes = {} }: WrittenNode): Uint
     ...Object.entries(attributes).map(([name, value]) =>
       field(5, field(1, text(name)), ...attributeFields(value)),
     ),
+    ...(domain === '' ? [] : [field(7, text(domain))]),
   ];
 }
 
