@@ -264,8 +264,7 @@ export function rowVariants(rng: Rng): BoundedNetwork[] {
       weights: { s: weight(...dims), h: weight(...dims) },
     });
   const mean = (
-    title: string,
-    opset: number,
+    [opset, title]: [number, string],
     inputs: string[],
     attributes: Nodes[number]['attributes'],
     elements: number,
@@ -279,10 +278,10 @@ export function rowVariants(rng: Rng): BoundedNetwork[] {
     norm('over the last axis', ['z', 's', 'h'], { axis: int(-1) }),
     norm('without a bias', ['z', 's'], { epsilon: { float: 1e-3 } }),
     norm('over two axes', ['z', 's', 'h'], { axis: int(1) }, [3, 8]),
-    mean('axes as attribute', 13, ['z'], { axes: ints(-1), keepdims: int(0) }, 3),
-    mean('axes as input', 18, ['z', 'last'], {}, 3),
-    mean('two axes as input', 18, ['z', 'both'], { keepdims: int(1) }, 1),
-    mean('no axes and nothing to do', 18, ['z'], { noop_with_empty_axes: int(1) }, 24),
+    mean([13, 'axes as attribute'], ['z'], { axes: ints(-1), keepdims: int(0) }, 3),
+    mean([18, 'axes as input'], ['z', 'last'], {}, 3),
+    mean([18, 'two axes as input'], ['z', 'both'], { keepdims: int(1) }, 1),
+    mean([18, 'no axes and nothing to do'], ['z'], { noop_with_empty_axes: int(1) }, 24),
     make('Softmax 11, whose axes are flattened', [node('Softmax', ['z'], 'a', { axis: int(1) })], {
       opset: 11,
     }),

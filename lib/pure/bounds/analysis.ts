@@ -137,8 +137,9 @@ export function analyse(
       note(name);
     }
   }
+  const opset = network.opsets.get('') ?? 13;
   const { scores, hasSoftmax } = isRanked
-    ? scoresOf(target, makers)
+    ? scoresOf(target, makers, { opset, shapes })
     : { scores: target, hasSoftmax: false };
   if (!depends.has(scores)) throw new NoBounds('the output does not depend on the input');
   const kept = ancestorsOf(scores, makers);
@@ -157,7 +158,7 @@ export function analyse(
   }
   return {
     graph,
-    opset: network.opsets.get('') ?? 13,
+    opset,
     parameters,
     nodes: simple.nodes,
     given: graph.inputs.map(({ name }) => name),
@@ -192,16 +193,31 @@ export function ancestorsOf(value: string, makers: Makers): Set<GraphNode> {
   return found;
 }
 
-/** Passes over what does not change the order of scores. */
-function scoresOf(target: string, makers: Makers): { scores: string; hasSoftmax: boolean } {
+/** Passes over what does not change the order of scores: a softmax only where it is over all scores of an example. */
+function scoresOf(
+  target: string,
+  makers: Makers,
+  { opset, shapes }: { opset: number; shapes: ReadonlyMap<string, readonly number[]> },
+): { scores: string; hasSoftmax: boolean } {
   let hasSoftmax = false;
   let scores = target;
   for (let node = makers.get(scores); node !== undefined; node = makers.get(scores)) {
     const isSoftmax = node.op === 'Softmax' || node.op === 'LogSoftmax';
     if (!(isSoftmax || node.op === 'Identity' || node.op === 'Dropout')) break;
-    if (isSoftmax && (numberOf(node, 'axis') ?? -1) !== -1 && numberOf(node, 'axis') !== 1) break;
+    if (isSoftmax && !isOverAll(node, opset, shapes.get(scores))) break;
     hasSoftmax ||= isSoftmax;
     scores = node.inputs[0] as string;
   }
   return { scores, hasSoftmax };
+}
+
+/** True if a softmax is over all elements of an example. */
+function isOverAll(node: GraphNode, opset: number, shape: readonly number[] | undefined): boolean {
+  if (shape === undefined) return false;
+  const isOld = opset < 13;
+  const given = numberOf(node, 'axis') ?? (isOld ? 1 : -1);
+  const axis = given < 0 ? given + shape.length : given;
+  // Before version 13 a softmax flattened all axes from its own on.
+  const rest = shape.filter((_, i) => (isOld ? i < axis : i !== axis));
+  return axis > 0 && rest.every((size) => size === 1);
 }
