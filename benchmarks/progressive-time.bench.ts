@@ -1,5 +1,6 @@
 /**
- * Question: where the store gives 50 MB/s, how long until an answer is certain, beside reading all weights first?
+ * Question: where the store gives 50 MB/s, how long until an answer is certain, beside reading all weights first? And with
+ * `--goal time`, where proofs give way to reading?
  *
  * Usage: npm run bench:progressive-time -- --images <file> --labels <file> [--count 9] [--wide 16384,65536]
  *     [<name>=<network.onnx>[@mean,std] …] [--write]
@@ -44,7 +45,9 @@ function npy(shape: readonly number[], bytes: Uint8Array): Uint8Array {
 }
 
 interface Query {
+  /** Milliseconds: until the answer is proven, the same with `--goal time`, and by all weights. */
   certain: number;
+  soon: number;
   whole: number;
   method: string;
   bytes: number;
@@ -115,12 +118,17 @@ async function measure(
         await using repo = await open(at);
         return await repo.evaluateProgressively('HEAD', { ...query, preprocess });
       });
+      const soon = await fresh(async (at) => {
+        await using repo = await open(at);
+        return await repo.evaluateProgressively('HEAD', { ...query, preprocess, goal: 'time' });
+      });
       const whole = await fresh(async (at) => {
         await using repo = await open(at);
         return await repo.evaluate(['HEAD'], { ...query, preprocess, record: false });
       });
       rows.push({
         certain: certain.milliseconds,
+        soon: soon.milliseconds,
         whole: whole.milliseconds,
         method: certain.found.answers[0]?.method ?? '',
         bytes: certain.found.bytes.mean / certain.found.bytes.all,
@@ -157,7 +165,20 @@ try {
   }
   const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
   const table = markdownTable([
-    ['network', 'size', 'queries', 'how', 'bytes', 'pulled', 'certain', 'all weights', 'ratio'],
+    [
+      ...[
+        'network',
+        'size',
+        'queries',
+        'how',
+        'bytes',
+        'pulled',
+        'certain',
+        'all weights',
+        'ratio',
+      ],
+      ...['goal time', 'ratio'],
+    ],
     ...rows.map(({ name, size, queries: all }) => {
       const of = (pick: (one: Query) => number) => median(all.map(pick));
       const hows = new Map<string, number>();
@@ -172,6 +193,8 @@ try {
         `${of((one) => one.certain).toFixed(0)} ms`,
         `${of((one) => one.whole).toFixed(0)} ms`,
         of((one) => one.certain / one.whole).toFixed(2),
+        `${of((one) => one.soon).toFixed(0)} ms`,
+        of((one) => one.soon / one.whole).toFixed(2),
       ];
     }),
   ]);

@@ -104,6 +104,7 @@ const EXAMPLE: EvalResult = {
 interface Flags {
   progressive?: boolean;
   guarantee?: 'certified' | 'approximate';
+  goal?: 'bytes' | 'time';
   margin?: string;
   decide?: string;
   effort?: string;
@@ -216,7 +217,7 @@ function parseOptions(revisions: readonly string[], flags: Flags): EvalOptions {
 }
 
 /** Flags that only progressive evaluation has, and those that it has not. */
-const PROGRESSIVE_ALONE = ['guarantee', 'margin', 'decide', 'effort', 'check'] as const;
+const PROGRESSIVE_ALONE = ['guarantee', 'goal', 'margin', 'decide', 'effort', 'check'] as const;
 const WHOLE_ALONE = ['metric', 'task', 'scores', 'time', 'rerun'] as const;
 
 function parseProgressive(revisions: readonly string[], flags: Flags): ProgressiveOptions {
@@ -245,6 +246,7 @@ function parseProgressive(revisions: readonly string[], flags: Flags): Progressi
     ...(flags.output === undefined ? {} : { output: flags.output }),
     ...(flags.decide === undefined ? {} : { decide: flags.decide }),
     ...(flags.guarantee === undefined ? {} : { guarantee: flags.guarantee }),
+    ...(flags.goal === undefined ? {} : { goal: flags.goal }),
     ...number('margin'),
     ...number('effort'),
     batch: parseCount(flags.batch, '--batch'),
@@ -412,6 +414,12 @@ export function register(program: Command, cli: Cli): void {
         '--guarantee <kind>',
         'with --progressive: which answers count (default: certified)',
       ).choices(['certified', 'approximate']),
+    )
+    .addOption(
+      new Option(
+        '--goal <what>',
+        'with --progressive: what is saved; for time, no proof takes longer than reading the rest (default: bytes)',
+      ).choices(['bytes', 'time']),
     )
     .option('--decide <what>', 'with --progressive: top1, top5, order3, above:0.5 or within:0.01')
     .option(

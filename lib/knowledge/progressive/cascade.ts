@@ -14,6 +14,7 @@ import { type AddedNetwork, Workbench } from '../inference/workbench.js';
 import { Decider } from './decider.js';
 import { NetworkBounds } from './network-bounds.js';
 import { writeOpenNetwork } from './open-file.js';
+import { Patience } from './patience.js';
 import type { LoadedWeights } from './plane-source.js';
 import { type Depths, deeperThan, depthsOf, firstDepths, isWhole } from './plane-source.js';
 import { writePrefix } from './prefix-file.js';
@@ -37,8 +38,11 @@ const THREADS_MAX = 4;
 
 /** @throws {InferenceError} {UsageError} {PromisedError} {RemoteError} {AbortedError} */
 export async function runCascade(options: CascadeOptions): Promise<CascadeResult> {
-  const bench = new Workbench(options.label, options.folder, options.signal);
-  const cascade = new Cascade(bench, options);
+  const { source, goal, label, folder, signal } = options;
+  const whole = depthsOf(source.parameters, ({ planes }) => planes);
+  const patience = new Patience(goal, await source.bytesAt(whole));
+  const bench = new Workbench(label, folder, signal);
+  const cascade = new Cascade(bench, options, patience);
   try {
     return await cascade.run();
   } finally {
@@ -50,6 +54,7 @@ export async function runCascade(options: CascadeOptions): Promise<CascadeResult
 class Cascade {
   readonly #bench: Workbench;
   readonly #o: CascadeOptions;
+  readonly #patience: Patience;
   readonly #stages: Stage[] = [];
   readonly #answers: CascadeResult['answers'] = [];
   #queries: Queries | null = null;
@@ -57,9 +62,10 @@ class Cascade {
   #bounds: NetworkBounds | null = null;
   #decider: Decider | null = null;
 
-  constructor(bench: Workbench, options: CascadeOptions) {
+  constructor(bench: Workbench, options: CascadeOptions, patience: Patience) {
     this.#bench = bench;
     this.#o = options;
+    this.#patience = patience;
   }
 
   /** Ends when nothing is being read any more. */
@@ -76,7 +82,12 @@ class Cascade {
     let open = Array.from({ length: set.examples }, (_, i) => i);
     let full: number[][] | null = null;
     while (open.length > 0) {
-      const stage = await this.#begin(depths, open.length);
+      const { stage, weights } = await this.#read(depths, open.length);
+      if (!isWhole(parameters, depths) && this.#isHasty) {
+        depths = whole;
+        continue;
+      }
+      await this.#begin(stage, weights);
       if (isWhole(parameters, depths)) {
         full = await this.#queriesNow.scores(stage, check ? null : open);
         for (const i of open) this.#settle(i, full[i] as number[], 'full');
@@ -89,7 +100,8 @@ class Cascade {
       depths = next.depths ?? whole;
     }
     if (check && full === null) {
-      const stage = await this.#begin(whole, 0);
+      const { stage, weights } = await this.#read(whole, 0);
+      await this.#begin(stage, weights);
       full = await this.#queriesNow.scores(stage, null);
       this.#stages.pop();
     }
@@ -111,30 +123,41 @@ class Cascade {
     return this.#runtime === MEASURED_RUNTIME;
   }
 
-  /** Reads planes and loads the network with them. */
-  async #begin(depths: Depths, open: number): Promise<Stage> {
-    const { source, options } = this.#o;
+  /** True where reading the rest is quicker than proofs. */
+  get #isHasty(): boolean {
+    return this.#o.guarantee === 'certified' && this.#patience.isOver;
+  }
+
+  /** Reads planes: a stage begins. */
+  async #read(depths: Depths, open: number): Promise<{ stage: Stage; weights: LoadedWeights }> {
+    const { source } = this.#o;
     throwIfAborted(this.#o.signal);
     const started = performance.now();
     await this.#decider?.idle();
     const weights = await source.load(depths);
+    const read = performance.now() - started;
     const stage: Stage = {
       depths,
       bytes: await source.bytesAt(depths),
       open,
       final: {},
       approximate: null,
-      milliseconds: { read: 0, answers: 0, intervals: 0, rows: 0, refined: 0, plan: 0 },
+      milliseconds: { read, answers: 0, intervals: 0, rows: 0, refined: 0, plan: 0 },
     };
-    stage.milliseconds.read = performance.now() - started;
+    this.#patience.noteRead(stage.bytes, read);
     this.#stages.push(stage);
+    return { stage, weights };
+  }
+
+  /** Loads the network with the weights of a stage. */
+  async #begin({ depths }: Stage, weights: LoadedWeights): Promise<void> {
+    const { source, options } = this.#o;
     const isLast = isWhole(source.parameters, depths);
-    if (!isLast && (await this.#beginOpen(weights, depths))) return stage;
+    if (!isLast && (await this.#beginOpen(weights, depths))) return;
     const network = await this.#bench.add('network', weights.path, options);
     const queries = this.#know(network);
     queries.run = { name: 'network', named: {} };
     if (!isLast && this.#isBounded) await this.#bound(queries, weights, depths);
-    return stage;
   }
 
   /** Where bounds are computed of this runtime. */
@@ -177,7 +200,10 @@ class Cascade {
   /** Tells bounds what is known of weights now. */
   async #bound(queries: Queries, weights: LoadedWeights, depths: Depths): Promise<NetworkBounds> {
     this.#bounds ??= await this.#open(this.#o.analysis as Analysis, weights.path);
-    this.#decider ??= new Decider(this.#bounds, queries, this.#o, this.#settle);
+    this.#decider ??= new Decider(this.#bounds, queries, this.#o, {
+      settle: this.#settle,
+      patience: this.#patience,
+    });
     const before = this.#stages.at(-2)?.depths;
     const changed = [...depths].filter(([name, planes]) => before?.get(name) !== planes);
     await this.#bounds.know(weights.boundsOf, {
@@ -229,7 +255,7 @@ class Cascade {
     if (left.size === 0) return { open: [], depths: null };
     const next = await decider.decide(stage, { left, scores });
     const rest = [...left.keys()];
-    if (rest.length === 0) return { open: [], depths: null };
+    if (rest.length === 0 || this.#isHasty) return { open: rest, depths: null };
     return { open: rest, depths: next ?? (await decider.plan(stage, { left, scores })) };
   }
 }

@@ -6,6 +6,7 @@ import { throwIfAborted } from '../../base/bytes/abort.js';
 import { type Claim, gapOf } from '../../pure/bounds/decisions.js';
 import type { NetworkBounds } from './network-bounds.js';
 import { nextDepths } from './next-depths.js';
+import type { Patience } from './patience.js';
 import { type Depths, deeperThan } from './plane-source.js';
 import { Prover } from './prover.js';
 import type { Queries } from './queries.js';
@@ -25,15 +26,22 @@ export class Decider {
   readonly #queries: Queries;
   readonly #o: CascadeOptions;
   readonly #settle: Settle;
+  readonly #patience: Patience;
   readonly #prover: Prover;
   /** Planes that are being read for the next depth. */
   #ahead: Promise<void> | null = null;
 
-  constructor(bounds: NetworkBounds, queries: Queries, options: CascadeOptions, settle: Settle) {
+  constructor(
+    bounds: NetworkBounds,
+    queries: Queries,
+    options: CascadeOptions,
+    { settle, patience }: { settle: Settle; patience: Patience },
+  ) {
     this.#bounds = bounds;
     this.#queries = queries;
     this.#o = options;
     this.#settle = settle;
+    this.#patience = patience;
     this.#prover = new Prover(bounds, options.margin);
   }
 
@@ -62,6 +70,7 @@ export class Decider {
     const failed = new Map<number, Claim[]>();
     for (const example of [...samples, ...byGap]) {
       throwIfAborted(this.#o.signal);
+      if (this.#patience.isOver) break;
       const claims = left.get(example) as Claim[];
       const row = scores[example] as number[];
       const { method, distance } = await this.#prover.prove(

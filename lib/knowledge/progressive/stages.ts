@@ -4,6 +4,7 @@ import type { Claim, Decision } from '../../pure/bounds/decisions.js';
 import type { DataSet } from '../inference/data/data-set.js';
 import type { Preprocess } from '../inference/data/preprocess.js';
 import type { RunOptions } from '../inference/messages.js';
+import type { Goal } from './patience.js';
 import type { Depths, PlaneSource } from './plane-source.js';
 import type { Method } from './prover.js';
 
@@ -20,6 +21,7 @@ export interface CascadeOptions {
   decision: Decision;
   output?: string;
   guarantee: 'certified' | 'approximate';
+  goal: Goal;
   /** How far from another decision an approximate answer has to be; how far certified claims are from it. */
   margin: number;
   batch: number;

@@ -9,6 +9,7 @@ import {
   type Method,
   runCascade,
 } from '../../knowledge/progressive/cascade.js';
+import type { Goal } from '../../knowledge/progressive/patience.js';
 import { depthsOf, type PlaneSource } from '../../knowledge/progressive/plane-source.js';
 import { type Analysis, analyse, NoBounds } from '../../pure/bounds/analysis.js';
 import { type Decision, parseDecision, sameAnswer } from '../../pure/bounds/decisions.js';
@@ -41,6 +42,8 @@ export interface ProgressiveOptions extends AcceptTier, DataOptions {
   decide?: string;
   /** 'certified' (default): answers that are proven; 'approximate': those that are `margin` from another. */
   guarantee?: 'certified' | 'approximate';
+  /** 'bytes' (default): as few as possible; 'time': no proof takes longer than reading what is left. */
+  goal?: Goal;
   /** Least distance of scores from another decision; default 0. */
   margin?: number;
   batch?: number;
@@ -87,6 +90,7 @@ export interface ProgressiveResult extends CalledVersion {
   data: { path: string; labels: string; examples: number; sha256: string; preprocess: Preprocess };
   decision: string;
   guarantee: 'certified' | 'approximate';
+  goal: Goal;
   margin: number;
   /** What certified answers equal: the run of all weights by this runtime. */
   reference: {
@@ -126,7 +130,7 @@ export async function evaluateProgressively(
 ): Promise<ProgressiveResult> {
   const started = performance.now();
   const { batch = DEFAULT_BATCH, threads = 1, margin = 0, guarantee = 'certified' } = options;
-  const { effort = DEFAULT_EFFORT } = options;
+  const { effort = DEFAULT_EFFORT, goal = 'bytes' } = options;
   checkCounts({ batch, threads, limit: options.limit ?? 1 });
   if (!(margin >= 0)) throw new UsageError(`the margin is ${margin}, not a number from 0`);
   const decision = parseDecision(options.decide ?? 'top1');
@@ -155,6 +159,7 @@ export async function evaluateProgressively(
         decision,
         ...(options.output === undefined ? {} : { output: options.output }),
         guarantee,
+        goal,
         margin: analysis?.hasSoftmax ? Math.max(margin, SOFTMAX_MARGIN) : margin,
         batch: isPinned ? 1 : batch,
         options: run,
@@ -185,6 +190,7 @@ export async function evaluateProgressively(
         },
         decision: options.decide ?? 'top1',
         guarantee,
+        goal,
         margin,
         reference: {
           name: 'onnxruntime-node',

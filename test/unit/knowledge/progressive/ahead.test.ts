@@ -98,6 +98,7 @@ test('cascade: planes of the next depth are asked for while other examples are b
       preprocess: { ...AS_IS, scale: 1 / 16 },
       decision: { kind: 'top', count: 1 },
       guarantee: 'certified',
+      goal: 'bytes',
       margin: 0,
       batch: 16,
       options: { threads: 1, optimization: 'all' },
