@@ -376,7 +376,7 @@ test('remote: added, renamed, changed and removed, with what follows it', async 
   await repo.json('remote', 'set-url', 'team', path.join(top, 'with space'));
   await repo.json('push', '--all');
   t.truthy(await fs.stat(path.join(top, 'with space', 'remote')));
-  t.is((await repo.dlv('remote', 'get-url', 'team')).stdout, `file://${top}/with%20space\n`);
+  t.is((await repo.dlv('remote', 'get-url', 'team')).stdout, `${top}/with space\n`);
   await repo.json('remote', 'remove', 'team');
   t.deepEqual(await repo.json('branch', '-r'), []);
   t.is((await repo.json<StatusResult>('status')).head.upstream, null);

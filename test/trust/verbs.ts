@@ -6,6 +6,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { ErrorCode } from '../../lib/base/errors.js';
 import { Layout } from '../../lib/storage/repo/layout.js';
+import { nudge, safetensors as packed, randomTensors } from '../helpers/safetensors.js';
 import { must } from './cli.js';
 import { checkpoint } from './model-files.js';
 
@@ -38,6 +39,25 @@ async function damage(dir: string): Promise<void> {
   await fs.rm(path.join(layout.packs, index as string));
   await fs.rm(layout.manifest);
   await fs.truncate(layout.head, 10);
+}
+
+/** Two versions with tensors that have low planes of their own, pushed to a remote beside the folder. */
+async function pushedLarge(dir: string): Promise<void> {
+  await must(['reset', '--hard'], dir);
+  const first = randomTensors({ 'a.weight': [96, 96], 'b.weight': [64, 96] }, 1);
+  for (const [i, values] of [first, nudge(first, 1e-3, 2)].entries()) {
+    await fs.writeFile(path.join(dir, 'large.safetensors'), packed(values));
+    await must(['add', 'large.safetensors'], dir);
+    await must(['commit', '-m', `large ${i}`], dir);
+  }
+  await must(['remote', 'add', 'origin', '../team.dlv'], dir);
+  await must(['push', '--all', '--tags'], dir);
+}
+
+/** The same, with the low planes at the remote alone. */
+async function detached(dir: string): Promise<void> {
+  await pushedLarge(dir);
+  await must(['detach', '--planes', '2', '--to', 'origin'], dir);
 }
 
 /** A network whose weights are tensors with planes of their own, and literals. */
@@ -303,6 +323,18 @@ export const VERBS: readonly Verb[] = [
     ],
     prepare: (dir) => must(['query', `construct net as ${CHAIN}`], dir),
   },
+  { name: 'detach', argv: ['detach', '--planes', '2', '--to', 'origin'], prepare: pushedLarge },
+  {
+    // Packs of which low planes are at a remote are written again, without what nothing needs.
+    name: 'gc of a detached repository',
+    argv: ['gc', '--prune=now'],
+    prepare: async (dir) => {
+      await detached(dir);
+      await must(['forget', '--force', 'HEAD'], dir);
+      await must(['push', '--force', 'origin', 'main'], dir);
+    },
+  },
+  { name: 'fetch --planes all', argv: ['fetch', '--planes', 'all'], prepare: detached },
   { name: 'fsck --rebuild', argv: ['fsck', '--rebuild'], prepare: damage, mends: true },
   { name: 'config', argv: ['config', 'gc.graceDays', '7'] },
   {

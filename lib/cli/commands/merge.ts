@@ -119,9 +119,12 @@ const WOULD: Readonly<Record<MergeResult['outcome'], string>> = {
 };
 
 function print(ui: Ui, result: MergeResult): void {
+  const line = (text: string): void => {
+    if (!ui.quiet || result.dryRun) ui.line(text);
+  };
   const { outcome, version, model, branch, message, changes, tensors, combined, dryRun } = result;
   if (outcome === 'up to date') {
-    ui.line(`Already up to date: ${model}/${branch} has ${result.merged[0]?.name}.`);
+    line(`Already up to date: ${model}/${branch} has ${result.merged[0]?.name}.`);
     return;
   }
   const of = new Map(tensors.map((row) => [row.path, row]));
@@ -129,15 +132,15 @@ function print(ui: Ui, result: MergeResult): void {
     const row = of.get(path);
     const note =
       row === undefined ? '' : ` (${row.theirs} of ${row.tensors} tensors from the other version)`;
-    ui.line(`${status}  ${path}${note}`);
+    line(`${status}  ${path}${note}`);
   }
-  if (combined > 0) ui.line(`${formatCount(combined, 'tensor')} computed`);
+  if (combined > 0) line(`${formatCount(combined, 'tensor')} computed`);
   noteFiles(ui, result);
   if (dryRun) ui.note(`${WOULD[outcome]}; nothing was changed`);
   else if (version === null) ui.note("staged; 'dlv commit' makes the version");
   else if (outcome === 'fast-forward') {
-    ui.line(`${model}/${branch} moved on to ${result.merged[0]?.name}`);
-  } else ui.line(`[${model}/${branch} ${version.slice(0, 10)}] ${subject(message)}`);
+    line(`${model}/${branch} moved on to ${result.merged[0]?.name}`);
+  } else line(`[${model}/${branch} ${version.slice(0, 10)}] ${subject(message)}`);
 }
 
 export function register(program: Command, cli: Cli): void {

@@ -35,9 +35,14 @@ const MARKS: Readonly<Record<string, string>> = {
   kept: '!',
 };
 
-/** The refs that moved or were refused, one a line: `* [new branch] mnist/main 9c1f0e6f0b`. */
+/**
+ * The refs that moved or were refused, one a line: `* [new branch] mnist/main 9c1f0e6f0b`. With --quiet, only those that
+ * were refused, and why.
+ */
 export function printRefs(ui: Ui, refs: readonly MovedRef[], isVerbose: boolean): void {
-  const shown = refs.filter(({ status }) => isVerbose || status !== 'same');
+  const isShown = (status: string): boolean =>
+    ui.quiet ? status === 'rejected' : isVerbose || status !== 'same';
+  const shown = refs.filter(({ status }) => isShown(status));
   const rows = shown.map(({ kind, name, before, after, status }) => {
     const ends = [before, after].filter((id) => id !== null).map((id) => shortId(id as string));
     const what = status === 'new' ? `[new ${kind}]` : `[${status}]`;
@@ -46,7 +51,7 @@ export function printRefs(ui: Ui, refs: readonly MovedRef[], isVerbose: boolean)
   });
   for (const line of formatTable([{}, {}, {}, {}], rows)) ui.line(line.trimEnd());
   for (const { name, status, reason } of shown) {
-    if (status === 'rejected') ui.note(`'${name}' was not taken: ${reason}`);
+    if (status === 'rejected') (ui.quiet ? ui.warn : ui.note)(`'${name}' was not taken: ${reason}`);
     if (status === 'kept') ui.note(`'${name}' stays as it is: ${reason}`);
   }
 }

@@ -97,9 +97,19 @@ function encodeSpaces(folder: string): string {
   return `file://${folder.split(path.sep).map(encodeURIComponent).join('/')}`;
 }
 
-/** An address without its password, what follows a '?' of a web address, and control characters, for messages. */
+/** The path that a file address of this machine means: how a folder with spaces is kept; else the address itself. */
+function pathOf(url: string): string {
+  if (!/^file:/i.test(url)) return url;
+  try {
+    return fileURLToPath(url);
+  } catch {
+    return url;
+  }
+}
+
+/** An address without its password, that of a folder as its path, what follows a '?' of a web address, and control characters, for messages. */
 export function shownUrl(url: string): string {
-  return url
+  return pathOf(url)
     .replace(/^(https?:\/\/[^?#]*)[?#].*$/is, '$1?…')
     .replace(/\p{Cc}|\p{Cs}/gu, '?')
     .replace(/^([a-z][a-z0-9+.-]*:\/\/[^/:@]*):[^/@]*@/i, '$1:…@');

@@ -237,7 +237,8 @@ class StateCheck {
 
   async promised(): Promise<void> {
     for (const name of await listDirectory(this.#layout.promised)) {
-      if (name === GIT_MARKER) continue;
+      // A file that a killed process did not finish is garbage: gc removes it.
+      if (name === GIT_MARKER || name.startsWith(TEMPORARY_PREFIX)) continue;
       const remedy = "remove it and run 'dlv fetch --planes all', or clone again";
       const read = () => readPromisedOf(this.#layout, name);
       await this.read('state', this.#layout.nameOf(this.#layout.promisedOf(name)), read, remedy);

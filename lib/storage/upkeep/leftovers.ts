@@ -135,8 +135,9 @@ export async function unfinished(layout: Layout): Promise<Unfinished[]> {
     if (owner === null && !/^\d+-\d+$/.test(name)) continue;
     await addUnfinished(found, layout.tmpFile(name), owner);
   }
-  const { refs, logs, readers, packs, catalog, kept } = layout;
-  for (const dir of [refs, logs, readers, packs, catalog, kept]) {
+  const { refs, logs, readers, packs, catalog, kept, lines, promised, studies, runs } = layout;
+  const folders = [refs, logs, readers, packs, catalog, kept, lines, promised, studies, runs];
+  for (const dir of folders) {
     for (const name of await listTree(dir)) await addTemporary(found, path.join(dir, name));
   }
   for (const name of await listDirectory(layout.dir)) {

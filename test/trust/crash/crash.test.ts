@@ -25,8 +25,15 @@ const MANY_FILES: Verb = {
   },
 };
 
-/** Also two that move refs, HEAD and what is staged together. */
-const CRASHED = ['init', 'tag', 'commit', 'forget', 'model delete'].map(verbOf);
+/** Also two that move refs, HEAD and what is staged together, and one that replaces packs of promised planes. */
+const CRASHED = [
+  'init',
+  'tag',
+  'commit',
+  'forget',
+  'model delete',
+  'gc of a detached repository',
+].map(verbOf);
 
 for (const verb of [...CRASHED, MANY_FILES]) {
   const { name } = verb;

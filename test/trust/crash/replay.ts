@@ -51,18 +51,17 @@ export async function rehearse(
   verb: Verb,
 ): Promise<Rehearsal> {
   let calls: Call[] = [];
+  let left = '';
   const trial = await makeTrial(t, verb, async (argv, dir) => {
     const recording = await recordDlv(library, argv, dir);
     calls = recording.calls;
+    // Before anybody looks at it: a look at what a remote promised brings it here.
+    left = hashTree(readTree(dir));
     return recording;
   });
   const disk = new Disk(trial.tree);
   for (const call of calls) disk.apply(call);
-  t.is(
-    hashTree(disk.tree('all', 'live')),
-    hashTree(readTree(trial.dir)),
-    `${verb.name}: the recording misses calls`,
-  );
+  t.is(hashTree(disk.tree('all', 'live')), left, `${verb.name}: the recording misses calls`);
   return { ...trial, calls, ...crashStates(trial.tree, calls) };
 }
 

@@ -198,6 +198,8 @@ test('gc: clears what killed processes left in packs, tmp and beside refs', asyn
     `.dlv/tmp/${dead}/files-3/12`,
     `.dlv/refs/heads/m/.tmp-${dead}`,
     `.dlv/catalog/sketches/.tmp-${dead}`,
+    `.dlv/promised/.tmp-${dead}`,
+    `.dlv/lines/.tmp-${dead}`,
     `.dlv/.tmp-${dead}`,
   ];
   for (const name of seen) await work.write(name, 'unfinished');
