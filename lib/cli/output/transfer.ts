@@ -51,7 +51,7 @@ export function printRefs(ui: Ui, refs: readonly MovedRef[], isVerbose: boolean)
   });
   for (const line of formatTable([{}, {}, {}, {}], rows)) ui.line(line.trimEnd());
   for (const { name, status, reason } of shown) {
-    if (status === 'rejected') (ui.quiet ? ui.warn : ui.note)(`'${name}' was not taken: ${reason}`);
+    if (status === 'rejected') (ui.quiet ? ui.line : ui.note)(`'${name}' was not taken: ${reason}`);
     if (status === 'kept') ui.note(`'${name}' stays as it is: ${reason}`);
   }
 }
