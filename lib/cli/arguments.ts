@@ -5,6 +5,7 @@ import { checkPlanes } from '../pure/tensor/prefix.js';
 import { numberOf } from '../use/history/version-content.js';
 import type { AddOptions } from '../use/ops/add.js';
 import type { CommitOptions } from '../use/ops/commit.js';
+import type { TextTest } from '../use/ops/log.js';
 import type { LineSettings } from '../use/tracking/line.js';
 
 /** Effort of the encoder. */
@@ -220,12 +221,22 @@ export function parseAuthor(text: string): { name: string; email: string } {
   return { name, email };
 }
 
-/** A regular expression that is looked for in each line of a text. @throws {UsageError} */
-export function parsePattern(text: string, flag: string, ignoreCase: boolean): RegExp {
+/**
+ * Looks for a regular expression in each line of a text, in time that grows with both lengths whatever they hold.
+ * @throws {UsageError}
+ */
+export async function parsePattern(
+  text: string,
+  flag: string,
+  ignoreCase: boolean,
+): Promise<TextTest> {
+  const { matchTest } = await import('../pure/where/pattern.js');
   try {
-    return new RegExp(text, ignoreCase ? 'imu' : 'mu');
-  } catch {
-    throw new UsageError(`${flag} is '${text}', not a regular expression`, {
+    const test = matchTest(text, ignoreCase);
+    return (whole) => whole.split('\n').some(test);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(`${flag} is '${text}', not a regular expression that dlv reads`, {
       option: flag,
       hint: "write a backslash before a character that is meant as it is, as '\\('",
     });

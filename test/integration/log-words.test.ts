@@ -55,8 +55,12 @@ test('log: counts, order and filters', async (t) => {
   t.deepEqual(await subjects(repo, '--all', '--before', '2026-01-14'), []);
   t.deepEqual(await subjects(repo, 'main', '--since', '1 hour ago', '-1'), ['third']);
   t.deepEqual(await subjects(repo, '--all', '--merges'), []);
+  // A pattern on which others go back for ever ends at once.
+  await repo.json('commit', '--allow-empty', '-m', `${'a'.repeat(5000)}!`);
+  t.deepEqual(await subjects(repo, 'main', '--grep', '(a+)+$', '-1'), []);
   for (const [flag, text] of [
     ['--grep', '('],
+    ['--author', '(a)\\1'],
     ['--since', 'someday'],
     ['--format', '%q'],
     ['--format', 'fancy'],

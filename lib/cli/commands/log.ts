@@ -58,8 +58,8 @@ function lookOf(flags: Flags): Look {
 }
 
 async function optionsOf(flags: Flags, form: ChangeForm | null): Promise<LogOptions> {
-  const pattern = (flag: string) => (text: string) =>
-    parsePattern(text, flag, flags.regexpIgnoreCase === true);
+  const tests = (texts: readonly string[], flag: string) =>
+    Promise.all(texts.map((text) => parsePattern(text, flag, flags.regexpIgnoreCase === true)));
   const { maxCount, skip, grep, author, model, merges } = flags;
   const since = flags.since ?? flags.after;
   const until = flags.until ?? flags.before;
@@ -74,8 +74,8 @@ async function optionsOf(flags: Flags, form: ChangeForm | null): Promise<LogOpti
     ...(merges === undefined ? {} : { merges }),
     ...(maxCount === undefined ? {} : { maxCount: parseCount(maxCount, '-n') }),
     ...(skip === undefined ? {} : { skip: parseCount(skip, '--skip') }),
-    ...(grep === undefined ? {} : { grep: grep.map(pattern('--grep')) }),
-    ...(author === undefined ? {} : { author: author.map(pattern('--author')) }),
+    ...(grep === undefined ? {} : { grep: await tests(grep, '--grep') }),
+    ...(author === undefined ? {} : { author: await tests(author, '--author') }),
     ...(since === undefined ? {} : { since: await parseTime(since, 'begin') }),
     ...(until === undefined ? {} : { until: await parseTime(until, 'end') }),
     ...(form === null ? {} : { changes: form === 'patch' ? 'tensors' : 'files' }),

@@ -81,6 +81,21 @@ export class Output<R> {
     });
   }
 
+  /** True if rows are made of groups of versions. */
+  get isGrouped(): boolean {
+    return this.#group !== null;
+  }
+
+  /** True if each row is of one combination of versions alone, and they stand in their order. */
+  get isRowByRow(): boolean {
+    return !this.isGrouped && this.#keys.length === 0 && !this.#query.distinct;
+  }
+
+  /** Values that are made for a row. */
+  get width(): number {
+    return this.#cells.length + this.#keys.length;
+  }
+
   rows(tuples: readonly Tuple<R>[]): QueryRow<R>[] {
     const groups = this.#groups(tuples).filter(
       (group) => this.#having === null || this.#having(group) === true,

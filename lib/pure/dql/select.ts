@@ -49,12 +49,16 @@ export interface QueryOptions {
 const TUPLES_MAX = 20_000_000;
 /** Those that it keeps: each is in memory. */
 const ROWS_MAX = 2_000_000;
+/** Versions in all combinations that fit: each takes memory. */
+const PLACES_MAX = 4_000_000;
+/** Values of an answer: rows times columns. */
+const CELLS_MAX = 2_000_000;
 /** Queries inside queries. */
 const DEPTH_MAX = 16;
 /** Examples in a report. */
 const EXAMPLES_MAX = 5;
-/** Rows after which a loop looks for an abort. */
-const ABORT_EVERY = 4096;
+/** Combinations after which others get a turn, an abort among them. */
+const ABORT_EVERY = 1 << 17;
 
 /** Runs selects against one host. */
 export class QueryRunner<R> {
@@ -108,15 +112,24 @@ export class QueryRunner<R> {
       starts,
       steps.filter(({ places }) => places.length !== 1),
     );
-    await this.#load(tuples, shown.reads);
-    const rows = shown.rows(tuples);
     const { offset, limit } = query;
+    const window = [offset, limit === null ? undefined : offset + limit] as const;
+    // Rows that nothing orders or joins are made only if they are shown.
+    const wanted = shown.isRowByRow ? tuples.slice(...window) : tuples;
+    if (wanted.length * shown.width > CELLS_MAX && !shown.isGrouped) {
+      throw queryError(
+        ...[text, query.span, `its answer would have more than ${CELLS_MAX} values`],
+        "ask for fewer columns, or set a 'limit'",
+      );
+    }
+    await this.#load(wanted, shown.reads);
+    const rows = shown.rows(wanted);
     return {
       variables: scope.variables,
       columns: shown.columns,
-      rows: rows.slice(offset, limit === null ? undefined : offset + limit),
+      rows: shown.isRowByRow ? rows : rows.slice(...window),
       looked,
-      fit: rows.length,
+      fit: shown.isRowByRow ? tuples.length : rows.length,
       conditions: steps.map(({ report }) => report),
       hints: [...hints],
     };
@@ -287,7 +300,7 @@ export class QueryRunner<R> {
       if (bare > 0) this.#hints.add(`${have} no network that could be asked for layers`);
     }
     for (const [i, row] of rows.entries()) {
-      if (i % ABORT_EVERY === 0) this.#options.signal?.throwIfAborted();
+      if (i > 0 && i % ABORT_EVERY === 0) await this.#pause();
       tuple[place] = row;
       if (this.#ask(step, tuple, () => this.#host.name(row))) kept.push(row);
     }
@@ -319,6 +332,11 @@ export class QueryRunner<R> {
     }
   }
 
+  async #pause(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#options.signal?.throwIfAborted();
+  }
+
   /** All rows of versions that fit: variables are taken one after the other, conditions as soon as they can be asked. */
   async #join(
     text: string,
@@ -335,6 +353,9 @@ export class QueryRunner<R> {
     // Where nothing joins the variables, it is known before anything is made.
     const all = starts.reduce((product, rows) => product * rows.length, 1);
     if (steps.length === 0 && all > TUPLES_MAX) refuse(tooMany);
+    const rowsMax = Math.min(ROWS_MAX, Math.floor(PLACES_MAX / starts.length));
+    const tooManyFit = `more than ${rowsMax} combinations of versions fit`;
+    if (steps.length === 0 && all > rowsMax) refuse(tooManyFit);
     for (const [place, rows] of starts.entries()) {
       // What can be asked only now; conditions of no variable are asked at the first.
       const due = steps.filter(({ places }) => Math.max(0, ...places) === place);
@@ -348,8 +369,8 @@ export class QueryRunner<R> {
       for (const before of tuples) {
         for (const row of rows) {
           looked++;
-          if (next.length > ROWS_MAX) refuse(`more than ${ROWS_MAX} combinations of versions fit`);
-          if (looked % ABORT_EVERY === 0) this.#options.signal?.throwIfAborted();
+          if (next.length > rowsMax) refuse(tooManyFit);
+          if (looked % ABORT_EVERY === 0) await this.#pause();
           const tuple = [...before, row];
           const names = (): string => tuple.map((one) => this.#host.name(one)).join(', ');
           if (due.every((step) => this.#ask(step, tuple, names))) next.push(tuple);

@@ -54,7 +54,9 @@ export function settleRun(asked: AskedRun, before: Budgets | null): RunSettings 
   const budgets = (asked.budgets ?? earlier ?? [DEFAULT_BUDGET]).map(asBudget);
   const words = budgets.map(formatBudget);
   const scheme = asked.scheme ?? before?.scheme ?? 'independent';
-  const unit = unitOf(budgets, asked.unit ?? null) ?? before?.unit ?? 'bytes';
+  // New budgets say their unit; those of the last run, and those that stand beside them, keep its.
+  const known = asked.budgets === undefined || asked.isNamed ? before?.unit : undefined;
+  const unit = unitOf(budgets, asked.unit ?? null) ?? known ?? 'bytes';
   const isDefault = asked.budgets === undefined && before === null;
   const settings = { scheme, unit, budgets, asked: words, isDefault };
   const isLike = before !== null && before.scheme === scheme && before.unit === unit;

@@ -102,5 +102,12 @@ export async function changeRemotes(
   const before = formatRemotes(remotes);
   change(remotes);
   const after = formatRemotes(remotes);
-  if (after !== before) await writeFileAtomic(file, sealReadable(after, file, parseRemotes));
+  if (after === before) return;
+  const mode = [...remotes.urls.values()].some(holdsPassword) ? 0o600 : 0o666;
+  await writeFileAtomic(file, sealReadable(after, file, parseRemotes), mode);
+}
+
+/** True for `http://name:password@host`: nobody else on this machine may read it. */
+function holdsPassword(url: string): boolean {
+  return URL.canParse(url) && new URL(url).password !== '';
 }

@@ -29,7 +29,7 @@ export interface ArchiveOptions {
   budgets?: readonly (Budget | number)[];
   /** Default: that of the last run, else 'independent'. */
   scheme?: Scheme;
-  /** Default: that of the budgets or of the last run, else 'bytes'. */
+  /** Default: that of the budgets; without new ones for all, that of the last run; else 'bytes'. */
   unit?: RecreationUnit;
   /** Default 'auto'. */
   planner?: PlannerName;

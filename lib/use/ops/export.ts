@@ -57,7 +57,7 @@ export interface ExportResult extends Pushed {
 }
 
 /** Free on the disk beside the file itself. */
-const SPARE_BYTES = 1 << 20;
+const SPARE_BYTES = 1 << 16;
 
 /** @throws {ExistsError} {NotFoundError} {UsageError} {CorruptError} */
 export async function exportVersions(

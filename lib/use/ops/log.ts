@@ -26,6 +26,9 @@ import type { Repository } from '../repository.js';
 import { type PathTest, pathTest } from '../worktree/operands/path-input.js';
 import { splitWords } from '../worktree/operands/revisions-or-paths.js';
 
+/** True for a text that fits. */
+export type TextTest = (text: string) => boolean;
+
 export interface LogOptions {
   /**
    * Where to start: revisions, `a..b` (what b derives from and a does not), `^a`; default: HEAD, or
@@ -39,9 +42,9 @@ export interface LogOptions {
   /** Shows only versions that changed one of these paths, or something below it. */
   paths?: string[];
   /** Shows only versions whose message fits one of these. */
-  grep?: RegExp[];
+  grep?: TextTest[];
   /** Shows only versions whose author ('name <email>') fits one of these. */
-  author?: RegExp[];
+  author?: TextTest[];
   /** Shows only versions of this time or later, or earlier, in milliseconds since 1970. */
   since?: number;
   until?: number;
@@ -229,12 +232,9 @@ function versionFilter(options: LogOptions): (version: VersionFacts) => boolean 
   const { model, grep = [], author = [], since, until, merges } = options;
   const tests: ((version: VersionFacts) => boolean)[] = [];
   if (model !== undefined) tests.push((version) => version.model === model);
-  if (grep.length > 0)
-    tests.push(({ message }) => grep.some((words) => message.search(words) >= 0));
+  if (grep.length > 0) tests.push(({ message }) => grep.some((test) => test(message)));
   if (author.length > 0) {
-    tests.push((version) =>
-      author.some((words) => formatAuthor(version.author).search(words) >= 0),
-    );
+    tests.push((version) => author.some((test) => test(formatAuthor(version.author))));
   }
   if (since !== undefined) tests.push(({ time }) => time >= since);
   if (until !== undefined) tests.push(({ time }) => time <= until);

@@ -54,6 +54,19 @@ test('lineage: derived from, ancestor, child, parent, of revisions and of variab
   ]);
 });
 
+test('what would take too much memory is refused before it is made, and a limit helps', async (t) => {
+  const variables = (n: number) => Array.from({ length: n }, (_, i) => `v${i}`).join(', ');
+  const refused = (query: string, message: RegExp) =>
+    t.throwsAsync(ask(host, query), { code: 'DLV_USAGE', message });
+  await refused(`select count(*) from ${variables(9)}`, /more than 444444 combinations .* fit/);
+  await refused(`select ${variables(8)}`, /more than 2000000 values/);
+  const { rows, fit } = await ask(host, `select ${variables(8)} limit 2 offset 5`);
+  t.deepEqual(
+    [rows.length, fit, rows[0]?.cells.slice(6)],
+    [2, VERSIONS.length ** 8, ['a@2', 'a@1']],
+  );
+});
+
 test('groups, aggregates, having, order, limit, distinct', async (t) => {
   const cells = async (text: string) => (await ask(host, text)).rows.map((row) => row.cells);
   t.deepEqual(

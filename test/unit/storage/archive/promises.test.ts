@@ -113,6 +113,18 @@ const SETTLED: {
     is: { unit: 'ms', asked: ['1.5'], kept: ['1.5'], promises: 0 },
   },
   {
+    name: 'a factor after a run in times is one of bytes again',
+    asked: asked({ budgets: [2] }),
+    before: before({ unit: 'ms' }),
+    is: { unit: 'bytes', asked: ['2'], kept: ['2'], promises: 0 },
+  },
+  {
+    name: 'a factor for named versions counts as the promises that it stands beside',
+    asked: asked({ budgets: [2], isNamed: true }),
+    before: before({ unit: 'ms' }),
+    is: { unit: 'ms', asked: ['2'], kept: ['1.5'], promises: 2 },
+  },
+  {
     name: 'a limit in bytes says the unit, whatever the last run counted in',
     asked: asked({ budgets: [{ target: null, limit: { kind: 'bytes', most: 4096 } }] }),
     before: before({ unit: 'ms' }),
