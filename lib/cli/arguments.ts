@@ -230,10 +230,9 @@ export async function parsePattern(
   flag: string,
   ignoreCase: boolean,
 ): Promise<TextTest> {
-  const { matchTest } = await import('../pure/where/pattern.js');
+  const { lineTest } = await import('../use/ops/log.js');
   try {
-    const test = matchTest(text, ignoreCase);
-    return (whole) => whole.split('\n').some(test);
+    return lineTest(text, ignoreCase);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     throw new UsageError(`${flag} is '${text}', not a regular expression that dlv reads`, {

@@ -5,6 +5,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import { quoteSome } from '../../base/bytes/words/wording.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
 import type { VersionFacts } from '../../knowledge/catalog/facts.js';
+import { matchTest } from '../../pure/where/pattern.js';
 import { branchRefName, checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { listRefNames, listRefs } from '../../storage/repo/refs/refs.js';
 import { resolveHead } from '../../storage/repo/refs/revision.js';
@@ -28,6 +29,12 @@ import { splitWords } from '../worktree/operands/revisions-or-paths.js';
 
 /** True for a text that fits. */
 export type TextTest = (text: string) => boolean;
+
+/** Looks for a regular expression in each line of a text. @throws {UsageError} if it is none. */
+export function lineTest(pattern: string, ignoreCase: boolean): TextTest {
+  const test = matchTest(pattern, ignoreCase);
+  return (text) => text.split('\n').some(test);
+}
 
 export interface LogOptions {
   /**
