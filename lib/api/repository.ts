@@ -2,48 +2,22 @@
  * The public API of an open repository: every method is one use case of the command.
  *
  * Methods take values, return plain objects, print nothing, and throw errors of the table. Their
- * code is loaded at the first call. Methods that only read are in reading.ts.
+ * code is loaded at the first call. Here are those that make versions and move between them.
  */
 import { UsageError } from '../base/errors.js';
-import type { ConfigKey } from '../storage/repo/settings/config-keys.js';
 import type { Warned } from '../use/context.js';
 import type { AddOptions, AddResult } from '../use/ops/add.js';
-import type { ArchiveOptions, ArchiveResult } from '../use/ops/archive.js';
 import type { BranchChange, BranchDeletion } from '../use/ops/branch.js';
 import type { CheckoutOptions, CheckoutResult } from '../use/ops/checkout.js';
 import type { CommitOptions, CommitResult } from '../use/ops/commit.js';
-import type { ConfigChange, ConfigEntry } from '../use/ops/config.js';
 import type { ConstructionOptions, ConstructionResult } from '../use/ops/construct.js';
 import type { CopyOptions, CopyResult } from '../use/ops/copy.js';
-import type { DetachOptions, DetachResult } from '../use/ops/detach.js';
 import type { EvalOptions, EvalResult } from '../use/ops/eval.js';
 import type { ProgressiveOptions, ProgressiveResult } from '../use/ops/eval-progressive.js';
-import type { ExportOptions, ExportResult } from '../use/ops/export.js';
-import type { FetchOptions, FetchResult } from '../use/ops/fetch.js';
-import type { ForgetOptions, ForgetResult } from '../use/ops/forget.js';
-import type { FsckOpOptions, FsckOpResult } from '../use/ops/fsck.js';
-import type { GcOpOptions, GcOpResult } from '../use/ops/gc.js';
-import type { GcRemoteOptions, GcRemoteResult } from '../use/ops/gc-remote.js';
-import type { ImportOptions, ImportResult } from '../use/ops/import.js';
-import type { ImportBundleOptions, ImportBundleResult } from '../use/ops/import-bundle.js';
 import type { KeepOptions, KeepResult } from '../use/ops/keep.js';
-import type {
-  KeepRemoteOptions,
-  KeepRemoteResult,
-  RecallRemoteResult,
-} from '../use/ops/keep-remote.js';
-import type {
-  KeepVersionsOptions,
-  KeepVersionsResult,
-  RecallOptions,
-  RecallResult,
-} from '../use/ops/keep-versions.js';
 import type { MergeOptions, MergeResult } from '../use/ops/merge.js';
 import type { ModelDeletion, ModelRenaming } from '../use/ops/model.js';
 import type { MvOptions, MvResult } from '../use/ops/mv.js';
-import type { PullOptions, PullResult } from '../use/ops/pull.js';
-import type { PushOptions, PushResult } from '../use/ops/push.js';
-import type { RemoteChange } from '../use/ops/remote.js';
 import type { ResetOptions, ResetResult } from '../use/ops/reset.js';
 import type { RestoreOptions, RestoreResult } from '../use/ops/restore.js';
 import type { RevertOptions, RevertResult } from '../use/ops/revert.js';
@@ -52,16 +26,15 @@ import type { StashPushOptions, StashResult } from '../use/ops/stash.js';
 import type { StudyOptions, StudyResult } from '../use/ops/study.js';
 import type { SwitchOptions, SwitchResult } from '../use/ops/switch.js';
 import type { TagChange } from '../use/ops/tag.js';
-import type { TierOptions, TierResult } from '../use/ops/tier.js';
 import { type CallOptions, withoutCall } from './call.js';
 import type { Options } from './handle.js';
-import { ReadingRepository } from './reading.js';
+import { TendedRepository } from './upkeep.js';
 
 /** One path, folder or glob, or several; relative to the folder that was opened. */
 export type Paths = string | readonly string[];
 
 /** An open repository. Close it, or declare it with `await using`. */
-export class Repository extends ReadingRepository {
+export class Repository extends TendedRepository {
   /** Stores files and stages them for the next version. */
   async add(paths: Paths, options: Options<AddOptions, 'paths'> = {}): Promise<Warned<AddResult>> {
     const { add } = await import('../use/ops/add.js');
@@ -81,46 +54,6 @@ export class Repository extends ReadingRepository {
     const { keep } = await import('../use/ops/keep.js');
     const own = withoutCall(options);
     return this.call(options, (repo, context) => keep(repo, own, context));
-  }
-
-  /** Gives up files of versions that no rule keeps (docs/keep.md). */
-  async keepVersions(
-    options: Options<KeepVersionsOptions> = {},
-  ): Promise<Warned<KeepVersionsResult>> {
-    const { keepVersions } = await import('../use/ops/keep-versions.js');
-    const own = withoutCall(options);
-    return this.call(options, (repo, context) => keepVersions(repo, own, context));
-  }
-
-  /** Takes back that files of versions were given up; what gc has deleted comes from the remote `from`. */
-  async recallVersions(
-    revisions: readonly string[],
-    options: Options<RecallOptions> = {},
-  ): Promise<Warned<RecallResult>> {
-    const { recallVersions } = await import('../use/ops/keep-versions.js');
-    const own = withoutCall(options);
-    return this.call(options, (repo, context) => recallVersions(repo, revisions, own, context));
-  }
-
-  /** Gives up files of versions at a remote alone (docs/keep.md#remotes-and-clones). */
-  async keepRemote(
-    remote: string,
-    options: Options<KeepRemoteOptions, 'remote'> = {},
-  ): Promise<Warned<KeepRemoteResult>> {
-    const { keepRemote } = await import('../use/ops/keep-remote.js');
-    const own = { ...withoutCall(options), remote };
-    return this.call(options, (repo, context) => keepRemote(repo, own, context));
-  }
-
-  /** Takes that back; files that the remote lacks already are sent from here. */
-  async recallRemote(
-    remote: string,
-    revisions: readonly string[],
-    options: Options<Pick<KeepRemoteOptions, 'limitRate' | 'jobs'>> = {},
-  ): Promise<Warned<RecallRemoteResult>> {
-    const { recallRemote } = await import('../use/ops/keep-remote.js');
-    const own = { ...withoutCall(options), remote };
-    return this.call(options, (repo, context) => recallRemote(repo, own, revisions, context));
   }
 
   /** Moves or renames tracked files; a destination that is a folder takes them in. */
@@ -258,50 +191,6 @@ export class Repository extends ReadingRepository {
     return this.call(options, (repo, context) => ops.deleteModel(repo, own, context));
   }
 
-  /** Frees low planes here that a remote has, once it has shown that it has them. */
-  async detach(options: Options<DetachOptions>): Promise<Warned<DetachResult>> {
-    const { detach } = await import('../use/ops/detach.js');
-    const own = withoutCall(options);
-    return this.call(options, (repo, context) => detach(repo, own, context));
-  }
-
-  /** Brings versions to a remote and moves its branches and tags; refused ones have status `rejected`. */
-  async push(options: Options<PushOptions> = {}): Promise<Warned<PushResult>> {
-    const { push } = await import('../use/ops/push.js');
-    const own = withoutCall(options);
-    return this.call(options, (repo, context) => push(repo, own, context));
-  }
-
-  /** Brings versions of remotes here; own branches and work files stay. One result for each remote. */
-  async fetch(options: Options<FetchOptions> = {}): Promise<FetchResult[]> {
-    const { fetch } = await import('../use/ops/fetch.js');
-    const own = withoutCall(options);
-    return this.ask(options, (repo, context) => fetch(repo, own, context));
-  }
-
-  /** Fetches, and moves the current branch and its work files on. */
-  async pull(options: Options<PullOptions> = {}): Promise<Warned<PullResult>> {
-    const { pull } = await import('../use/ops/pull.js');
-    const own = withoutCall(options);
-    return this.call(options, (repo, context) => pull(repo, own, context));
-  }
-
-  /** Gives an address a name. */
-  async addRemote(
-    name: string,
-    url: string,
-    options: CallOptions = {},
-  ): Promise<Warned<RemoteChange>> {
-    const { addRemote } = await import('../use/ops/remote.js');
-    return this.call(options, (repo, context) => addRemote(repo, { name, url }, context));
-  }
-
-  /** Forgets a remote, and where its branches were seen. */
-  async removeRemote(name: string, options: CallOptions = {}): Promise<Warned<RemoteChange>> {
-    const { removeRemote } = await import('../use/ops/remote.js');
-    return this.call(options, (repo, context) => removeRemote(repo, { name }, context));
-  }
-
   /** Puts changes aside: the work files become those of the line's version. */
   async stash(options: Options<StashPushOptions> = {}): Promise<Warned<StashResult>> {
     const { pushStash } = await import('../use/ops/stash.js');
@@ -346,40 +235,6 @@ export class Repository extends ReadingRepository {
     return this.call(options, (repo, context) => merge(repo, own, context));
   }
 
-  /** Writes versions as one file. */
-  async exportVersions(options: Options<ExportOptions>): Promise<Warned<ExportResult>> {
-    const { exportVersions } = await import('../use/ops/export.js');
-    const own = withoutCall(options);
-    return this.call(options, (repo, context) => exportVersions(repo, own, context));
-  }
-
-  /** Takes versions, branches and tags of a file that exportVersions wrote. */
-  async importBundle(
-    file: string,
-    options: Options<Omit<ImportBundleOptions, 'file'>> = {},
-  ): Promise<Warned<ImportBundleResult>> {
-    const { importBundle } = await import('../use/ops/import-bundle.js');
-    const own = { ...withoutCall(options), file };
-    return this.call(options, (repo, context) => importBundle(repo, own, context));
-  }
-
-  /** Takes the history that another tool keeps in a folder, as versions of a model. */
-  async importHistory(
-    dir: string,
-    options: Options<ImportOptions, 'dir'> = {},
-  ): Promise<Warned<ImportResult>> {
-    const { importHistory } = await import('../use/ops/import.js');
-    const own = { ...withoutCall(options), dir };
-    return this.call(options, (repo, context) => importHistory(repo, own, context));
-  }
-
-  /** Takes versions, or files, out of history. */
-  async forget(options: Options<ForgetOptions>): Promise<Warned<ForgetResult>> {
-    const { forget } = await import('../use/ops/forget.js');
-    const own = withoutCall(options);
-    return this.call(options, (repo, context) => forget(repo, own, context));
-  }
-
   /** Names a version; a message is kept with its author and time. */
   async tag(
     name: string,
@@ -419,64 +274,6 @@ export class Repository extends ReadingRepository {
     const { evaluateProgressively } = await import('../use/ops/eval-progressive.js');
     const own = { ...withoutCall(options), revision };
     return this.call(options, (repo, context) => evaluateProgressively(repo, own, context));
-  }
-
-  /** Plans and re-encodes the repository within budgets of recreation. */
-  async archive(options: Options<ArchiveOptions> = {}): Promise<Warned<ArchiveResult>> {
-    const { archive } = await import('../use/ops/archive.js');
-    const own = withoutCall(options);
-    return this.call(options, (repo, context) => archive(repo, own, context));
-  }
-
-  /** Gives up the exact bytes of the named versions for fewer ones. This cannot be taken back. */
-  async tier(
-    revisions: readonly string[],
-    options: Options<TierOptions, 'revisions'>,
-  ): Promise<Warned<TierResult>> {
-    const { tierVersions } = await import('../use/ops/tier.js');
-    const own = { ...withoutCall(options), revisions };
-    return this.call(options, (repo, context) => tierVersions(repo, own, context));
-  }
-
-  /** Reclaims what nothing needs and merges small packs. */
-  async gc(options: Options<GcOpOptions> = {}): Promise<Warned<GcOpResult>> {
-    const { gc } = await import('../use/ops/gc.js');
-    const own = withoutCall(options);
-    return this.call(options, (repo, context) => gc(repo, own, context));
-  }
-
-  /** Takes out of a remote what nothing there needs, and joins its small packs. */
-  async gcRemote(
-    remote: string,
-    options: Options<GcRemoteOptions, 'remote'> = {},
-  ): Promise<Warned<GcRemoteResult>> {
-    const { gcRemote } = await import('../use/ops/gc-remote.js');
-    const own = { ...withoutCall(options), remote };
-    return this.call(options, (repo, context) => gcRemote(repo, own, context));
-  }
-
-  /** Verifies the repository. For one that cannot be opened there is the function `fsck`. */
-  async fsck(options: Options<FsckOpOptions> = {}): Promise<Warned<FsckOpResult>> {
-    const { fsck } = await import('../use/ops/fsck.js');
-    const own = withoutCall(options);
-    return this.call(options, (_repo, context) => fsck(context, own));
-  }
-
-  /** Sets a setting of this repository or, with `user`, of the user; null removes it. */
-  async setConfig(
-    key: ConfigKey,
-    value: string | number | null,
-    options: ConfigChange = {},
-  ): Promise<Warned<ConfigEntry>> {
-    const { setConfig, unsetConfig } = await import('../use/ops/config.js');
-    return this.call({}, async (repo, context) => {
-      const entry =
-        value === null
-          ? await unsetConfig(context, key, options)
-          : await setConfig(context, key, String(value), options);
-      await repo.readSettings();
-      return entry;
-    });
   }
 }
 
