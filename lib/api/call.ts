@@ -2,6 +2,7 @@
 import { asDlvError, UsageError } from '../base/errors.js';
 import type { OpContext, Warned } from '../use/context.js';
 import { noProgress, type ProgressSink } from '../use/progress.js';
+import { checkOptionNames, type Method } from './option-names.js';
 
 /** What every call takes besides its own options. All of it is optional. */
 export interface CallOptions {
@@ -23,15 +24,17 @@ const LISTS = [
  * Options of a use case without those of the call. A text where a list of texts is meant is a list of one: in
  * JavaScript no compiler says so, and its letters would be taken for texts.
  * @param lists  options that are lists here and something else in other use cases.
- * @throws {UsageError} for options that are no object, and for lists that are neither list nor text.
+ * @throws {UsageError} for options that are no object, and for names that the method does not know.
  */
 export function withoutCall<T extends CallOptions>(
+  method: Method,
   options: T,
   lists: readonly string[] = [],
 ): Omit<T, keyof CallOptions> {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new UsageError('the options are no object', { hint: "as in { revisions: ['HEAD'] }" });
   }
+  checkOptionNames(method, options);
   const { signal, progress, onWarning, ...own } = options;
   for (const [name, value] of Object.entries(own)) {
     if (typeof value !== 'string' || !(LISTS.includes(name) || lists.includes(name))) continue;

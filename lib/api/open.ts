@@ -14,6 +14,7 @@ import { Repository } from './repository.js';
  * @throws {NoRepositoryError} {FormatVersionError} {CorruptError} {ConfigError}
  */
 export async function open(dir = '.', options: CallOptions = {}): Promise<Repository> {
+  withoutCall('open', options);
   const { openRepository } = await import('../use/ops/with-repository.js');
   const cwd = path.resolve(dir);
   const { onWarning, progress } = options;
@@ -31,7 +32,7 @@ export async function init(
   options: Omit<InitOptions, 'dir'> & CallOptions = {},
 ): Promise<Repository> {
   const ops = await import('../use/ops/init.js');
-  const own = withoutCall(options);
+  const own = withoutCall('init', options);
   await callOp(path.resolve(dir), options, (context) => ops.init(context, own));
   const { signal, progress, onWarning } = options;
   return open(dir, { signal, progress, onWarning });
@@ -48,7 +49,7 @@ export async function clone(
   options: Omit<CloneOptions, 'dir' | 'url'> & CallOptions = {},
 ): Promise<Repository> {
   const ops = await import('../use/ops/clone.js');
-  const own = { ...withoutCall(options), url, dir: path.resolve(dir) };
+  const own = { ...withoutCall('clone', options), url, dir: path.resolve(dir) };
   await callOp(path.resolve('.'), options, (context) => ops.clone(context, own));
   const { signal, progress, onWarning } = options;
   return open(dir, { signal, progress, onWarning });
@@ -63,6 +64,6 @@ export async function fsck(
   options: FsckOpOptions & CallOptions = {},
 ): Promise<Warned<FsckOpResult>> {
   const ops = await import('../use/ops/fsck.js');
-  const own = withoutCall(options);
+  const own = withoutCall('fsck', options);
   return callOp(path.resolve(dir), options, (context) => ops.fsck(context, own));
 }

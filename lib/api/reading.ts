@@ -37,13 +37,14 @@ export abstract class ReadingRepository extends Handle {
   /** What is staged, changed and not tracked. */
   async status(options: StatusOptions & CallOptions = {}): Promise<Warned<StatusResult>> {
     const { status } = await import('../use/ops/status.js');
-    return this.call(options, (repo, context) => status(repo, context, options));
+    const own = withoutCall('status', options);
+    return this.call(options, (repo, context) => status(repo, context, own));
   }
 
   /** Versions, newest first. */
   async log(options: Options<LogOptions> = {}): Promise<VersionSummary[]> {
     const { log } = await import('../use/ops/log.js');
-    const own = withoutCall(options);
+    const own = withoutCall('log', options);
     return this.ask(options, (repo, context) => log(repo, own, context));
   }
 
@@ -62,20 +63,21 @@ export abstract class ReadingRepository extends Handle {
   /** Where HEAD or a ref was, the last move first. */
   async reflog(options: Options<ReflogOptions> = {}): Promise<ReflogLine[]> {
     const { reflog } = await import('../use/ops/reflog.js');
-    const own = withoutCall(options);
+    const own = withoutCall('reflog', options);
     return this.ask(options, (repo, context) => reflog(repo, own, context));
   }
 
   /** All that a version says: files, snapshots, metrics, lineage. */
   async show(revision = 'HEAD', options: CallOptions = {}): Promise<Warned<ShowResult>> {
     const { show } = await import('../use/ops/show.js');
+    withoutCall('show', options);
     return this.call(options, (repo, context) => show(repo, revision, context));
   }
 
   /** What the networks of a version are, and what a pass through them costs. */
   async desc(revision = 'HEAD', options: Options<DescOptions> = {}): Promise<Warned<DescResult>> {
     const { desc } = await import('../use/ops/desc.js');
-    const own = withoutCall(options);
+    const own = withoutCall('desc', options);
     return this.call(options, (repo, context) => desc(repo, revision, own, context));
   }
 
@@ -86,6 +88,7 @@ export abstract class ReadingRepository extends Handle {
     options: CallOptions = {},
   ): Promise<Warned<ShowFileResult>> {
     const { showFile } = await import('../use/ops/show.js');
+    withoutCall('showFile', options);
     return this.call(options, (repo, context) => showFile(repo, revision, path, context));
   }
 
@@ -98,55 +101,56 @@ export abstract class ReadingRepository extends Handle {
   /** What differs between two sides, for tensors in numbers. */
   async diff(options: Options<DiffOptions> = {}): Promise<Warned<DiffResult>> {
     const { diff } = await import('../use/ops/diff.js');
-    const own = withoutCall(options);
+    const own = withoutCall('diff', options);
     return this.call(options, (repo, context) => diff(repo, own, context));
   }
 
   /** How two to eight versions differ, each from a baseline. */
   async compare(options: Options<DiffOptions> = {}): Promise<Warned<ManyDiffResult>> {
     const { diffMany } = await import('../use/ops/diff.js');
-    const own = withoutCall(options);
+    const own = withoutCall('compare', options);
     return this.call(options, (repo, context) => diffMany(repo, own, context));
   }
 
   /** Models, by name. */
   async list(options: Options<ListOptions> = {}): Promise<ListedModel[]> {
     const { list } = await import('../use/ops/list.js');
-    const own = withoutCall(options);
+    const own = withoutCall('list', options);
     return this.ask(options, (repo, context) => list(repo, own, context));
   }
 
   /** Versions that fit a condition, as a table of metrics and hyperparameters. */
   async versions(options: Options<VersionsOptions> = {}): Promise<Warned<VersionTable>> {
     const { versions } = await import('../use/ops/versions.js');
-    const own = withoutCall(options, ['sort']);
+    const own = withoutCall('versions', options, ['sort']);
     return this.call(options, (repo, context) => versions(repo, own, context));
   }
 
   /** What a DQL query gives (docs/dql.md). Values stand in the text as DQL writes them. */
   async query(text: string, options: Options<object> = {}): Promise<Warned<QueryResult>> {
     const { query } = await import('../use/ops/query.js');
+    withoutCall('query', options);
     return this.call(options, (repo, context) => query(repo, text, context));
   }
 
   /** Where the bytes are. */
   async du(options: Options<DuOptions> = {}): Promise<Warned<DuResult>> {
     const { du } = await import('../use/ops/du.js');
-    const own = withoutCall(options);
+    const own = withoutCall('du', options);
     return this.call(options, (repo, context) => du(repo, own, context));
   }
 
   /** Branches with their tips. */
   async branches(options: Options<BranchListOptions> = {}): Promise<BranchEntry[]> {
     const ops = await import('../use/ops/branch-list.js');
-    const own = withoutCall(options);
+    const own = withoutCall('branches', options);
     return this.ask(options, (repo, context) => ops.listBranchEntries(repo, own, context));
   }
 
   /** Tags, by name. */
   async tags(options: Options<TagListOptions> = {}): Promise<TagEntry[]> {
     const ops = await import('../use/ops/tag.js');
-    const own = withoutCall(options);
+    const own = withoutCall('tags', options);
     return this.ask(options, (repo, context) => ops.listTags(repo, own, context));
   }
 
@@ -156,7 +160,7 @@ export abstract class ReadingRepository extends Handle {
     options: { path?: string } & CallOptions = {},
   ): Promise<ListedTensor[]> {
     const { listTensors } = await import('../use/ops/show.js');
-    const own = { ...withoutCall(options), revision };
+    const own = { ...withoutCall('tensors', options), revision };
     return this.ask(options, (repo, context) => listTensors(repo, own, context));
   }
 
@@ -170,7 +174,7 @@ export abstract class ReadingRepository extends Handle {
     options: { path?: string; acceptTier?: boolean; planes?: number } & CallOptions = {},
   ): Promise<TensorValue> {
     const { cat } = await import('../use/ops/cat.js');
-    const own = { ...withoutCall(options), revision, tensor: name };
+    const own = { ...withoutCall('readTensor', options), revision, tensor: name };
     return this.ask(options, async (repo, context) => {
       const pieces: Uint8Array[] = [];
       const keep = async (bytes: Uint8Array): Promise<boolean> => pieces.push(bytes.slice()) > 0;
@@ -194,7 +198,7 @@ export abstract class ReadingRepository extends Handle {
     options: Options<LoadOptions, 'revision'> = {},
   ): Promise<Warned<LoadResult>> {
     const { load } = await import('../use/ops/load.js');
-    const own = { ...withoutCall(options), revision };
+    const own = { ...withoutCall('load', options), revision };
     return this.call(options, (repo, context) => load(repo, own, context));
   }
 
@@ -204,7 +208,7 @@ export abstract class ReadingRepository extends Handle {
     options: Options<LoadOptions, 'revision'> = {},
   ): AsyncGenerator<LoadedTensor> {
     const { loadEach } = await import('../use/ops/load.js');
-    const own = { ...withoutCall(options), revision };
+    const own = { ...withoutCall('loadEach', options), revision };
     yield* inTableEach(loadEach(this.openRepository, own, this.context(options)));
   }
 
@@ -215,7 +219,7 @@ export abstract class ReadingRepository extends Handle {
     options: { acceptTier?: boolean } & CallOptions = {},
   ): AsyncGenerator<Uint8Array> {
     const { streamBytes } = await import('../use/ops/cat.js');
-    const own = { ...withoutCall(options), revision, path };
+    const own = { ...withoutCall('stream', options), revision, path };
     yield* inTableEach(streamBytes(this.openRepository, own, this.context(options)));
   }
 

@@ -38,21 +38,21 @@ export class Repository extends TendedRepository {
   /** Stores files and stages them for the next version. */
   async add(paths: Paths, options: Options<AddOptions, 'paths'> = {}): Promise<Warned<AddResult>> {
     const { add } = await import('../use/ops/add.js');
-    const own = { ...withoutCall(options), paths: listOf(paths) };
+    const own = { ...withoutCall('add', options), paths: listOf(paths) };
     return this.call(options, (repo, context) => add(repo, own, context));
   }
 
   /** Takes files out of the next version and, unless `cached`, out of the work tree. */
   async rm(paths: Paths, options: Options<RmOptions, 'paths'> = {}): Promise<Warned<RmResult>> {
     const { rm } = await import('../use/ops/rm.js');
-    const own = { ...withoutCall(options), paths: listOf(paths) };
+    const own = { ...withoutCall('rm', options), paths: listOf(paths) };
     return this.call(options, (repo, context) => rm(repo, own, context));
   }
 
   /** Takes checkpoints that a rule does not name out of the next version. */
   async keep(options: Options<KeepOptions>): Promise<Warned<KeepResult>> {
     const { keep } = await import('../use/ops/keep.js');
-    const own = withoutCall(options);
+    const own = withoutCall('keep', options);
     return this.call(options, (repo, context) => keep(repo, own, context));
   }
 
@@ -63,7 +63,7 @@ export class Repository extends TendedRepository {
     options: Options<MvOptions, 'sources' | 'destination'> = {},
   ): Promise<Warned<MvResult>> {
     const { mv } = await import('../use/ops/mv.js');
-    const own = { ...withoutCall(options), sources: listOf(sources), destination };
+    const own = { ...withoutCall('mv', options), sources: listOf(sources), destination };
     return this.call(options, (repo, context) => mv(repo, own, context));
   }
 
@@ -73,14 +73,14 @@ export class Repository extends TendedRepository {
     options: Options<RestoreOptions, 'paths'> = {},
   ): Promise<Warned<RestoreResult>> {
     const { restore } = await import('../use/ops/restore.js');
-    const own = { ...withoutCall(options), paths: listOf(paths) };
+    const own = { ...withoutCall('restore', options), paths: listOf(paths) };
     return this.call(options, (repo, context) => restore(repo, own, context));
   }
 
   /** Makes a version of what is staged. */
   async commit(options: Options<CommitOptions>): Promise<Warned<CommitResult>> {
     const { commit } = await import('../use/ops/commit.js');
-    const own = withoutCall(options);
+    const own = withoutCall('commit', options);
     return this.call(options, (repo, context) => commit(repo, own, context));
   }
 
@@ -90,7 +90,7 @@ export class Repository extends TendedRepository {
     options: Options<CheckoutOptions, 'revision'> = {},
   ): Promise<Warned<CheckoutResult>> {
     const { checkout } = await import('../use/ops/checkout.js');
-    const own = { ...withoutCall(options), revision };
+    const own = { ...withoutCall('checkout', options), revision };
     return this.call(options, (repo, context) => checkout(repo, own, context));
   }
 
@@ -100,14 +100,14 @@ export class Repository extends TendedRepository {
     options: Options<SwitchOptions, 'name'> = {},
   ): Promise<Warned<SwitchResult>> {
     const { switchTo } = await import('../use/ops/switch.js');
-    const own = { ...withoutCall(options), name };
+    const own = { ...withoutCall('switch', options), name };
     return this.call(options, (repo, context) => switchTo(repo, own, context));
   }
 
   /** Moves the current line to a version; what is staged and the work tree follow by `mode`. */
   async reset(options: Options<ResetOptions> = {}): Promise<Warned<ResetResult>> {
     const { reset } = await import('../use/ops/reset.js');
-    const own = withoutCall(options);
+    const own = withoutCall('reset', options);
     return this.call(options, (repo, context) => reset(repo, own, context));
   }
 
@@ -117,14 +117,14 @@ export class Repository extends TendedRepository {
     options: Options<ConstructionOptions> = {},
   ): Promise<Warned<ConstructionResult>> {
     const { construct } = await import('../use/ops/construct.js');
-    const own = withoutCall(options);
+    const own = withoutCall('construct', options);
     return this.call(options, (repo, context) => construct(repo, text, own, context));
   }
 
   /** Trains versions as an evaluate of DQL says, and keeps the best (docs/dql.md). */
   async study(text: string, options: Options<StudyOptions> = {}): Promise<Warned<StudyResult>> {
     const { study } = await import('../use/ops/study.js');
-    const own = withoutCall(options);
+    const own = withoutCall('study', options);
     return this.call(options, (repo, context) => study(repo, text, own, context));
   }
 
@@ -135,7 +135,7 @@ export class Repository extends TendedRepository {
     options: Options<CopyOptions, 'revision' | 'name'> = {},
   ): Promise<Warned<CopyResult>> {
     const { copy } = await import('../use/ops/copy.js');
-    const own = { ...withoutCall(options), revision, name };
+    const own = { ...withoutCall('copy', options), revision, name };
     return this.call(options, (repo, context) => copy(repo, own, context));
   }
 
@@ -145,7 +145,7 @@ export class Repository extends TendedRepository {
     options: { start?: string; model?: string } & CallOptions = {},
   ): Promise<Warned<BranchChange>> {
     const ops = await import('../use/ops/branch.js');
-    const own = { ...withoutCall(options), name };
+    const own = { ...withoutCall('branch', options), name };
     return this.call(options, (repo, context) => ops.createBranch(repo, own, context));
   }
 
@@ -156,7 +156,7 @@ export class Repository extends TendedRepository {
     options: { model?: string } & CallOptions = {},
   ): Promise<Warned<BranchChange>> {
     const ops = await import('../use/ops/branch.js');
-    const own = { ...withoutCall(options), from, to };
+    const own = { ...withoutCall('renameBranch', options), from, to };
     return this.call(options, (repo, context) => ops.renameBranch(repo, own, context));
   }
 
@@ -166,7 +166,7 @@ export class Repository extends TendedRepository {
     options: { model?: string; force?: boolean } & CallOptions = {},
   ): Promise<Warned<BranchDeletion>> {
     const ops = await import('../use/ops/branch.js');
-    const own = { ...withoutCall(options), name };
+    const own = { ...withoutCall('deleteBranch', options), name };
     return this.call(options, (repo, context) => ops.deleteBranch(repo, own, context));
   }
 
@@ -177,7 +177,7 @@ export class Repository extends TendedRepository {
     options: { dryRun?: boolean } & CallOptions = {},
   ): Promise<Warned<ModelRenaming>> {
     const ops = await import('../use/ops/model.js');
-    const own = { ...withoutCall(options), from, to };
+    const own = { ...withoutCall('renameModel', options), from, to };
     return this.call(options, (repo, context) => ops.renameModel(repo, own, context));
   }
 
@@ -187,14 +187,14 @@ export class Repository extends TendedRepository {
     options: { force?: boolean; dryRun?: boolean } & CallOptions = {},
   ): Promise<Warned<ModelDeletion>> {
     const ops = await import('../use/ops/model.js');
-    const own = { ...withoutCall(options), name };
+    const own = { ...withoutCall('deleteModel', options), name };
     return this.call(options, (repo, context) => ops.deleteModel(repo, own, context));
   }
 
   /** Puts changes aside: the work files become those of the line's version. */
   async stash(options: Options<StashPushOptions> = {}): Promise<Warned<StashResult>> {
     const { pushStash } = await import('../use/ops/stash.js');
-    const own = withoutCall(options);
+    const own = withoutCall('stash', options);
     return this.call(options, (repo, context) => pushStash(repo, own, context));
   }
 
@@ -204,13 +204,14 @@ export class Repository extends TendedRepository {
     options: { drop?: boolean } & CallOptions = {},
   ): Promise<Warned<StashResult>> {
     const { applyStash } = await import('../use/ops/stash.js');
-    const own = { ...withoutCall(options), index };
+    const own = { ...withoutCall('applyStash', options), index };
     return this.call(options, (repo, context) => applyStash(repo, own, context));
   }
 
   /** Deletes what was put aside. */
   async dropStash(index = 0, options: CallOptions = {}): Promise<Warned<StashResult>> {
     const { dropStash } = await import('../use/ops/stash.js');
+    withoutCall('dropStash', options);
     return this.call(options, (repo, context) => dropStash(repo, { index }, context));
   }
 
@@ -220,7 +221,7 @@ export class Repository extends TendedRepository {
     options: Options<RevertOptions, 'revision'> = {},
   ): Promise<Warned<RevertResult>> {
     const { revert } = await import('../use/ops/revert.js');
-    const own = { ...withoutCall(options), revision };
+    const own = { ...withoutCall('revert', options), revision };
     return this.call(options, (repo, context) => revert(repo, own, context));
   }
 
@@ -231,7 +232,7 @@ export class Repository extends TendedRepository {
   ): Promise<Warned<MergeResult>> {
     const { merge } = await import('../use/ops/merge.js');
     const named = typeof revisions === 'string' ? [revisions] : revisions;
-    const own = { ...withoutCall(options), revisions: named };
+    const own = { ...withoutCall('merge', options), revisions: named };
     return this.call(options, (repo, context) => merge(repo, own, context));
   }
 
@@ -246,13 +247,14 @@ export class Repository extends TendedRepository {
     } & CallOptions = {},
   ): Promise<Warned<TagChange>> {
     const ops = await import('../use/ops/tag.js');
-    const own = { ...withoutCall(options), name };
+    const own = { ...withoutCall('tag', options), name };
     return this.call(options, (repo, context) => ops.createTag(repo, own, context));
   }
 
   /** Deletes a tag; the version stays. */
   async deleteTag(name: string, options: CallOptions = {}): Promise<Warned<TagChange>> {
     const ops = await import('../use/ops/tag.js');
+    withoutCall('deleteTag', options);
     return this.call(options, (repo, context) => ops.deleteTag(repo, { name }, context));
   }
 
@@ -262,7 +264,7 @@ export class Repository extends TendedRepository {
     options: Options<EvalOptions, 'revisions'>,
   ): Promise<Warned<EvalResult>> {
     const { evaluate } = await import('../use/ops/eval.js');
-    const own = { ...withoutCall(options), revisions: listOf(revisions) };
+    const own = { ...withoutCall('evaluate', options), revisions: listOf(revisions) };
     return this.call(options, (repo, context) => evaluate(repo, own, context));
   }
 
@@ -272,7 +274,7 @@ export class Repository extends TendedRepository {
     options: Options<ProgressiveOptions, 'revision'>,
   ): Promise<Warned<ProgressiveResult>> {
     const { evaluateProgressively } = await import('../use/ops/eval-progressive.js');
-    const own = { ...withoutCall(options), revision };
+    const own = { ...withoutCall('evaluateProgressively', options), revision };
     return this.call(options, (repo, context) => evaluateProgressively(repo, own, context));
   }
 }

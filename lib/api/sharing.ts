@@ -22,28 +22,28 @@ export abstract class SharingRepository extends ReadingRepository {
   /** Frees low planes here that a remote has, once it has shown that it has them. */
   async detach(options: Options<DetachOptions>): Promise<Warned<DetachResult>> {
     const { detach } = await import('../use/ops/detach.js');
-    const own = withoutCall(options);
+    const own = withoutCall('detach', options);
     return this.call(options, (repo, context) => detach(repo, own, context));
   }
 
   /** Brings versions to a remote and moves its branches and tags; refused ones have status `rejected`. */
   async push(options: Options<PushOptions> = {}): Promise<Warned<PushResult>> {
     const { push } = await import('../use/ops/push.js');
-    const own = withoutCall(options);
+    const own = withoutCall('push', options);
     return this.call(options, (repo, context) => push(repo, own, context));
   }
 
   /** Brings versions of remotes here; own branches and work files stay. One result for each remote. */
   async fetch(options: Options<FetchOptions> = {}): Promise<FetchResult[]> {
     const { fetch } = await import('../use/ops/fetch.js');
-    const own = withoutCall(options);
+    const own = withoutCall('fetch', options);
     return this.ask(options, (repo, context) => fetch(repo, own, context));
   }
 
   /** Fetches, and moves the current branch and its work files on. */
   async pull(options: Options<PullOptions> = {}): Promise<Warned<PullResult>> {
     const { pull } = await import('../use/ops/pull.js');
-    const own = withoutCall(options);
+    const own = withoutCall('pull', options);
     return this.call(options, (repo, context) => pull(repo, own, context));
   }
 
@@ -54,19 +54,21 @@ export abstract class SharingRepository extends ReadingRepository {
     options: CallOptions = {},
   ): Promise<Warned<RemoteChange>> {
     const { addRemote } = await import('../use/ops/remote.js');
+    withoutCall('addRemote', options);
     return this.call(options, (repo, context) => addRemote(repo, { name, url }, context));
   }
 
   /** Forgets a remote, and where its branches were seen. */
   async removeRemote(name: string, options: CallOptions = {}): Promise<Warned<RemoteChange>> {
     const { removeRemote } = await import('../use/ops/remote.js');
+    withoutCall('removeRemote', options);
     return this.call(options, (repo, context) => removeRemote(repo, { name }, context));
   }
 
   /** Writes versions as one file. */
   async exportVersions(options: Options<ExportOptions>): Promise<Warned<ExportResult>> {
     const { exportVersions } = await import('../use/ops/export.js');
-    const own = withoutCall(options);
+    const own = withoutCall('exportVersions', options);
     return this.call(options, (repo, context) => exportVersions(repo, own, context));
   }
 
@@ -76,7 +78,7 @@ export abstract class SharingRepository extends ReadingRepository {
     options: Options<Omit<ImportBundleOptions, 'file'>> = {},
   ): Promise<Warned<ImportBundleResult>> {
     const { importBundle } = await import('../use/ops/import-bundle.js');
-    const own = { ...withoutCall(options), file };
+    const own = { ...withoutCall('importBundle', options), file };
     return this.call(options, (repo, context) => importBundle(repo, own, context));
   }
 
@@ -86,7 +88,7 @@ export abstract class SharingRepository extends ReadingRepository {
     options: Options<ImportOptions, 'dir'> = {},
   ): Promise<Warned<ImportResult>> {
     const { importHistory } = await import('../use/ops/import.js');
-    const own = { ...withoutCall(options), dir };
+    const own = { ...withoutCall('importHistory', options), dir };
     return this.call(options, (repo, context) => importHistory(repo, own, context));
   }
 
@@ -96,7 +98,7 @@ export abstract class SharingRepository extends ReadingRepository {
     options: Options<KeepRemoteOptions, 'remote'> = {},
   ): Promise<Warned<KeepRemoteResult>> {
     const { keepRemote } = await import('../use/ops/keep-remote.js');
-    const own = { ...withoutCall(options), remote };
+    const own = { ...withoutCall('keepRemote', options), remote };
     return this.call(options, (repo, context) => keepRemote(repo, own, context));
   }
 
@@ -107,7 +109,7 @@ export abstract class SharingRepository extends ReadingRepository {
     options: Options<Pick<KeepRemoteOptions, 'limitRate' | 'jobs'>> = {},
   ): Promise<Warned<RecallRemoteResult>> {
     const { recallRemote } = await import('../use/ops/keep-remote.js');
-    const own = { ...withoutCall(options), remote };
+    const own = { ...withoutCall('recallRemote', options), remote };
     return this.call(options, (repo, context) => recallRemote(repo, own, revisions, context));
   }
 
@@ -117,7 +119,7 @@ export abstract class SharingRepository extends ReadingRepository {
     options: Options<GcRemoteOptions, 'remote'> = {},
   ): Promise<Warned<GcRemoteResult>> {
     const { gcRemote } = await import('../use/ops/gc-remote.js');
-    const own = { ...withoutCall(options), remote };
+    const own = { ...withoutCall('gcRemote', options), remote };
     return this.call(options, (repo, context) => gcRemote(repo, own, context));
   }
 }

@@ -13,7 +13,7 @@ import type {
   RecallResult,
 } from '../use/ops/keep-versions.js';
 import type { TierOptions, TierResult } from '../use/ops/tier.js';
-import { withoutCall } from './call.js';
+import { type CallOptions, withoutCall } from './call.js';
 import type { Options } from './handle.js';
 import { SharingRepository } from './sharing.js';
 
@@ -23,7 +23,7 @@ export abstract class TendedRepository extends SharingRepository {
     options: Options<KeepVersionsOptions> = {},
   ): Promise<Warned<KeepVersionsResult>> {
     const { keepVersions } = await import('../use/ops/keep-versions.js');
-    const own = withoutCall(options);
+    const own = withoutCall('keepVersions', options);
     return this.call(options, (repo, context) => keepVersions(repo, own, context));
   }
 
@@ -33,21 +33,21 @@ export abstract class TendedRepository extends SharingRepository {
     options: Options<RecallOptions> = {},
   ): Promise<Warned<RecallResult>> {
     const { recallVersions } = await import('../use/ops/keep-versions.js');
-    const own = withoutCall(options);
+    const own = withoutCall('recallVersions', options);
     return this.call(options, (repo, context) => recallVersions(repo, revisions, own, context));
   }
 
   /** Takes versions, or files, out of history. */
   async forget(options: Options<ForgetOptions>): Promise<Warned<ForgetResult>> {
     const { forget } = await import('../use/ops/forget.js');
-    const own = withoutCall(options);
+    const own = withoutCall('forget', options);
     return this.call(options, (repo, context) => forget(repo, own, context));
   }
 
   /** Plans and re-encodes the repository within budgets of recreation. */
   async archive(options: Options<ArchiveOptions> = {}): Promise<Warned<ArchiveResult>> {
     const { archive } = await import('../use/ops/archive.js');
-    const own = withoutCall(options);
+    const own = withoutCall('archive', options);
     return this.call(options, (repo, context) => archive(repo, own, context));
   }
 
@@ -57,21 +57,21 @@ export abstract class TendedRepository extends SharingRepository {
     options: Options<TierOptions, 'revisions'>,
   ): Promise<Warned<TierResult>> {
     const { tierVersions } = await import('../use/ops/tier.js');
-    const own = { ...withoutCall(options), revisions };
+    const own = { ...withoutCall('tier', options), revisions };
     return this.call(options, (repo, context) => tierVersions(repo, own, context));
   }
 
   /** Reclaims what nothing needs and merges small packs. */
   async gc(options: Options<GcOpOptions> = {}): Promise<Warned<GcOpResult>> {
     const { gc } = await import('../use/ops/gc.js');
-    const own = withoutCall(options);
+    const own = withoutCall('gc', options);
     return this.call(options, (repo, context) => gc(repo, own, context));
   }
 
   /** Verifies the repository. For one that cannot be opened there is the function `fsck`. */
   async fsck(options: Options<FsckOpOptions> = {}): Promise<Warned<FsckOpResult>> {
     const { fsck } = await import('../use/ops/fsck.js');
-    const own = withoutCall(options);
+    const own = withoutCall('fsck', options);
     return this.call(options, (_repo, context) => fsck(context, own));
   }
 
@@ -79,14 +79,15 @@ export abstract class TendedRepository extends SharingRepository {
   async setConfig(
     key: ConfigKey,
     value: string | number | null,
-    options: ConfigChange = {},
+    options: ConfigChange & CallOptions = {},
   ): Promise<Warned<ConfigEntry>> {
     const { setConfig, unsetConfig } = await import('../use/ops/config.js');
-    return this.call({}, async (repo, context) => {
+    const own = withoutCall('setConfig', options);
+    return this.call(options, async (repo, context) => {
       const entry =
         value === null
-          ? await unsetConfig(context, key, options)
-          : await setConfig(context, key, String(value), options);
+          ? await unsetConfig(context, key, own)
+          : await setConfig(context, key, String(value), own);
       await repo.readSettings();
       return entry;
     });
