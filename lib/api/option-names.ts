@@ -56,7 +56,7 @@ export const OPTION_NAMES = {
   evaluate:
     'acceptTier batch classes data labels limit maxTokens metrics module network oneText optimization output preprocess preprocessFile record rerun scores seed startToken stride task threads timed tokenizer',
   evaluateProgressively:
-    'acceptTier batch check classes data decide effort guarantee labels limit margin maxTokens module network oneText output preprocess preprocessFile startToken stride threads tokenizer',
+    'acceptTier batch check classes data decide effort goal guarantee labels limit margin maxTokens module network oneText output preprocess preprocessFile startToken stride threads tokenizer',
   archive:
     'all budgets confirmGrowth dryRun level measure noPrefix planner revisions scheme timeLimit unit weighReads',
   tier: 'confirm dryRun tier',

@@ -11,22 +11,16 @@ import type { Analysis } from '../../pure/bounds/analysis.js';
 import { answerOf, gapOf } from '../../pure/bounds/decisions.js';
 import { MEASURED_RUNTIME } from '../../pure/bounds/unary-errors.js';
 import { type AddedNetwork, Workbench } from '../inference/workbench.js';
+import { writeOpenNetwork, writePrefix } from './changed-network.js';
 import { Decider } from './decider.js';
 import { NetworkBounds } from './network-bounds.js';
-import { writeOpenNetwork } from './open-file.js';
 import { Patience } from './patience.js';
 import type { LoadedWeights } from './plane-source.js';
 import { type Depths, deeperThan, depthsOf, firstDepths, isWhole } from './plane-source.js';
-import { writePrefix } from './prefix-file.js';
 import { Queries } from './queries.js';
 import { scanExamples } from './scan-examples.js';
-import {
-  type CascadeOptions,
-  type CascadeResult,
-  type Settle,
-  type Stage,
-  timed,
-} from './stages.js';
+import type { CascadeOptions, CascadeResult, Settle, Stage } from './stages.js';
+import { timed } from './timed.js';
 
 export type { Method } from './prover.js';
 export type { CascadeResult } from './stages.js';
@@ -251,7 +245,9 @@ class Cascade {
     const [bounds, decider] = [this.#bounds, this.#decider];
     if (bounds === null || decider === null) return { open: [...open], depths: null };
     const scanned = { bounds, queries: this.#queriesNow, options: this.#o, settle: this.#settle };
-    const left = await timed(stage, 'intervals', () => scanExamples(scanned, open, scores));
+    const left = await timed(stage.milliseconds, 'intervals', () =>
+      scanExamples(scanned, open, scores),
+    );
     if (left.size === 0) return { open: [], depths: null };
     const next = await decider.decide(stage, { left, scores });
     const rest = [...left.keys()];

@@ -10,7 +10,8 @@ import type { Patience } from './patience.js';
 import { type Depths, deeperThan } from './plane-source.js';
 import { Prover } from './prover.js';
 import type { Queries } from './queries.js';
-import { type CascadeOptions, type Settle, type Stage, timed, type Undecided } from './stages.js';
+import type { CascadeOptions, Settle, Stage, Undecided } from './stages.js';
+import { timed } from './timed.js';
 
 /** Examples that show whether a depth is worth its bounds, and which weights are worth more planes. */
 const SAMPLES = 6;
@@ -76,9 +77,7 @@ export class Decider {
       const { method, distance } = await this.#prover.prove(
         await this.#queries.one(this.#bounds, example),
         { claims, scores: row, effort: this.#effortOf(stage) },
-        (what, milliseconds) => {
-          stage.milliseconds[what] += milliseconds;
-        },
+        stage.milliseconds,
       );
       tried++;
       fruitless++;
@@ -118,7 +117,7 @@ export class Decider {
 
   /** The next depths, by some of the examples that are open; null: all of the weights. */
   plan(stage: Stage, { left, scores }: Undecided): Promise<Depths | null> {
-    return timed(stage, 'plan', async () => {
+    return timed(stage.milliseconds, 'plan', async () => {
       const deeper = deeperThan(stage.depths, this.#o.source.parameters);
       if (deeper === null) return null;
       return nextDepths({

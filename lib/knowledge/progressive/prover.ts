@@ -2,6 +2,7 @@
 import type { Claim } from '../../pure/bounds/decisions.js';
 import type { Fed } from '../inference/messages.js';
 import type { NetworkBounds } from './network-bounds.js';
+import { timed } from './timed.js';
 
 /** How an answer became final. */
 export type Method = 'intervals' | 'rows' | 'refined' | 'approximate' | 'full';
@@ -24,8 +25,8 @@ export interface Asked {
   effort: number;
 }
 
-/** Told of milliseconds by what they were spent on. */
-type Spend = (what: 'rows' | 'refined', milliseconds: number) => void;
+/** Milliseconds by what they were spent on. */
+type Spent = Record<'rows' | 'refined', number>;
 
 /** Proofs of examples, one after another. */
 export class Prover {
@@ -44,12 +45,12 @@ export class Prover {
   /**
    * How one example is proved, and how far its best bounds are from proof, in multiples of what the scores leave:
    * below 1 is proof.
-   * @param spend  told of milliseconds by what they were spent on.
+   * @param spent  counts what this takes.
    */
   async prove(
     fed: Fed[],
     { claims, scores, effort }: Asked,
-    spend: Spend = () => {},
+    spent: Spent = { rows: 0, refined: 0 },
   ): Promise<{ method: Method | null; distance: number }> {
     const margin = this.#margin;
     const bounds = this.#bounds;
@@ -57,14 +58,14 @@ export class Prover {
       Math.max(...of.map((claim, i) => distanceOf(claim, scores, (least[i] as number) - margin)));
     const isOpen = (claim: Claim, found: number): boolean =>
       !(found > margin) && distanceOf(claim, scores, found - margin) < NEAR;
-    const least = await timed(spend, 'rows', () => bounds.rows(fed, claims, { isOpen }));
+    const least = await timed(spent, 'rows', () => bounds.rows(fed, claims, { isOpen }));
     const unsure = claims.filter((_, i) => !((least[i] as number) > margin));
     if (unsure.length === 0) return { method: 'rows', distance: 0 };
     const distance = far(least, claims);
     const plain = { method: null, distance };
     const isFar = this.#refined >= TRIED_MIN && !(distance < HOPE * this.#gain);
     if (!bounds.canRefine || effort <= 0 || isFar) return plain;
-    const better = await timed(spend, 'refined', async () => {
+    const better = await timed(spent, 'refined', async () => {
       const refined = await bounds.refine(fed, effort);
       return refined === null ? null : bounds.rows(fed, unsure, { refined, isOpen });
     });
@@ -75,19 +76,6 @@ export class Prover {
     if (gain > this.#gain && distance < DISTANCE_MAX) this.#gain = gain;
     if (!better.every((value) => value > margin)) return { method: null, distance: nearer };
     return { method: 'refined', distance: nearer };
-  }
-}
-
-async function timed<T>(
-  spend: Spend,
-  what: 'rows' | 'refined',
-  action: () => Promise<T>,
-): Promise<T> {
-  const started = performance.now();
-  try {
-    return await action();
-  } finally {
-    spend(what, performance.now() - started);
   }
 }
 

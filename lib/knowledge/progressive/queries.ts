@@ -5,7 +5,8 @@ import { Feeder } from '../inference/feeds.js';
 import type { Fed } from '../inference/messages.js';
 import type { AddedNetwork, Workbench } from '../inference/workbench.js';
 import type { NetworkBounds } from './network-bounds.js';
-import { type CascadeOptions, type Stage, timed } from './stages.js';
+import type { CascadeOptions, Stage } from './stages.js';
+import { timed } from './timed.js';
 
 export class Queries {
   readonly #bench: Workbench;
@@ -55,7 +56,7 @@ export class Queries {
 
   /** Scores of examples; empty for those that are not wanted. */
   scores(stage: Stage, wanted: readonly number[] | null): Promise<number[][]> {
-    return timed(stage, 'answers', () => this.#scoresOf(wanted));
+    return timed(stage.milliseconds, 'answers', () => this.#scoresOf(wanted));
   }
 
   async #scoresOf(wanted: readonly number[] | null): Promise<number[][]> {

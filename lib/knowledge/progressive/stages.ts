@@ -70,17 +70,3 @@ export interface Undecided {
 
 /** Makes the answer of an example final at the depth that is read. */
 export type Settle = (example: number, scores: number[], method: Method) => void;
-
-/** Counts how long an action takes to what a depth's milliseconds were spent on. */
-export async function timed<T>(
-  stage: Stage,
-  what: keyof Stage['milliseconds'],
-  action: () => Promise<T>,
-): Promise<T> {
-  const started = performance.now();
-  try {
-    return await action();
-  } finally {
-    stage.milliseconds[what] += performance.now() - started;
-  }
-}

@@ -19,7 +19,7 @@ import { type BlobEntry, type SegmentEntry, storedBytes } from '../../storage/st
 import type { OpContext } from '../context.js';
 import { askedRules } from '../history/keep/asked-rules.js';
 import { placeRemote } from '../history/keep/place-remote.js';
-import { type KeepStatus, planKeep, rulesByModel } from '../history/keep/plan-keep.js';
+import { type KeptVersion, planKeep, rulesByModel } from '../history/keep/plan-keep.js';
 import { publishNotes, storeRecalls, storeTombstones } from '../history/keep/write-tombstones.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { readLines } from '../history/lines/together.js';
@@ -39,21 +39,7 @@ export interface KeepRemoteOptions extends LineSettings {
 }
 
 /** A version of the remote and what becomes of it there. */
-export interface KeptThere {
-  version: Id;
-  model: string;
-  number: number;
-  /** A revision that names it, also where several versions have the number. */
-  name: string;
-  step: number | null;
-  status: KeepStatus;
-  reasons: string[];
-  /** Files that are given up, and their bytes as work files. */
-  files: number;
-  bytes: number;
-  /** Of the bytes that become garbage: those of records that count for this version. */
-  freedBytes: number;
-}
+export type KeptThere = KeptVersion;
 
 export interface KeepRemoteResult {
   remote: string | null;

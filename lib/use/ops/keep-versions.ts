@@ -9,7 +9,7 @@ import { plannedDrop } from '../../storage/upkeep/drop-plan.js';
 import type { OpContext } from '../context.js';
 import { askedRules } from '../history/keep/asked-rules.js';
 import { placeHere } from '../history/keep/place-here.js';
-import { type KeepStatus, planKeep, rulesByModel } from '../history/keep/plan-keep.js';
+import { type KeptVersion, planKeep, rulesByModel } from '../history/keep/plan-keep.js';
 import { publishNotes, storeRecalls, storeTombstones } from '../history/keep/write-tombstones.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { readLines } from '../history/lines/together.js';
@@ -29,23 +29,7 @@ export interface KeepVersionsOptions {
   dryRun?: boolean;
 }
 
-/** A version and what becomes of it. */
-export interface KeptVersion {
-  version: Id;
-  model: string;
-  number: number;
-  /** A revision that names it, also where several versions have the number. */
-  name: string;
-  step: number | null;
-  status: KeepStatus;
-  /** Why it stays: 'last', 'best loss', 'every 1000', 'daily', 'HEAD', 'branch bert/main', 'tag v1', … */
-  reasons: string[];
-  /** Files that are given up, and their bytes as work files. */
-  files: number;
-  bytes: number;
-  /** Of the bytes that are freed: those of records that count for this version. */
-  freedBytes: number;
-}
+export type { KeptVersion };
 
 export interface KeepVersionsResult {
   /** Rules of each model, as text. */

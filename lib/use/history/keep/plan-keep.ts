@@ -19,6 +19,24 @@ import { STATE_ROLES } from '../steps/retention.js';
 import { Describer } from '../versions.js';
 import { chooseVersions, type KeepCandidate, type KeepChoice } from './choose-versions.js';
 
+/** A version and what becomes of it. */
+export interface KeptVersion {
+  version: Id;
+  model: string;
+  number: number;
+  /** A revision that names it, also where several versions have the number. */
+  name: string;
+  step: number | null;
+  status: KeepStatus;
+  /** Why it stays: 'last', 'best loss', 'every 1000', 'daily', 'HEAD', 'branch bert/main', 'tag v1', … */
+  reasons: string[];
+  /** Files that are given up, and their bytes as work files. */
+  files: number;
+  bytes: number;
+  /** Of the bytes that are freed or become garbage: those of records that count for this version. */
+  freedBytes: number;
+}
+
 /** Where versions are kept: here, or at a remote. */
 export interface KeepPlace {
   readonly repo: ReadAccess;
