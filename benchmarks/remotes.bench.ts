@@ -3,12 +3,13 @@
  * plain copy of the same packs?
  *
  *     npm run bench:remotes -- [--versions N] [--bytes N] [--dir D] [--no-write] [--only NAMES]
- *     npm run bench:remotes -- --history N [--size small|medium]
+ *     npm run bench:remotes -- --history N [--size small|medium] [--remote FOLDER]
  *
  * A line of dense updates of one checkpoint. All but the last version are pushed to an empty remote and cloned, with all
  * versions; then the last one is pushed and pulled. Remotes are folders on one disk, and for dlv also a bucket of a
  * store in this process, which counts what crosses the line. Rivals: git-lfs with a folder remote, DVC
- * (DLV_PEER_DVC), rclone copy and cp of dlv's packs. Those that are not installed are skipped, with a line that says so. With --history, a clone of N versions beside cp of its packs (remotes/history.ts).
+ * (DLV_PEER_DVC), rclone copy and cp of dlv's packs. Those that are not installed are skipped, with a line that says so. With --history, a
+ * clone of N versions beside cp of its packs (remotes/history.ts); with --remote, of those that a folder holds already.
  */
 import fs from 'node:fs/promises';
 import os from 'node:os';
@@ -24,7 +25,7 @@ import {
   publish,
   settingOf,
 } from './harness.js';
-import { runHistory } from './remotes/history.js';
+import { type HistorySource, runHistory } from './remotes/history.js';
 import {
   bytesBelow,
   dlvOver,
@@ -96,16 +97,12 @@ async function runTool(
 }
 
 /** A clone of many versions. */
-async function mainHistory(
-  versions: number,
-  size: string,
-  dir: string,
-  isKept: boolean,
-): Promise<void> {
+async function mainHistory(source: HistorySource, dir: string, isKept: boolean): Promise<void> {
+  const { versions, size } = source;
   const setting = settingOf(`npm run bench:remotes -- --history ${versions} --size ${size}`);
   const top = await fs.mkdtemp(path.join(dir, 'history-'));
   try {
-    const run = await runHistory(top, versions, size);
+    const run = await runHistory(top, source);
     const table = [
       ['what', 'bytes', 'seconds', 'processor time'],
       ...run.rows.map(({ what, bytes, seconds, cpuSeconds }) => [
@@ -123,7 +120,8 @@ async function mainHistory(
       describeSetting(setting),
     ].join('\n');
     process.stdout.write(`${text}\n`);
-    if (isKept) await publish('remotes-history', { setting, ...run }, text, 'remotes');
+    const name = size === 'small' ? 'remotes-history' : `remotes-history-${size}`;
+    if (isKept) await publish(name, { setting, ...run }, text, 'remotes');
   } finally {
     await fs.rm(top, { recursive: true, force: true });
   }
@@ -139,10 +137,13 @@ async function main(): Promise<void> {
       'no-write': { type: 'boolean', default: false },
       history: { type: 'string' },
       size: { type: 'string', default: 'small' },
+      remote: { type: 'string' },
     },
   });
   if (values.history !== undefined) {
-    await mainHistory(Number(values.history), values.size, values.dir, !values['no-write']);
+    const { size, remote = null } = values;
+    const source = { versions: Number(values.history), size, remote };
+    await mainHistory(source, values.dir, !values['no-write']);
     return;
   }
   const setting = settingOf('npm run bench:remotes');

@@ -1,18 +1,14 @@
 /**
  * A clone of many versions beside a copy of the same packs, and beside what comparing every byte with its id takes at
- * least: SHA-256 of all that the versions hold, and CRC-32 of all packs, on every core.
+ * least: each record is read, decoded and hashed once by the kernel on every core, with nothing to be found out.
  */
-import { randomBytes } from 'node:crypto';
 import fs from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
-import { crc32 } from '../../lib/base/bytes/checksum.js';
-import { sha256Each } from '../../lib/base/bytes/hash.js';
-import { kernelMemory } from '../../lib/base/bytes/memory/memory.js';
 import { init } from '../../lib/index.js';
 import { nudge, randomTensors, safetensors } from '../../test/helpers/safetensors.js';
 import { measureDlv, PROJECT_ROOT } from '../harness.js';
 import { type Taken, timed } from '../peers/process.js';
+import { prepareDecoding } from './decoding.js';
 import { bytesBelow } from './sharing.js';
 
 /** Tensors of one version: 2 MiB of float32 in 12, or 0.4 MiB in 6. */
@@ -36,33 +32,29 @@ const SHAPES: Readonly<Record<string, Record<string, number[]>>> = {
 
 export interface HistoryRow extends Taken {
   what: string;
-  /** That were copied, brought or hashed; 0 where nothing was. */
+  /** That were copied, brought or decoded; 0 where nothing was. */
   bytes: number;
 }
 
 export interface HistoryRun {
   versions: number;
   size: string;
-  /** Bytes of all files of all versions, before anything is stored. */
+  /** Bytes that the records of all versions give. */
   heldBytes: number;
   rows: HistoryRow[];
 }
 
-async function makeHistory(dir: string, versions: number, size: string): Promise<number> {
+async function makeHistory(dir: string, versions: number, size: string): Promise<void> {
   await fs.mkdir(dir);
   const repo = await init(dir, { model: 'net' });
   let tensors = randomTensors(SHAPES[size] as Record<string, number[]>, 1);
-  let held = 0;
   for (let n = 0; n < versions; n++) {
-    const file = safetensors(tensors);
-    held += file.length;
-    await fs.writeFile(path.join(dir, 'model.safetensors'), file);
+    await fs.writeFile(path.join(dir, 'model.safetensors'), safetensors(tensors));
     await repo.add('model.safetensors', { step: n });
     await repo.commit({ message: `step ${n}` });
     tensors = nudge(tensors, 1e-3, n);
   }
   await repo.close();
-  return held;
 }
 
 /** Runs something in this process and says what it took. */
@@ -73,57 +65,45 @@ async function taken(action: () => Promise<void>): Promise<Taken> {
   return { seconds: (performance.now() - start) / 1000, cpuSeconds: (user + system) / 1e6 };
 }
 
-/** Hashes as many bytes as the versions hold, four planes at a time, on all threads. */
-function hashing(bytes: number): Promise<Taken> {
-  const PLANE = 256 * 1024;
-  const jobs = Array.from({ length: os.availableParallelism() }, () =>
-    Array.from({ length: 4 }, () => {
-      const plane = kernelMemory(PLANE);
-      plane.set(randomBytes(PLANE));
-      return plane;
-    }),
-  );
-  return taken(async () => {
-    let left = bytes;
-    const work = async (planes: readonly Uint8Array[]): Promise<void> => {
-      for (; left > 0; ) {
-        left -= 4 * PLANE;
-        await sha256Each(Buffer.from('dlv:run\0'), planes);
-      }
-    };
-    await Promise.all(jobs.map(work));
-  });
+/** What a history is made of: so many versions of a size, or what stands at a remote. */
+export interface HistorySource {
+  readonly versions: number;
+  readonly size: string;
+  /** A folder with a remote that was made before; null: it is made. */
+  readonly remote: string | null;
 }
 
-function summing(bytes: number): Promise<Taken> {
-  const piece = randomBytes(1 << 20);
-  return taken(async () => {
-    for (let left = bytes; left > 0; left -= piece.length) crc32(piece);
-  });
-}
-
-/** Makes, pushes and clones a history in a folder. */
-export async function runHistory(top: string, versions: number, size: string): Promise<HistoryRun> {
-  const dir = path.join(top, 'history');
-  const remote = path.join(top, 'history.dlv');
-  const heldBytes = await makeHistory(dir, versions, size);
-  await measureDlv(['push', remote], dir);
+/** Makes and pushes a history in a folder, if it is not there, and clones it. */
+export async function runHistory(top: string, source: HistorySource): Promise<HistoryRun> {
+  const { versions, size } = source;
+  const remote = source.remote ?? path.join(top, 'history.dlv');
+  if (source.remote === null) {
+    const dir = path.join(top, 'history');
+    await makeHistory(dir, versions, size);
+    await measureDlv(['push', remote], dir);
+  }
   const packs = path.join(remote, 'packs');
   const bytes = await bytesBelow(packs);
   const place = { cwd: top, env: {} };
-  const copied = await timed(
-    ['bash', '-c', `cp -r '${packs}' '${top}/copied' && sync '${top}'/copied/*`],
-    place,
-  );
-  const dlv = [process.execPath, path.join(PROJECT_ROOT, 'dist/bin/dlv.js')];
-  const cloned = await timed([...dlv, 'clone', '-q', remote, path.join(top, 'cloned')], place);
+  const copied = await timed(['cp', '-r', packs, path.join(top, 'copied')], place);
+  const synced = await timed(['bash', '-c', `sync '${top}'/copied/*`], place);
+  const dlv = [process.execPath, path.join(PROJECT_ROOT, 'dist/bin/dlv.cjs')];
+  const to = path.join(top, 'cloned');
+  const cloned = await timed([...dlv, 'clone', '-q', '--no-checkout', remote, to], place);
   const started = await timed([...dlv, '--version'], place);
+  const decoding = await prepareDecoding(path.join(to, '.dlv'));
+  const decoded = await taken(decoding.check);
+  await decoding.close();
   const rows = [
-    { what: 'cp of the packs, and sync', bytes, ...copied },
+    { what: 'cp of the packs', bytes, ...copied },
+    { what: 'sync of the copy', bytes: 0, ...synced },
     { what: 'dlv clone', bytes, ...cloned },
     { what: 'of it: starting dlv', bytes: 0, ...started },
-    { what: 'SHA-256 of what the versions hold', bytes: heldBytes, ...(await hashing(heldBytes)) },
-    { what: 'CRC-32 of the packs', bytes, ...(await summing(bytes)) },
+    {
+      what: `decoding and SHA-256 of ${decoding.records} records alone`,
+      bytes: decoding.bytes,
+      ...decoded,
+    },
   ];
-  return { versions, size, heldBytes, rows };
+  return { versions, size, heldBytes: decoding.bytes, rows };
 }

@@ -5,54 +5,33 @@
  * Start at `fetchVersions`. A run that is killed leaves .dlv/incoming, from which the next one goes on; nothing
  * is visible before `publish`.
  */
-import { throwIfAborted } from '../../base/bytes/abort.js';
-import { forEachLimit } from '../../base/bytes/for-each-limit.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, isDamage, NotFoundError } from '../../base/errors.js';
-import { freeBytes, isMissing, noRoom } from '../../base/files/files.js';
+import { isMissing } from '../../base/files/files.js';
 import type { RepositoryLock } from '../repo/processes/lock.js';
-import { newWorkName } from '../repo/processes/made-names.js';
 import { leavesOut, type PartialFilter } from '../repo/promised.js';
-import { readNotes } from '../repo/refs/refs.js';
-import { namedVersions } from '../repo/refs/version-numbers.js';
 import { shortId } from '../repo/version/version.js';
-import { copyRecords } from '../store/merge.js';
-import { packName } from '../store/names.js';
 import { ObjectStore } from '../store/object-store.js';
-import { RollingWriter, removeSealed } from '../store/packs/rolling-writer.js';
-import {
-  type BlobEntry,
-  FILE_CLASSES,
-  type FileClass,
-  type SealedSet,
-  type SegmentEntry,
-  type SetId,
-  type SetInfo,
-  setBytes,
-} from '../store/types.js';
-import { checkArrived } from './arrival.js';
-import {
-  bytesOf,
-  type FetchingRepository,
-  type FetchParts,
-  type FetchPlan,
-  isWholly,
-  partsOf,
-  planFetch,
-  wholeFiles,
-} from './fetch-plan.js';
+import { removeSealed } from '../store/packs/rolling-writer.js';
+import type { SealedSet, SetId } from '../store/types.js';
+import { type FetchingRepository, type FetchPlan, planFetch } from './fetch-plan.js';
+import { checkArrived } from './fetching/arrival.js';
+import { checkRoom, download } from './fetching/download.js';
+import { keepIndexes } from './fetching/keep-indexes.js';
+import { knownVersions, newNotes } from './fetching/known-here.js';
+import type { FetchParts } from './fetching/parts.js';
+import { isWholly } from './fetching/places.js';
 import { Incoming } from './incoming.js';
 import { type FetchedNumbers, joinNumbers, raiseNumbers } from './numbers.js';
 import { Announced } from './partial/announced.js';
 import { checkUndisturbed, listPartly } from './partial/bring.js';
 import { downloadPartly } from './partial/partial-download.js';
 import { waitingSets } from './partial/waiting.js';
-import { rangeBytes } from './ranges.js';
 import type { RemoteReader } from './remote.js';
 import { RemoteCache } from './remote-cache.js';
 import { addRemoteFlags } from './remote-flags.js';
-import { RemoteBackend, remoteFile } from './remote-store.js';
-import type { ByteRange, TransferOptions } from './transports/transport.js';
+import { RemoteBackend } from './remote-store.js';
+import type { TransferOptions } from './transports/transport.js';
 
 export interface FetchOptions extends TransferOptions {
   /** Begins a piece of work of so many bytes. */
@@ -95,13 +74,6 @@ export interface FetchedTips {
   readonly tips: readonly Id[];
   readonly moveRefs: MoveRefs;
 }
-
-/** Files of several sets that are fetched at once. */
-const FILES_AT_ONCE = 4;
-/** Left free on the disk. */
-const SPARE_BYTES = 16 * 1024 * 1024;
-/** Sets below this may be merged here, and have another name then. */
-const SMALL_SET_BYTES_MAX = 32 * 1024 * 1024;
 
 /**
  * Fetches what `tips` need and is not here, then moves refs.
@@ -189,9 +161,9 @@ class Fetch {
     onStart?.('plan', 0);
     const seen = new Set<SetId>(store.sets().map(({ id }) => id));
     const parts = await this.#parts(incoming);
-    const known = await this.#knownVersions(tips);
+    const known = await knownVersions(this.#repo, tips, signal);
     if (tips.length > 0) this.#checkNeeds(known);
-    const noted = await this.#newNotes(parts, known);
+    const noted = await newNotes(parts, known);
     const isKnown = (id: Id): boolean => known.has(id) && !noted.has(id);
     const roots = [...tips, ...noted.keys()];
     const { partial: choice } = this.#options;
@@ -214,28 +186,32 @@ class Fetch {
       partialSets: partial.length,
     };
     if (dryRun) return fetched;
-    await this.#checkRoom(plan);
-    const sealed = await this.#download(parts, plan);
+    await checkRoom(this.#repo.layout.dir, plan);
+    const arrived = await download(parts, store.backend, plan, {
+      announced: this.#announced,
+      onStart: (bytes) => onStart?.('fetch', bytes),
+      signal,
+    });
     fetched.resumedBytes = incoming.resumedBytes;
+    const sealed = [...arrived.whole, ...arrived.copied];
     try {
       onStart?.(
         'check',
         plan.sets.reduce((sum, { wantedBytes }) => sum + wantedBytes, 0),
       );
       const how = { ...this.#options, shown: this.#source.shown };
-      const kept = sealed.slice(0, whole.length);
-      const { needed, wasRead } = plan;
-      await checkArrived(this.#repo, { sealed, whole: kept, needed, wasRead }, how);
+      const { needed, readAt } = plan;
+      await checkArrived(this.#repo, { sealed, whole: arrived.whole, needed, readAt }, how);
       const numbers = await joinNumbers(this.#repo, plan.readVersion, tips);
       const notes = notesAbout(parts, plan, noted);
+      await arrived.synced;
       await this.#publish(sealed, { seen, numbers }, (lock) => moveRefs(lock, notes));
     } finally {
-      await removeSealed(store.backend, sealed.slice(whole.length));
+      await Promise.allSettled([arrived.synced]);
+      await removeSealed(store.backend, arrived.copied);
     }
-    await this.#keepIndexes(
-      parts,
-      whole.map(({ info }) => info),
-    );
+    const infos = whole.map(({ info }) => info);
+    await keepIndexes(parts, this.#cache, infos);
     return fetched;
   }
 
@@ -289,7 +265,7 @@ class Fetch {
     } finally {
       await removeSealed(store.backend, done.sealed);
     }
-    await this.#keepIndexes(parts, []);
+    await keepIndexes(parts, this.#cache, []);
     await this.#repo.readPromises?.();
     return { ...fetched, ...sets };
   }
@@ -304,112 +280,11 @@ class Fetch {
     return { repo: this.#repo, remote, sets, notes, incoming, shown: this.#source.shown, isSeen };
   }
 
-  /** Versions that refs here name, with all that they derive from: they are whole. */
-  async #knownVersions(tips: readonly Id[]): Promise<Set<Id>> {
-    const known = new Set<Id>();
-    // Nothing to find out where no tip is here: a version that is here has its parents here.
-    const queue = [...(await namedVersions(this.#repo.layout))];
-    if (tips.length === 0) return known;
-    for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
-      if (known.has(id)) continue;
-      throwIfAborted(this.#options.signal);
-      known.add(id);
-      queue.push(...(await this.#repo.version(id)).parents);
-    }
-    return known;
-  }
-
   /** @throws {NotFoundError} if the source holds only what came after versions that are not here. */
   #checkNeeds(known: ReadonlySet<Id>): void {
     const { needs, shown } = this.#source;
     const missing = needs.filter((id) => !known.has(id));
     if (missing.length > 0) throw missingNeeds(shown, missing);
-  }
-
-  /** Notes of the remote about versions that are here, as far as they are new. */
-  async #newNotes(parts: FetchParts, known: ReadonlySet<Id>): Promise<Map<Id, Id[]>> {
-    const found = new Map<Id, Id[]>();
-    for (const [version, ids] of parts.notes) {
-      if (!known.has(version)) continue;
-      const here = new Set(await readNotes(this.#repo.layout, version));
-      const fresh = ids.filter((id) => !here.has(id));
-      if (fresh.length > 0) found.set(version, fresh);
-    }
-    return found;
-  }
-
-  /** @throws {IoError} if the disk is too full for what will arrive. */
-  async #checkRoom(plan: FetchPlan): Promise<void> {
-    const { layout } = this.#repo;
-    const free = await freeBytes(layout.dir);
-    const copied = plan.sets.filter((set) => set.wanted > 0 && !isWholly(set));
-    const needed = plan.bytes + copied.reduce((sum, set) => sum + bytesOf(set), 0) + SPARE_BYTES;
-    if (free === null || free >= needed) return;
-    throw noRoom(`cannot fetch into '${layout.dir}'`, {
-      file: layout.dir,
-      needed,
-      free,
-      hint: 'free some disk space, then run the command again',
-    });
-  }
-
-  /** Brings everything that is planned; sets that are taken whole come first in the result. */
-  async #download(parts: FetchParts, plan: FetchPlan): Promise<SealedSet[]> {
-    const sets = plan.sets.filter(({ wanted }) => wanted > 0);
-    const jobs: { set: (typeof sets)[number]; fileClass: FileClass; ranges: ByteRange[] }[] = [];
-    for (const set of sets) {
-      const ranges = isWholly(set) ? wholeFiles(set.info) : await partsOf(parts, plan, set.info);
-      for (const [fileClass, wanted] of ranges) jobs.push({ set, fileClass, ranges: wanted });
-    }
-    const { onStart } = this.#options;
-    const announced = this.#announced;
-    const total = rangeBytes(jobs.flatMap(({ ranges }) => ranges));
-    onStart?.('fetch', total);
-    announced.start(total);
-    await forEachLimit(jobs, FILES_AT_ONCE, ({ set, fileClass, ranges }) =>
-      parts.incoming.need(remoteFile(set.info, fileClass), ranges, announced.add),
-    );
-    announced.end();
-    const whole: SealedSet[] = [];
-    for (const { info } of sets.filter(isWholly)) {
-      const files: SealedSet['files'] = {};
-      for (const fileClass of FILE_CLASSES) {
-        const file = remoteFile(info, fileClass);
-        if (file.size > 0) files[fileClass] = await parts.incoming.finish(file);
-      }
-      whole.push({ info, files });
-    }
-    return [...whole, ...(await this.#copyWanted(parts, plan))];
-  }
-
-  /** Copies the wanted records of sets that are not taken whole into sets of our own. */
-  async #copyWanted(parts: FetchParts, plan: FetchPlan): Promise<SealedSet[]> {
-    const { backend } = this.#repo.store;
-    const sealed: SealedSet[] = [];
-    const onSealed = (set: SealedSet): void => {
-      sealed.push(set);
-    };
-    const sink = new RollingWriter({ backend, tmpName: () => newWorkName('fetch'), onSealed });
-    try {
-      for (const set of plan.sets) {
-        if (set.wanted === 0 || isWholly(set)) continue;
-        const entries: (BlobEntry | SegmentEntry)[] = [];
-        for await (const entry of parts.remote.recordsIn(set.info)) {
-          if (plan.isWanted(entry)) entries.push(entry);
-        }
-        entries.sort(
-          (a, b) => Number('segment' in a) - Number('segment' in b) || a.offset - b.offset,
-        );
-        await copyRecords(parts.remote.backend, entries, sink, this.#options.signal);
-      }
-      await sink.flush();
-      return sealed;
-    } catch (error) {
-      await removeSealed(backend, sealed);
-      throw error;
-    } finally {
-      await sink.abort();
-    }
   }
 
   /** Lists the sets and moves refs, under one lock. @throws {ConflictError} */
@@ -435,27 +310,6 @@ class Fetch {
       await raiseNumbers(lock, numbers, this.#source.state.numbers);
       await moveRefs(lock);
     });
-  }
-
-  /**
-   * Keeps indexes of sets that are not here under their name, or may be merged with others, for the next
-   * fetch and push.
-   */
-  async #keepIndexes(parts: FetchParts, whole: readonly SetInfo[]): Promise<void> {
-    const { backend } = this.#repo.store;
-    for (const info of whole) {
-      if (setBytes(info) >= SMALL_SET_BYTES_MAX) continue;
-      await this.#cache.keepIndex(
-        info.id,
-        await backend.read(packName(info.id, 'idx'), 0, info.bytes.idx),
-      );
-    }
-    const here = new Set(whole.map(({ id }) => id));
-    for (const info of parts.sets.filter(({ id }) => !here.has(id))) {
-      const file = remoteFile(info, 'idx');
-      if (!parts.incoming.has(file) || !(await parts.incoming.isWhole(file))) continue;
-      await this.#cache.keepIndex(info.id, await parts.incoming.read(file, 0, file.size));
-    }
   }
 }
 

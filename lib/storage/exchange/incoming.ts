@@ -2,7 +2,7 @@
  * Files of pack sets that are arriving: written in place, with a list of the parts that are here.
  *
  * A killed process leaves its folder under .dlv/incoming; the next fetch takes it over and asks only
- * for what is missing. What stands here is not trusted: see arrival.ts. @see docs/format/remote.md
+ * for what is missing. What stands here is not trusted: see fetching/arrival.ts. @see docs/format/remote.md
  */
 import path from 'node:path';
 import { forEachLimit } from '../../base/bytes/for-each-limit.js';
@@ -187,11 +187,10 @@ export class Incoming {
     return have.has({ start: 0, end: file.size });
   }
 
-  /** Puts a whole file on the disk. @returns its name relative to .dlv. */
-  async finish(file: RemoteFile): Promise<string> {
+  /** Puts what has arrived of a file on the disk. */
+  async sync(file: RemoteFile): Promise<void> {
     const { file: written } = await this.#arriving(file);
     await written.sync();
-    return this.nameOf(file);
   }
 
   /** Name of a file relative to .dlv. */

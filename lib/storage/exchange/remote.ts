@@ -1,7 +1,7 @@
 /**
  * An open remote: what it says it holds, its objects by name, and the swap that makes a push visible.
  *
- * Start at `Remote.open`. Nothing here trusts what arrives: see arrival.ts for records.
+ * Start at `Remote.open`. Nothing here trusts what arrives: see fetching/arrival.ts for records.
  */
 import { randomBytes } from 'node:crypto';
 import { throwIfAborted } from '../../base/bytes/abort.js';

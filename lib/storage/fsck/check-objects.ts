@@ -17,15 +17,13 @@ import { checkTrees, type Place } from '../objects/planes/check-trees.js';
 import type { PlaneReader } from '../objects/planes/plane-reader.js';
 import { packName } from '../store/names.js';
 import { bytesHere, isPromised, type PromisedBy, planesHere } from '../store/promised.js';
-import { type BlobEntry, type SetId, storedBytes } from '../store/types.js';
+import { type SetId, storedBytes } from '../store/types.js';
 import { type Findings, problemOf, REMEDY, remedyOf } from './report.js';
 import type { Suspect } from './wrong-records.js';
 
 export interface ObjectCheckOptions {
   /** Called with the stored bytes of a record that was checked, and the set that it is in. */
   onBytes(count: number, set: SetId): void;
-  /** True for blobs that were decoded and compared already. */
-  isChecked?(entry: BlobEntry): boolean;
   /** Called for each object that is here and does not give what its id says. */
   onSuspect?(suspect: Suspect): void;
   signal?: AbortSignal;
@@ -53,7 +51,6 @@ export async function checkBlobs(
     try {
       const entry = await repo.store.findBlob(id);
       if (entry !== null) options.onBytes(storedBytes(entry), entry.set);
-      if (entry !== null && options.isChecked?.(entry)) continue;
       await repo.blobs.readBlob(id, kind);
     } catch (error) {
       if (isPromised(error)) {

@@ -6,6 +6,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import type { Backend } from '../store/backends/backend.js';
 import { packName } from '../store/names.js';
 import {
+  decodeBlobOf,
   readBlobAt,
   readPlanesAt,
   readSegmentHeadAt,
@@ -43,6 +44,11 @@ export type OpenedSegment = SegmentHeadAt;
 /** A blob where an entry says, live or not. @throws {CorruptError} */
 export function readBlobOf(backend: Backend, entry: BlobEntry): Promise<BlobRecord> {
   return readBlobAt(backend, namesOf(entry), entry);
+}
+
+/** The blob of an entry, given the bytes of its record. @throws {CorruptError} if it is another one. */
+export function blobOf(entry: BlobEntry, bytes: Uint8Array): BlobRecord {
+  return decodeBlobOf(entry, bytes, packName(entry.set, 'blob'));
 }
 
 /** Header and head of a segment where an entry says, live or not. @throws {CorruptError} */

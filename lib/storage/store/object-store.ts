@@ -47,8 +47,8 @@ export interface ObjectStoreOptions {
 }
 
 const LEADS = 256;
-/** First bytes of ids after which a walk over one set, of which there may be thousands, gives up its turn. */
-const LEADS_A_TURN = 64;
+/** Bytes of an index that are decoded at once, about; never less than what begins with one byte. */
+const BATCH_BYTES = 256 * 1024;
 /** Look-ups of one key; each after the first because the manifest changed under the one before. */
 const LOOK_UPS_MAX = 4;
 
@@ -296,10 +296,17 @@ export class ObjectStore {
    * @throws {CorruptError} {IoError} if its index is gone.
    */
   async *recordsIn(info: SetInfo): AsyncGenerator<BlobEntry | SegmentEntry> {
+    for await (const batch of this.recordBatchesIn(info)) yield* batch;
+  }
+
+  /** As `recordsIn`, some thousand records at a time: a walk over many sets is several times as fast. */
+  async *recordBatchesIn(info: SetInfo): AsyncGenerator<(BlobEntry | SegmentEntry)[]> {
+    const leads = Math.floor((LEADS * BATCH_BYTES) / (info.bytes.idx + 1));
+    const step = Math.max(1, Math.min(LEADS, leads));
     for (const table of INDEX_TABLES) {
-      for (let lead = 0; lead < LEADS; lead++) {
-        if (lead % LEADS_A_TURN === 0) await nextTurn();
-        yield* await this.#indexes.entriesIn(info, table, lead);
+      for (let lead = 0; lead < LEADS; lead += step) {
+        await nextTurn();
+        yield await this.#indexes.entriesIn(info, table, lead, Math.min(LEADS, lead + step));
       }
     }
   }

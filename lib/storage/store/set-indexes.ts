@@ -17,7 +17,7 @@ export interface EntryOf {
 }
 
 /** Share of the memory that entries take which were found: a base is asked for by each of its deltas. */
-const FOUND_SHARE = 1 / 64;
+const FOUND_SHARE = 1 / 8;
 /** Bytes of memory that an entry takes, about. */
 const FOUND_BYTES = 512;
 
@@ -122,14 +122,15 @@ export class SetIndexes {
     return null;
   }
 
-  /** What one set holds of a table, of ids that begin with one byte, live or not. */
+  /** What one set holds of a table, of ids that begin with the bytes `lead` to `end` − 1, live or not. */
   async entriesIn<Table extends IndexTable>(
     info: SetInfo,
     table: Table,
     lead: number,
+    end = lead + 1,
   ): Promise<EntryOf[Table][]> {
     const index = await this.#index(info);
-    return (await index.rowsOf(table, lead)).map((row) => decodeRow(table, row, index));
+    return (await index.rowsOf(table, lead, end)).map((row) => decodeRow(table, row, index));
   }
 
   /** Rows of one set, of ids that begin with the bytes `lead` to `end` − 1, live or not. */

@@ -1,7 +1,8 @@
 /** Brings objects that are lost or damaged here from a remote that has them. */
 import type { Id } from '../../base/bytes/hash.js';
 import { WIDTH_MAX } from '../../base/limits.js';
-import type { FetchingRepository, FetchParts } from '../../storage/exchange/fetch-plan.js';
+import type { FetchingRepository } from '../../storage/exchange/fetch-plan.js';
+import type { FetchParts } from '../../storage/exchange/fetching/parts.js';
 import { Incoming } from '../../storage/exchange/incoming.js';
 import { bringObjects, openParts } from '../../storage/exchange/partial/bring.js';
 import type { NamedSource } from '../../storage/exchange/partial/waiting.js';

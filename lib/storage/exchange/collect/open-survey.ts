@@ -1,7 +1,7 @@
 /** Opens a remote's pack sets for a survey: what is read of them arrives in incoming/ here. */
 import type { NoteReader } from '../../objects/tiers.js';
 import { ObjectStore } from '../../store/object-store.js';
-import { layeredBlobs } from '../fetch-plan.js';
+import { layeredBlobs } from '../fetching/remote-blobs.js';
 import { Incoming } from '../incoming.js';
 import type { PushEnds } from '../push-plan.js';
 import type { RemoteState } from '../remote-file.js';

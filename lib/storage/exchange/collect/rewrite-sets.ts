@@ -5,7 +5,7 @@ import { newWorkName } from '../../repo/processes/made-names.js';
 import { copyRecords } from '../../store/merge.js';
 import { RollingWriter, removeSealed } from '../../store/packs/rolling-writer.js';
 import type { FileClass, SealedSet, SetInfo } from '../../store/types.js';
-import { rangesOf } from '../fetch-plan.js';
+import { rangesOf } from '../fetching/record-ranges.js';
 import { sendSet } from '../push-objects.js';
 import type { PushEnds } from '../push-plan.js';
 import { joinRanges } from '../ranges.js';

@@ -9,8 +9,9 @@ import type { ReadAccess } from '../../objects/access.js';
 import type { ObjectStore } from '../../store/object-store.js';
 import { type BlobEntry, type SegmentEntry, type SetInfo, storedBytes } from '../../store/types.js';
 import { type Reachable, reachFrom } from '../../upkeep/reachable.js';
-import { damagedRemote, layeredBlobs } from '../fetch-plan.js';
+import { layeredBlobs } from '../fetching/remote-blobs.js';
 import type { Holdings } from '../remote.js';
+import { damagedRemote } from '../remote-damage.js';
 import type { TransferOptions } from '../transports/transport.js';
 
 /** One pack set and what is needed of it. */

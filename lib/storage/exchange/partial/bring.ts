@@ -17,8 +17,9 @@ import {
 import { ObjectStore } from '../../store/object-store.js';
 import { removeSealed } from '../../store/packs/rolling-writer.js';
 import type { PlaneClass, SealedSet, SetId, SetInfo } from '../../store/types.js';
-import { checkArrived } from '../arrival.js';
-import type { FetchingRepository, FetchParts } from '../fetch-plan.js';
+import type { FetchingRepository } from '../fetch-plan.js';
+import { checkArrived } from '../fetching/arrival.js';
+import type { FetchParts } from '../fetching/parts.js';
 import { Incoming } from '../incoming.js';
 import { RemoteCache } from '../remote-cache.js';
 import { RemoteBackend, remoteFile } from '../remote-store.js';

@@ -35,8 +35,9 @@ import {
   type SetInfo,
   segmentHeaderBytes,
 } from '../../store/types.js';
-import { damagedRemote, type FetchParts } from '../fetch-plan.js';
+import type { FetchParts } from '../fetching/parts.js';
 import { joinRanges } from '../ranges.js';
+import { damagedRemote } from '../remote-damage.js';
 import { remoteFile } from '../remote-store.js';
 import type { ByteRange, TransferOptions } from '../transports/transport.js';
 

@@ -7,7 +7,7 @@ import { userInfo } from 'node:os';
 import { UsageError } from '../../../base/errors.js';
 import type { Author } from '../version/version.js';
 import type { Config } from './config.js';
-import { readGitConfig } from './gitinfo.js';
+import { readGitUser } from './gitinfo.js';
 
 /** A moment and the time zone it is told in. */
 export interface Moment {
@@ -81,16 +81,15 @@ export async function currentAuthor(
   workTree: string,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<Author> {
-  const name =
-    plain(env.DLV_AUTHOR_NAME ?? '') ||
-    config.get('user.name') ||
-    plain((await readGitConfig(workTree, 'user.name', config.trusted)) ?? '') ||
-    plain(systemUser()) ||
-    'unknown';
-  const email =
-    plain(env.DLV_AUTHOR_EMAIL ?? '') ||
-    config.get('user.email') ||
-    plain((await readGitConfig(workTree, 'user.email', config.trusted)) ?? '');
+  const own = {
+    name: plain(env.DLV_AUTHOR_NAME ?? '') || config.get('user.name'),
+    email: plain(env.DLV_AUTHOR_EMAIL ?? '') || config.get('user.email'),
+  };
+  // A process is only started for what is not known yet.
+  const isKnown = own.name && own.email;
+  const git = isKnown ? null : await readGitUser(workTree, config.trusted);
+  const name = own.name || plain(git?.name ?? '') || plain(systemUser()) || 'unknown';
+  const email = own.email || plain(git?.email ?? '');
   return { name, email };
 }
 

@@ -123,20 +123,22 @@ export async function readGitDiff(
 }
 
 /**
- * One setting of git ('user.name'), or null.
+ * Who the user is by the settings of git, `user.name` and `user.email`; null for one that is not set.
  * @param trusted  also takes what the git repository around `dir` sets; else the user's own alone.
  */
-export async function readGitConfig(
+export async function readGitUser(
   dir: string,
-  key: string,
   trusted = false,
-): Promise<string | null> {
-  const { code, stdout } = await git(dir, ['config', '--show-scope', '--null', '--get-all', key]);
-  if (code !== 0) return null;
-  const words = stdout.split('\0').slice(0, -1);
-  let value: string | null = null;
+): Promise<{ name: string | null; email: string | null }> {
+  const args = ['config', '--show-scope', '--null', '--get-regexp', '^user\\.(name|email)$'];
+  const { code, stdout } = await git(dir, args);
+  const user = { name: null as string | null, email: null as string | null };
+  const words = code === 0 ? stdout.split('\0').slice(0, -1) : [];
   for (let i = 0; i + 1 < words.length; i += 2) {
-    if (trusted || OWN_SCOPES.has(words[i] as string)) value = words[i + 1] as string;
+    if (!trusted && !OWN_SCOPES.has(words[i] as string)) continue;
+    const [, key, value] =
+      /^user\.(name|email)(?:\n([\s\S]*))?$/.exec(words[i + 1] as string) ?? [];
+    if (key === 'name' || key === 'email') user[key] = value === '' ? null : (value ?? null);
   }
-  return value === '' ? null : value;
+  return user;
 }

@@ -6,8 +6,7 @@
  * @see docs/format/pack-index.md
  */
 import { crc32 } from '../../../base/bytes/checksum.js';
-import { BLOB_KINDS, ID_BYTES, type Id, sha256 } from '../../../base/bytes/hash.js';
-import { ByteReader } from '../../../base/bytes/reader.js';
+import { BLOB_KINDS, ID_BYTES, type Id, idFromBytes, sha256 } from '../../../base/bytes/hash.js';
 import { ByteWriter } from '../../../base/bytes/writer.js';
 import { assert, LimitError } from '../../../base/errors.js';
 import {
@@ -41,15 +40,39 @@ export const ROW_BYTES: Record<IndexTable, number> = {
   blob: BLOB_ROW_BYTES,
   segment: SEGMENT_ROW_BYTES,
 };
+/** Where the fields of a row begin, behind its id. */
+const BLOB_AT = {
+  kind: 33,
+  depth: 33 + 1,
+  offset: 33 + 1 + 2,
+  recordBytes: 33 + 1 + 2 + 8,
+  rawBytes: 33 + 1 + 2 + 8 + 4,
+  base: 33 + 1 + 2 + 8 + 4 + 4,
+  crc: 33 + 1 + 2 + 8 + 4 + 4 + 33,
+} as const;
+const SEGMENT_AT = {
+  segment: 33,
+  width: 33 + 4,
+  flags: 33 + 4 + 1,
+  depth: 33 + 4 + 1 + 1,
+  count: 33 + 4 + 1 + 1 + 2,
+  offset: 33 + 4 + 1 + 1 + 2 + 8,
+  /** Four lengths. */
+  headBytes: 33 + 4 + 1 + 1 + 2 + 8 + 8,
+  midOffset: 33 + 4 + 1 + 1 + 2 + 8 + 8 + 4 * 4,
+  lowOffset: 33 + 4 + 1 + 1 + 2 + 8 + 8 + 4 * 4 + 8,
+  base: 33 + 4 + 1 + 1 + 2 + 8 + 8 + 4 * 4 + 8 + 8,
+  crc: 33 + 4 + 1 + 1 + 2 + 8 + 8 + 4 * 4 + 8 + 8 + 33,
+} as const;
 /** Where a row says how deep its record is (u16) and what its base is (an id). */
-const LINK_OFFSETS: Record<IndexTable, { depth: number; base: number }> = {
-  blob: { depth: 33 + 1, base: BLOB_ROW_BYTES - 4 - 33 },
-  segment: { depth: 33 + 4 + 1 + 1, base: SEGMENT_ROW_BYTES - 4 - 33 },
+const LINKS: Record<IndexTable, { depth: number; base: number }> = {
+  blob: BLOB_AT,
+  segment: SEGMENT_AT,
 };
 
 /** The id bytes of the base that a row names, without decoding the rest; null if it has none. A view. */
 export function baseOfRow(table: IndexTable, row: Uint8Array): Uint8Array | null {
-  const { depth, base } = LINK_OFFSETS[table];
+  const { depth, base } = LINKS[table];
   if (row[depth] === 0 && row[depth + 1] === 0) return null;
   return row.subarray(base, base + ID_BYTES);
 }
@@ -58,10 +81,6 @@ export function baseOfRow(table: IndexTable, row: Uint8Array): Uint8Array | null
 export function segmentOfRow(row: Uint8Array): number {
   return new DataView(row.buffer, row.byteOffset, row.length).getUint32(ID_BYTES, true);
 }
-
-/** Where the lengths of a record stand in its row: of a blob one, of a segment four. */
-const LENGTH_OFFSETS = { blob: 33 + 1 + 2 + 8, segment: 33 + 4 + 1 + 1 + 2 + 8 + 8 } as const;
-const FLAGS_OFFSET = 33 + 4 + 1;
 
 /**
  * As `storedBytes` of its entry, without decoding the rest; the row is one that an index has checked.
@@ -73,10 +92,10 @@ export function bytesOfRow(
   absent: readonly PlaneClass[] = [],
 ): number {
   const view = new DataView(row.buffer, row.byteOffset, row.length);
-  const at = LENGTH_OFFSETS[table];
-  if (table === 'blob') return view.getUint32(at, true);
-  const isInline = view.getUint8(FLAGS_OFFSET) === 1;
-  const hasBase = view.getUint16(LINK_OFFSETS.segment.depth, true) > 0;
+  if (table === 'blob') return view.getUint32(BLOB_AT.recordBytes, true);
+  const at = SEGMENT_AT.headBytes;
+  const isInline = view.getUint8(SEGMENT_AT.flags) === 1;
+  const hasBase = view.getUint16(SEGMENT_AT.depth, true) > 0;
   let bytes = segmentHeaderBytes(hasBase, isInline) + view.getUint32(at, true);
   for (const [i, plane] of PLANE_CLASSES.entries()) {
     if (isInline || !absent.includes(plane)) bytes += view.getUint32(at + 4 * (i + 1), true);
@@ -167,6 +186,21 @@ function addBase(writer: ByteWriter, base: Id | null): ByteWriter {
   return base === null ? writer.raw(NO_ID) : writer.id(base);
 }
 
+/** A u64 of a row, exact in a double. @throws {CorruptError} */
+function bigNumber(view: DataView, at: number, file: string): number {
+  const high = view.getUint32(at + 4, true);
+  if (high >= 2 ** 21) throw damaged(file, 0, 'a row with a number above 2^53');
+  return high * 2 ** 32 + view.getUint32(at, true);
+}
+
+/** The view of a whole row. @throws {CorruptError} */
+function rowView(table: IndexTable, row: Uint8Array, file: string): DataView {
+  if (row.length < ROW_BYTES[table]) throw damaged(file, 0, `a row of ${row.length} bytes`);
+  return new DataView(row.buffer, row.byteOffset, row.length);
+}
+
+// Rows are decoded by the million: offsets are those of the tables above, without a reader in between.
+
 /** @param sizes of the set's files: places beyond them are refused. @throws {CorruptError} */
 export function decodeBlobRow(
   row: Uint8Array,
@@ -174,15 +208,15 @@ export function decodeBlobRow(
   sizes: DataSizes,
   file: string,
 ): BlobEntry {
-  const reader = new ByteReader(row, file);
-  const id = reader.id('id');
-  const kind = BLOB_KINDS[reader.u8('kind')];
-  const depth = reader.u16('depth');
-  const offset = reader.u64('offset');
-  const recordBytes = reader.u32('recordBytes');
-  const rawBytes = reader.u32('rawBytes');
-  const base = optionalId(reader.take(ID_BYTES, 'base'), depth > 0, file);
-  const crc = reader.u32('crc');
+  const view = rowView('blob', row, file);
+  const id = idFromBytes(row.subarray(0, ID_BYTES), file);
+  const kind = BLOB_KINDS[row[BLOB_AT.kind] as number];
+  const depth = view.getUint16(BLOB_AT.depth, true);
+  const offset = bigNumber(view, BLOB_AT.offset, file);
+  const recordBytes = view.getUint32(BLOB_AT.recordBytes, true);
+  const rawBytes = view.getUint32(BLOB_AT.rawBytes, true);
+  const base = optionalId(row.subarray(BLOB_AT.base, BLOB_AT.crc), depth > 0, file);
+  const crc = view.getUint32(BLOB_AT.crc, true);
   if (
     kind === undefined ||
     depth > CHAIN_DEPTH_MAX ||
@@ -201,22 +235,22 @@ export function decodeSegmentRow(
   sizes: DataSizes,
   file: string,
 ): SegmentEntry {
-  const reader = new ByteReader(row, file);
-  const id = reader.id('id');
-  const segment = reader.u32('segment');
-  const width = reader.u8('width');
-  const flags = reader.u8('flags');
-  const depth = reader.u16('depth');
-  const count = reader.u64('count');
-  const offset = reader.u64('offset');
-  const headBytes = reader.u32('headBytes');
-  const hiBytes = reader.u32('hiBytes');
-  const midBytes = reader.u32('midBytes');
-  const lowBytes = reader.u32('lowBytes');
-  const midOffset = reader.u64('midOffset');
-  const lowOffset = reader.u64('lowOffset');
-  const base = optionalId(reader.take(ID_BYTES, 'base'), depth > 0, file);
-  const crc = reader.u32('crc');
+  const view = rowView('segment', row, file);
+  const id = idFromBytes(row.subarray(0, ID_BYTES), file);
+  const segment = view.getUint32(SEGMENT_AT.segment, true);
+  const width = row[SEGMENT_AT.width] as number;
+  const flags = row[SEGMENT_AT.flags] as number;
+  const depth = view.getUint16(SEGMENT_AT.depth, true);
+  const count = bigNumber(view, SEGMENT_AT.count, file);
+  const offset = bigNumber(view, SEGMENT_AT.offset, file);
+  const headBytes = view.getUint32(SEGMENT_AT.headBytes, true);
+  const hiBytes = view.getUint32(SEGMENT_AT.headBytes + 4, true);
+  const midBytes = view.getUint32(SEGMENT_AT.headBytes + 8, true);
+  const lowBytes = view.getUint32(SEGMENT_AT.headBytes + 12, true);
+  const midOffset = bigNumber(view, SEGMENT_AT.midOffset, file);
+  const lowOffset = bigNumber(view, SEGMENT_AT.lowOffset, file);
+  const base = optionalId(row.subarray(SEGMENT_AT.base, SEGMENT_AT.crc), depth > 0, file);
+  const crc = view.getUint32(SEGMENT_AT.crc, true);
   const inline = flags === 1;
   const segments = segmentCount(count);
   const inHi = segmentHeaderBytes(depth > 0, inline) + headBytes + hiBytes;
@@ -350,22 +384,29 @@ export class IndexBuilder {
   finish(sizes: DataSizes): { bytes: Uint8Array; id: SetId } {
     const { blob, segment } = this.#tables;
     const rows = { blob: blob.sorted(), segment: segment.sorted() };
-    const head = new ByteWriter(4096)
-      .raw(encodeFileHeader('idx'))
-      .u32(blob.count)
-      .u32(segment.count)
-      .u64(sizes.blob)
-      .u64(sizes.hi)
-      .u64(sizes.mid)
-      .u64(sizes.low);
-    for (const table of INDEX_TABLES) addFanout(head, table, rows[table]);
-    head.u32(crc32(head.finish()));
-    const parts = [head.finish(), rows.blob, rows.segment];
+    const parts = [encodeIndexHead(rows, sizes), rows.blob, rows.segment];
     const hash = sha256();
     for (const part of parts) hash.update(part);
     const sum = hash.digest().subarray(0, INDEX_SUM_BYTES);
     return { bytes: Buffer.concat([...parts, sum]), id: sum.toString('hex') as SetId };
   }
+}
+
+/** What precedes the rows of an idx. @param rows  of each table, sorted. */
+export function encodeIndexHead(
+  rows: Readonly<Record<IndexTable, Uint8Array>>,
+  sizes: DataSizes,
+): Uint8Array {
+  const head = new ByteWriter(4096)
+    .raw(encodeFileHeader('idx'))
+    .u32(rows.blob.length / ROW_BYTES.blob)
+    .u32(rows.segment.length / ROW_BYTES.segment)
+    .u64(sizes.blob)
+    .u64(sizes.hi)
+    .u64(sizes.mid)
+    .u64(sizes.low);
+  for (const table of INDEX_TABLES) addFanout(head, table, rows[table]);
+  return head.u32(crc32(head.finish())).finish();
 }
 
 function addFanout(writer: ByteWriter, table: IndexTable, rows: Uint8Array): void {

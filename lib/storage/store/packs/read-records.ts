@@ -29,10 +29,20 @@ export async function readBlobAt(
 ): Promise<BlobRecord> {
   const name = names('blob');
   const bytes = await backend.read(name, entry.offset, entry.recordBytes);
+  return decodeBlobOf(entry, bytes, name);
+}
+
+/** The record of an entry, from its bytes. @throws {CorruptError} if it is not the one the entry describes. */
+export function decodeBlobOf(entry: BlobEntry, bytes: Uint8Array, name: string): BlobRecord {
   const { record, crc } = decodeBlobRecord(bytes, name, entry.offset);
-  if (record.id !== entry.id || crc !== entry.crc) {
-    throw damaged(name, entry.offset, `another record than blob ${entry.id}`);
-  }
+  const isSame =
+    record.id === entry.id &&
+    crc === entry.crc &&
+    record.kind === entry.kind &&
+    record.base === entry.base &&
+    record.depth === entry.depth &&
+    record.rawBytes === entry.rawBytes;
+  if (!isSame) throw damaged(name, entry.offset, `another record than blob ${entry.id}`);
   return record;
 }
 
@@ -177,6 +187,7 @@ function checkHeader(header: SegmentHeader, entry: SegmentEntry, name: string): 
     header.width === entry.width &&
     header.count === entry.count &&
     header.base === entry.base &&
+    header.depth === entry.depth &&
     header.inline === entry.inline &&
     header.bytes.hi === entry.hiBytes &&
     header.bytes.mid === entry.midBytes &&
