@@ -172,7 +172,7 @@ async function warm(runCli, folder) {
 }
 
 /** Writes the code caches. A package that is installed without them works, and starts slower. */
-async function compile({ codeCacheFile, loadCommand, packCache }) {
+async function compile({ codeCacheFile, loadCommand, packCache, withFirstFlags }) {
   const { main, loaded } = loadCommand(BIN, false);
   const folder = await mkdtemp(path.join(tmpdir(), 'dlv-compile-'));
   try {
@@ -182,7 +182,8 @@ async function compile({ codeCacheFile, loadCommand, packCache }) {
   }
   for (const { file, script, source } of loaded()) {
     const unfinished = `${codeCacheFile(file)}.${process.pid}`;
-    await writeFile(unfinished, packCache(source, script.createCachedData()));
+    const data = withFirstFlags(() => script.createCachedData());
+    await writeFile(unfinished, packCache(source, data));
     await rename(unfinished, codeCacheFile(file));
   }
 }

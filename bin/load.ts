@@ -19,10 +19,42 @@ import { Script } from 'node:vm';
 type Main = typeof import('../lib/cli/main.js');
 
 /**
- * Bytecode that a function runs before V8 optimizes it, 9 times its default: most commands end before
- * optimized code has saved what making it took, a tenth of a checkout.
+ * Flags of V8 while a command runs, each beside its default. `interrupt-budget` is the bytecode that a function runs
+ * before V8 optimizes it, and `sparkplug` compiles functions that ran a few times: most commands end before
+ * such code has saved what making it took, a tenth of a checkout.
  */
-v8.setFlagsFromString('--interrupt-budget=600000');
+const FLAGS = [
+  ['--interrupt-budget=600000', '--interrupt-budget=67584'],
+  ['--no-sparkplug', '--sparkplug'],
+] as const;
+
+/**
+ * Carries out `load` under the flags that V8 started with. V8 refuses a code cache that was made under other flags, the
+ * layers' and that of each module of Node; then all of its source is compiled again.
+ */
+export function withFirstFlags<T>(load: () => T): T {
+  for (const [, first] of FLAGS) v8.setFlagsFromString(first);
+  try {
+    return load();
+  } finally {
+    for (const [flag] of FLAGS) v8.setFlagsFromString(flag);
+  }
+}
+
+/** `require` for the file of a layer. */
+function requireFor(file: string): NodeJS.Require {
+  const own = createRequire(file);
+  const known = new Map<string, unknown>();
+  const find = (name: string): unknown => {
+    if (!known.has(name))
+      known.set(
+        name,
+        withFirstFlags(() => own(name) as unknown),
+      );
+    return known.get(name);
+  };
+  return Object.assign(find, own);
+}
 
 const DIGEST_BYTES = 32;
 
@@ -95,13 +127,11 @@ export function loadCommand(folder: string, useCache = true): LoadedCommand {
   const load = (number: number): LoadedLayer => {
     const file = layerFile(folder, number);
     const source = readFileSync(file, 'latin1'); // the bundler writes ASCII
-    const script = new Script(source, {
-      filename: file,
-      cachedData: useCache ? readCache(file, source) : undefined,
-    });
+    const cachedData = useCache ? readCache(file, source) : undefined;
+    const script = withFirstFlags(() => new Script(source, { filename: file, cachedData }));
     const module = { exports: {} };
     const define = script.runInThisContext() as (...values: unknown[]) => void;
-    const given = [module.exports, createRequire(file), module, file, folder];
+    const given = [module.exports, requireFor(file), module, file, folder];
     define(...given, importModule, layerOf);
     return { file, table: module.exports as Table, script, source };
   };

@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import test from 'ava';
 import fc from 'fast-check';
 import { layerFile, loadCommand, packCache, unpackCache } from '../../../bin/load.js';
@@ -29,6 +31,25 @@ test('a code cache that is damaged anywhere, or cut, is not used', (t) => {
     }),
   );
   t.pass();
+});
+
+test('code caches are read and made under the flags that V8 started with, and commands run under others', (t) => {
+  // A cache names the flags that it was made under, as this number does.
+  const loader = pathToFileURL(path.join(PROJECT_ROOT, 'dist/bin/load.js')).href;
+  const script = `
+    const { cachedDataVersionTag: tag } = require('node:v8');
+    const first = tag();
+    import('${loader}').then(({ loadCommand, withFirstFlags }) => {
+      const { loaded } = loadCommand('${path.join(PROJECT_ROOT, 'dist/bin')}');
+      const rejected = loaded().some(({ script }) => script.cachedDataRejected !== false);
+      console.log(JSON.stringify({ first, rejected, running: tag(), loading: withFirstFlags(tag) }));
+    });`;
+  const { first, rejected, running, loading } = JSON.parse(
+    execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' }),
+  );
+  t.is(loading, first);
+  t.not(running, first);
+  t.false(rejected);
 });
 
 test('the layers of the command: one is loaded for what is in it, and what stands in a later one is found', async (t) => {
