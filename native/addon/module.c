@@ -30,7 +30,7 @@
 #include "team.h"
 
 /* Raised when what functions take or answer changes: lib/base/native/kernel.ts asks for its own. */
-#define INTERFACE_VERSION 7
+#define INTERFACE_VERSION 8
 #define ALLOCATE_MAX (1u << 30)
 
 /* Throws what the call is refused for, or that the answer cannot be made. */
@@ -61,6 +61,20 @@ static napi_value allocate(napi_env env, napi_callback_info info) {
     return fail(&c);
   }
   return array;
+}
+
+/*
+ * keep(bytes): V8 counts so many bytes less outside of its heap, by which it decides when to collect. For memory of
+ * `allocate` that is used again until the process ends: no collection would free it.
+ */
+static napi_value keep(napi_env env, napi_callback_info info) {
+  napi_value size;
+  int64_t counted;
+  call c = begin(env, info, 1, &size);
+  const uint32_t bytes = number_of(&c, "bytes", size, 1, ALLOCATE_MAX);
+  if (c.refused) return fail(&c);
+  napi_adjust_external_memory(env, -(int64_t)bytes, &counted);
+  return NULL;
 }
 
 /* Bytes of elements and their planes, in either order; returns the number of elements. */
@@ -259,6 +273,7 @@ NAPI_MODULE_INIT() {
     napi_callback callback;
   } FUNCTIONS[] = {
       {"allocate", allocate},
+      {"keep", keep},
       {"encode", encode},
       {"decode", decode},
       {"decodeChain", decode_chain},

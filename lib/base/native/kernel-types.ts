@@ -151,6 +151,8 @@ export interface NativeKernel extends Kernel, KernelServices {
   checkRecords(plan: Uint8Array, slots: readonly Uint8Array[], abort?: Int32Array): Promise<number>;
   /** See LoadedKernel. */
   allocate(bytes: number): Uint8Array;
+  /** V8 counts so many bytes of `allocate` no longer when it decides whether to collect: they stay until the process ends. */
+  keep(bytes: number): void;
   /** Carries out a program of compute.ts, at once; arena and program are lists of 32-bit words. */
   compute(arena: Uint8Array, program: Uint8Array, threads: number): void;
   isa(): string;

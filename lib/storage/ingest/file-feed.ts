@@ -9,6 +9,7 @@ import type { ReadFile } from '../../base/files/files.js';
 import { readSplit, splitFast } from '../../pure/codec/planes.js';
 import { RUN_DOMAIN } from '../../pure/tensor/extent-id.js';
 import { swapBytes } from '../../pure/tensor/planes.js';
+import { type PlaneLease, planePool } from '../objects/planes/plane-pool.js';
 
 const BLOCK_BYTES = 4 * 1024 * 1024;
 
@@ -26,7 +27,7 @@ export class FileFeed {
   readonly #source: ReadFile;
   readonly #onBlock: (bytes: Uint8Array) => void;
   /** The block in use and the one being read take turns. */
-  readonly #memory: [Uint8Array, Uint8Array];
+  readonly #memory: [PlaneLease, PlaneLease];
   #block: Uint8Array = new Uint8Array(0);
   #used = 0;
   #turn = 0;
@@ -48,7 +49,7 @@ export class FileFeed {
     this.#onBlock = onBlock;
     const bytes = Math.min(BLOCK_BYTES, source.size);
     const second = Math.min(BLOCK_BYTES, Math.max(0, source.size - bytes));
-    this.#memory = [Buffer.allocUnsafeSlow(bytes), Buffer.allocUnsafeSlow(second)];
+    this.#memory = [planePool.lend(1, bytes), planePool.lend(1, second)];
   }
 
   /** Fills `target` with the next bytes. @throws {ChangedError} if the file became shorter; {IoError}. */
@@ -128,8 +129,8 @@ export class FileFeed {
     const end = start > this.#asked ? Math.min(start, this.#source.size) : this.#source.size;
     const length = Math.min(BLOCK_BYTES, end - this.#asked);
     assert(length > 0, 'no more bytes are asked for than the file has');
-    const memory = this.#memory[this.#turn % 2] as Uint8Array;
-    const block = memory.subarray(0, length);
+    const { planes } = this.#memory[this.#turn % 2] as PlaneLease;
+    const block = (planes[0] as Uint8Array).subarray(0, length);
     this.#turn++;
     const read = this.#source.readInto(block, this.#asked).then(() => block);
     // It is awaited later: a failure until then is not unhandled.
@@ -138,8 +139,9 @@ export class FileFeed {
     return read;
   }
 
-  /** Waits for the read that is under way: call it before the file is closed. */
+  /** Waits for the read that is under way, and gives the memory back: call it once, before the file is closed. */
   async settle(): Promise<void> {
     await this.#ahead?.catch(() => {});
+    for (const lease of this.#memory) lease.release();
   }
 }

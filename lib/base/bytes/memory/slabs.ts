@@ -1,11 +1,9 @@
 /**
  * Memory of the kernel in slabs of powers of two, cut from chunks and used again.
  *
- * V8 counts memory outside of its heap: with each buffer of megabytes that comes and goes it looks sooner
- * for garbage, through the whole heap. So memory is allocated in large pieces, and kept: it is as much as
- * was lent at one time.
+ * Memory is allocated in large pieces, and kept: it is as much as was lent at one time.
  */
-import { kernelMemory } from './memory.js';
+import { keptMemory, kernelMemory } from './memory.js';
 
 /** What slabs are cut from: the largest slab is a chunk. */
 export const SLAB_BYTES_MAX = 16 * 1024 * 1024;
@@ -13,6 +11,11 @@ export const SLAB_BYTES_MAX = 16 * 1024 * 1024;
 const SMALL_CHUNK_BYTES = 1024 * 1024;
 /** Large chunks that are allocated at once: memory that nothing has touched yet takes none. */
 const CHUNKS_AT_ONCE = 4;
+/**
+ * So much V8 does not count when it decides to collect: a command of a few small files ends before it would have
+ * to. What is more is counted, because payloads that were dropped go only when V8 collects.
+ */
+const UNCOUNTED_BYTES = 32 * 1024 * 1024;
 /** Slabs of this size or more are cut from chunks of SLAB_BYTES_MAX. */
 const LARGE_SLAB_BYTES = 1024 * 1024;
 
@@ -43,6 +46,7 @@ export class SlabMemory {
   /** Large chunks of which nothing is lent: slabs of any size can be cut from them. */
   readonly #empty: Chunk[] = [];
   #nextChunks = 1;
+  #uncounted = 0;
 
   /** A slab of at least `bytes`, SLAB_BYTES_MAX at most, with any content. */
   take(bytes: number): Slab {
@@ -86,14 +90,20 @@ export class SlabMemory {
   }
 
   #chunkFor(size: number): Chunk {
-    if (size < LARGE_SLAB_BYTES) return newChunk(kernelMemory(SMALL_CHUNK_BYTES).buffer, 0);
+    if (size < LARGE_SLAB_BYTES) return newChunk(this.#memory(SMALL_CHUNK_BYTES), 0);
     if (this.#empty.length === 0) this.#allocate();
     return this.#empty.pop() as Chunk;
   }
 
+  #memory(bytes: number): ArrayBufferLike {
+    if (this.#uncounted + bytes > UNCOUNTED_BYTES) return kernelMemory(bytes).buffer;
+    this.#uncounted += bytes;
+    return keptMemory(bytes).buffer;
+  }
+
   /** One chunk the first time, then several at once. */
   #allocate(): void {
-    const { buffer } = kernelMemory(this.#nextChunks * SLAB_BYTES_MAX);
+    const buffer = this.#memory(this.#nextChunks * SLAB_BYTES_MAX);
     for (let at = buffer.byteLength - SLAB_BYTES_MAX; at >= 0; at -= SLAB_BYTES_MAX) {
       this.#empty.push(newChunk(buffer, at, SLAB_BYTES_MAX));
     }

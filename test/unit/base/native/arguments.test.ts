@@ -322,6 +322,7 @@ if (HAS_ADDON) {
     );
     refused("'rows' has 65 bytes, in rows of 64", () => sketchDistances(bytes(), 4, bytes(65), 64));
     refused("'bytes' is not a whole number from 1 to 1073741824", () => native().allocate(2 ** 31));
+    refused("'bytes' is not a whole number from 1 to 1073741824", () => native().keep(0));
     refused("'on' is not a boolean", () => native().forcePortable(wrong('yes')));
     splitInto(bytes(0), planes(4, 0));
     merge(planes(3, 0), bytes(0));
