@@ -13,10 +13,9 @@ import { openStaging, reopenStaging } from '../history/lines/open-staging.js';
 import type { Repository } from '../repository.js';
 import { warnOfMissing } from '../worktree/missing-references.js';
 import { selectPaths } from '../worktree/operands/select-paths.js';
+import { planStage, type StageOptions } from '../worktree/plan-stage.js';
 import {
   applyChanges,
-  planStage,
-  type StageOptions,
   type StoredChanges,
   storeChanges,
   throwFailures,

@@ -28,11 +28,10 @@ import { Describer } from '../history/versions.js';
 import { workChanges } from './changes.js';
 import { describedByChanged, describedOtherwise } from './described-files.js';
 import { warnOfMissing } from './missing-references.js';
+import { planStage, type StageOptions } from './plan-stage.js';
 import {
   applyChanges,
   entryOf,
-  planStage,
-  type StageOptions,
   type StageTarget,
   storeChanges,
   storeDescribed,
