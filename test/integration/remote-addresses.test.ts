@@ -1,6 +1,7 @@
 /** Addresses of remotes: those that lead nowhere, no longer, or hold what nobody should see. */
 import fs from 'node:fs/promises';
 import http from 'node:http';
+import os from 'node:os';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
@@ -108,4 +109,13 @@ test('clone, push: a remote of a newer dlv is named, not the repository here', a
     t.regex(stdout, /cannot read the remote '.*': 'format' requires 'quantum-2'[\s\S]*upgrade dlv/);
   }
   t.deepEqual((await repo.json<{ problems: unknown[] }>('fsck')).problems, []);
+});
+
+test('remote add: ~ that no shell has replaced is the home folder, and a folder of that name is ./~', async (t) => {
+  const { repo } = await pushed(t);
+  const added = async (name: string, url: string): Promise<string> =>
+    (await repo.json<{ url: string }>('remote', 'add', name, url)).url;
+  t.is(await added('home', '~/models.dlv'), path.join(os.homedir(), 'models.dlv'));
+  t.is(await added('here', './~/models.dlv'), repo.file('~/models.dlv'));
+  t.is(await added('other', '~ada/models.dlv'), repo.file('~ada/models.dlv'));
 });

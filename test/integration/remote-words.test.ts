@@ -242,6 +242,11 @@ test('remote show: says what is new, moved and gone, what follows, and which pac
   t.is((await show()).code, 0);
   await copy.json('fetch');
   await repo.json('push', 'origin', '--delete', 'wide');
+  const [dry] = await copy.json<FetchResult[]>('fetch', '--prune', '--dry-run');
+  t.deepEqual(
+    dry?.refs.filter(({ status }) => status !== 'same').map(({ name, status }) => [name, status]),
+    [['net/wide', 'pruned']],
+  );
   const second = await described();
   t.deepEqual(
     second.branches.map(({ name, status, followers }) => [name, status, followers]),

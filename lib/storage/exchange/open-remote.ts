@@ -1,4 +1,5 @@
 /** From an address to what it leads to: a folder, a web server, a bucket. */
+import { homedir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isDamage, RemoteError, UsageError } from '../../base/errors.js';
@@ -34,6 +35,9 @@ export function parseAddress(url: string, cwd: string): Address {
   if (scheme === 'file') return { kind: 'folder', folder: folderOfUrl(url) };
   if (scheme === undefined && !SSH.test(url)) {
     if (url === '') throw new UsageError('the address of the remote is empty');
+    // A shell leaves it where it stands in quotes, and so does a file of settings.
+    if (/^~(?:\/|$)/.test(url))
+      return { kind: 'folder', folder: path.join(homedir(), url.slice(1)) };
     if (WINDOWS.test(url) && path.sep === '/') throw windowsPath(url);
     return { kind: 'folder', folder: path.resolve(cwd, url) };
   }

@@ -166,7 +166,7 @@ class RefFetch {
         },
       },
     );
-    if (options.dryRun) refs.push(...(await this.#plan(taken)));
+    if (options.dryRun) refs.push(...stale.map(pruned), ...(await this.#plan(taken)));
     const { sendsWhole, shown } = this.#source;
     if (sendsWhole) context.warn(wholeFilesWarning(shown));
     return report(this.#source, fetched, refs);
@@ -221,10 +221,7 @@ class RefFetch {
     stale: readonly RefMove[],
   ): Promise<FetchedRef[]> {
     const { why } = this.#parts;
-    const refs: FetchedRef[] = stale.map(({ name, before }) => {
-      const title = name.split('/').slice(3).join('/');
-      return { kind: 'branch', name: title, before, after: null, status: 'pruned', reason: null };
-    });
+    const refs: FetchedRef[] = stale.map(pruned);
     const moves: RefMove[] = [];
     for (const one of wanted) {
       const before = one.here === null ? null : await readRef(this.#repo.layout, one.here);
@@ -280,6 +277,12 @@ class RefFetch {
     const isForward = await derivesFrom(this.#repo, one.id, before, context.signal);
     return { ...ref, status: isForward ? 'updated' : 'forced' };
   }
+}
+
+/** A branch that was seen at the remote and is there no more. */
+function pruned({ name, before }: RefMove): FetchedRef {
+  const title = name.split('/').slice(3).join('/');
+  return { kind: 'branch', name: title, before, after: null, status: 'pruned', reason: null };
 }
 
 function rejection(

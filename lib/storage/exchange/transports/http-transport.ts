@@ -8,6 +8,7 @@ import { sha256Hex } from '../../../base/bytes/hash.js';
 import { missingObject } from './folder-transport.js';
 import { type HttpAnswer, smallBody } from './http-answer.js';
 import { HttpClient, type LineOptions, statusError } from './http-client.js';
+import { type Login, readLogin } from './netrc.js';
 import { readRange } from './ranged-read.js';
 import {
   type ByteRange,
@@ -17,6 +18,10 @@ import {
   type TransferOptions,
   type Transport,
 } from './transport.js';
+
+function basic({ user, password }: Login): string {
+  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+}
 
 function isGone(status: number): boolean {
   return status === 404 || status === 410;
@@ -43,14 +48,18 @@ export class HttpTransport implements Transport {
     this.shown = base.href.replace(/\/$/, '');
     if (!base.pathname.endsWith('/')) base.pathname += '/';
     this.#base = base;
-    const secret = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-    const authorization = `Basic ${Buffer.from(secret).toString('base64')}`;
+    const given = { user: decodeURIComponent(username), password: decodeURIComponent(password) };
     const hasSecret = username !== '' || password !== '';
+    let login: Promise<Login | null> | null = hasSecret ? Promise.resolve(given) : null;
     this.#client = new HttpClient({
       ...options,
       shown: this.shown,
       traffic: this.traffic,
-      sign: (): Record<string, string> => (hasSecret ? { authorization } : {}),
+      sign: async (): Promise<Record<string, string>> => {
+        login ??= readLogin(base.hostname, options.env);
+        const found = await login;
+        return found === null ? {} : { authorization: basic(found) };
+      },
     });
   }
 
