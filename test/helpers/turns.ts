@@ -16,6 +16,12 @@ import { noteCost } from './costs.js';
 setFlagsFromString('--interrupt-budget=540672');
 
 /**
+ * Short-lived objects are collected by the thread that made them: its helpers have no core of their own, since
+ * three processes of tests share two, and cost more than they save.
+ */
+setFlagsFromString('--no-parallel-scavenge');
+
+/**
  * Makes `t.deepEqual` cheap for what is equal. ava compares arrays of bytes by the name of each element,
  * which was a tenth of the suite; what differs is still shown by it.
  */

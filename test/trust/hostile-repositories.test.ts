@@ -3,7 +3,7 @@ import test from 'ava';
 import { SEED, searchMs, timeoutMs } from './budget.js';
 import { HOSTILE, HostileTests } from './hostile-repositories.js';
 
-const SECONDS = 1;
+const SECONDS = 0.5;
 /** One of so many is tried. They stand by kind, so that some of each kind are. */
 const STRIDE = 7;
 

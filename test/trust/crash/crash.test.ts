@@ -8,7 +8,7 @@ import { libraryOrSkip } from '../libc/calls.js';
 import { type Verb, verbOf } from '../verbs.js';
 import { rehearse, replay } from './replay.js';
 
-const SECONDS = 0.5;
+const SECONDS = 0.25;
 
 /** Small files in new folders, which are synced and put in their places several at once. */
 const MANY_FILES: Verb = {

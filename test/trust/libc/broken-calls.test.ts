@@ -5,7 +5,7 @@ import { verbOf } from '../verbs.js';
 import { breakCalls, breakProcesses } from './broken-calls.js';
 import { libraryOrSkip } from './calls.js';
 
-const SECONDS = 0.7;
+const SECONDS = 0.4;
 
 for (const name of ['tag', 'commit']) {
   const verb = verbOf(name);

@@ -3,7 +3,7 @@ import test from 'ava';
 import { SEED, searchMs, timeoutMs } from '../budget.js';
 import { rot } from './rot.js';
 
-const SECONDS = 1;
+const SECONDS = 0.5;
 
 test('rot: damage in any kind of file is found or harmless, and mended where it can be', async (t) => {
   t.timeout(timeoutMs(SECONDS));

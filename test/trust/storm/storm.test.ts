@@ -3,7 +3,7 @@ import test from 'ava';
 import { SEED, searchMs, timeoutMs } from '../budget.js';
 import { storm } from './storm.js';
 
-const SECONDS = 1.5;
+const SECONDS = 1;
 
 test('storm: processes that are killed at random lose nothing of one another', async (t) => {
   t.timeout(timeoutMs(SECONDS));

@@ -4,7 +4,7 @@ import { TestRepository } from '../../helpers/repository.js';
 import { SEED, searchMs, timeoutMs } from '../budget.js';
 import { undoWorlds } from './world.js';
 
-const SECONDS = 1.5;
+const SECONDS = 0.8;
 
 test('undo: add, commit, stash, revert, reset, mv, forget, gc and branches lose nothing', async (t) => {
   t.timeout(timeoutMs(SECONDS));
