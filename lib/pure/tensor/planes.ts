@@ -35,11 +35,11 @@ export function splitInto(bytes: Uint8Array, planes: readonly Uint8Array[]): voi
     return;
   }
   const words = wordsOf(bytes, width);
-  const lanes = words && planes.map((plane) => wordsOf(plane, width));
+  const views = words && planes.map((plane) => wordsOf(plane, width));
   let done = 0;
-  if (words && lanes?.every((lane) => lane !== null)) {
+  if (words && views?.every((view) => view !== null)) {
     done = n - (n % 4);
-    splitWords(words, lanes as Int32Array[], done / 4);
+    splitWords(words, views as Int32Array[], done / 4);
   }
   for (let k = 0; k < width; k++) {
     const plane = planes[k] as Uint8Array;
@@ -111,10 +111,10 @@ export function mergePlanes(
   if (planes.length < width) target.fill(0);
   else {
     const words = wordsOf(target, width);
-    const lanes = words && planes.map((plane) => wordsOf(plane, width));
-    if (words && lanes?.every((lane) => lane !== null)) {
+    const views = words && planes.map((plane) => wordsOf(plane, width));
+    if (words && views?.every((view) => view !== null)) {
       done = n - (n % 4);
-      mergeWords(lanes as Int32Array[], words, done / 4);
+      mergeWords(views as Int32Array[], words, done / 4);
     }
   }
   for (let k = 0; k < planes.length; k++) {

@@ -14,7 +14,7 @@ import { encodeRans } from '../../pure/codec/planes-rans.js';
 import type { CodecLevel } from '../../pure/codec/segment.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { ChainReader } from '../objects/planes/chain-reader.js';
-import { lendUnder } from '../objects/planes/operated.js';
+import { lendUnder } from '../objects/planes/base-planes.js';
 import type { PlaneReader } from '../objects/planes/plane-reader.js';
 import { segmentElements } from '../objects/planes/segment-head.js';
 import { recodeBase, recodedHeadBytes, storedSegment } from '../objects/recode.js';

@@ -17,7 +17,7 @@ import { encodeRans } from '../../pure/codec/planes-rans.js';
 import { verifySegment } from '../../pure/codec/segment.js';
 import type { PackAccess } from '../objects/access.js';
 import { ChainReader } from '../objects/planes/chain-reader.js';
-import { lendUnder } from '../objects/planes/operated.js';
+import { lendUnder } from '../objects/planes/base-planes.js';
 import { planePool } from '../objects/planes/plane-pool.js';
 import type { PlaneReader, SegmentRequest } from '../objects/planes/plane-reader.js';
 import { readSegments } from '../objects/planes/read-segments.js';

@@ -8,7 +8,7 @@ import type { ReadFile } from '../../base/files/files.js';
 import { ENCODED_AHEAD_BYTES, SEGMENT_ELEMENTS } from '../../base/limits.js';
 import { isLater, type Operation } from '../../pure/codec/operation.js';
 import { encodeSegment, verifySegment } from '../../pure/codec/segment.js';
-import { type DeltaPlace, lendUnder } from '../objects/planes/operated.js';
+import { type DeltaPlace, lendUnder } from '../objects/planes/base-planes.js';
 import { type PlaneLease, planePool } from '../objects/planes/plane-pool.js';
 import type { PlaneReader } from '../objects/planes/plane-reader.js';
 import { encodeSegmentHead, segmentElements } from '../objects/planes/segment-head.js';

@@ -12,7 +12,7 @@ import {
 } from '../../pure/formats/approximate-mark.js';
 import { leadingOf } from '../../pure/tensor/prefix.js';
 import type { ObjectAccess } from '../objects/access.js';
-import { floatExtents, LeadingPlanes } from '../objects/planes/leading.js';
+import { floatExtents, LeadingPlanes } from '../objects/planes/leading-planes.js';
 import { streamUnchecked } from '../objects/stored/rebuild.js';
 import type { StoredFile } from '../objects/stored/stored-file.js';
 import { hasChecksums, mendChecksums } from './mend-checksums.js';

@@ -9,7 +9,7 @@ import { type Quantizer, quantizeBytes, TierFit, widenFloat } from '../../pure/t
 import type { FloatDType, Tier } from '../../pure/tensor/tier.js';
 import { ErrorSum } from '../../pure/tensor/tier-errors.js';
 import type { ObjectAccess } from '../objects/access.js';
-import { verifiedBytes } from '../objects/planes/leading.js';
+import { verifiedBytes } from '../objects/planes/leading-planes.js';
 import { type PlaneLease, planePool } from '../objects/planes/plane-pool.js';
 import type { PlaneReader, SegmentRequest } from '../objects/planes/plane-reader.js';
 import { segmentCount } from '../store/types.js';

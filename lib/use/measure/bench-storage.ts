@@ -14,7 +14,7 @@ import { mergeFast } from '../../pure/codec/planes.js';
 import { encodeRans } from '../../pure/codec/planes-rans.js';
 import type { SurveyedExtent } from '../../storage/archive/survey.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
-import { lendUnder } from '../../storage/objects/planes/operated.js';
+import { lendUnder } from '../../storage/objects/planes/base-planes.js';
 import type { PlaneLease } from '../../storage/objects/planes/plane-pool.js';
 import { recodeBase, storedSegment } from '../../storage/objects/recode.js';
 import type { OpContext } from '../context.js';

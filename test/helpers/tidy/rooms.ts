@@ -39,7 +39,7 @@ export function checkRoom(folder: string, text: string | undefined, lookup: Look
 
 /**
  * Problems of the files that a page names in backticks, and of the names it says they hold:
- * `chain.ts`, `planes/link.ts`, `repo/layout.ts: dlvLayout`.
+ * `chain.ts`, `planes/chain-link.ts`, `repo/layout.ts: dlvLayout`.
  * @param roots  folders that such a path may start from.
  */
 export function checkNamedFiles(

@@ -121,8 +121,8 @@ export function architectureOfCard(text: string, path: string): Architecture | n
   };
 }
 
-/** One family: names that its checkpoints have, all of them. */
-interface Family {
+/** One architecture: names that its checkpoints have, all of them. */
+interface Known {
   name: string;
   names: readonly RegExp[];
   /** The numbered list of its layers. */
@@ -131,8 +131,8 @@ interface Family {
   hidden?: RegExp;
 }
 
-/** Families by the names that their reference implementations give to tensors. The first that fits. */
-const FAMILIES: readonly Family[] = [
+/** Known architectures by the names that their reference implementations give to tensors. The first that fits. */
+const KNOWN: readonly Known[] = [
   {
     name: 'LoRA adapter',
     names: [/\.lora_A\.|lora_down\.weight$/, /\.lora_B\.|lora_up\.weight$/],
@@ -215,15 +215,15 @@ const FAMILIES: readonly Family[] = [
 /** Where an architecture comes from that nothing but tensors says. */
 export const INFERRED_SOURCE = 'names and shapes of tensors';
 
-/** The family that names and shapes look like; null if none fits. */
+/** The architecture that names and shapes look like; null if none fits. */
 export function inferArchitecture(tensors: readonly CountedTensor[]): Architecture | null {
-  const family = FAMILIES.find(({ names }) =>
+  const known = KNOWN.find(({ names }) =>
     names.every((pattern) => tensors.some(({ name }) => pattern.test(name))),
   );
-  if (family === undefined) return null;
+  if (known === undefined) return null;
   const sizes: Record<string, number> = {};
-  if (family.layers !== undefined) {
-    const pattern = family.layers;
+  if (known.layers !== undefined) {
+    const pattern = known.layers;
     const numbers = tensors.flatMap(({ name }) => {
       const found = pattern
         .exec(name)
@@ -233,12 +233,12 @@ export function inferArchitecture(tensors: readonly CountedTensor[]): Architectu
     });
     if (numbers.length > 0) sizes.layers = new Set(numbers).size;
   }
-  const embedding = tensors.find(({ name }) => family.hidden?.test(name));
+  const embedding = tensors.find(({ name }) => known.hidden?.test(name));
   if (embedding?.shape.length === 2) {
     sizes.vocabulary = embedding.shape[0] as number;
     sizes.hidden = embedding.shape[1] as number;
   }
-  const name = family.name === 'ResNet' ? resnetName(tensors) : family.name;
+  const name = known.name === 'ResNet' ? resnetName(tensors) : known.name;
   return { name, source: INFERRED_SOURCE, isInferred: true, sizes };
 }
 

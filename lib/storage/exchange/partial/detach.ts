@@ -11,7 +11,7 @@ import type { Id } from '../../../base/bytes/hash.js';
 import { Pace } from '../../../base/bytes/pace.js';
 import { listDirectory, removeFile } from '../../../base/files/files.js';
 import { WIDTH_MAX } from '../../../base/limits.js';
-import { basePlanesOf, stopOf, wantsHead } from '../../objects/planes/link.js';
+import { basePlanesOf, stopOf, wantsHead } from '../../objects/planes/chain-link.js';
 import { classesFor } from '../../objects/planes/read-counts.js';
 import { isTrashName, newWorkName } from '../../repo/processes/made-names.js';
 import { listOtherReaders } from '../../repo/processes/readers.js';

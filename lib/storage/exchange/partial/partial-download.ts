@@ -10,7 +10,7 @@ import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
 import type { Id } from '../../../base/bytes/hash.js';
 import { Pace } from '../../../base/bytes/pace.js';
 import { TRANSFER_GAP_BYTES } from '../../../base/limits.js';
-import { basePlanesOf, stopOf, wantsHead } from '../../objects/planes/link.js';
+import { basePlanesOf, stopOf, wantsHead } from '../../objects/planes/chain-link.js';
 import { classesFor } from '../../objects/planes/read-counts.js';
 import {
   type OpenedSegment,

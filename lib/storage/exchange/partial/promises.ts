@@ -8,7 +8,7 @@ import type { Id } from '../../../base/bytes/hash.js';
 import { Pace } from '../../../base/bytes/pace.js';
 import { BugError, DlvError, RemoteError } from '../../../base/errors.js';
 import { WIDTH_MAX } from '../../../base/limits.js';
-import { basePlanesOf, stopOf, wantsHead } from '../../objects/planes/link.js';
+import { basePlanesOf, stopOf, wantsHead } from '../../objects/planes/chain-link.js';
 import type { Supply, SupplyWants } from '../../objects/stored/bring.js';
 import { type PromisedOfRemote, readPromised, thinSets } from '../../repo/promised.js';
 import { readRemotes } from '../../repo/remotes.js';

@@ -3,7 +3,7 @@ import type { Id } from '../../../base/bytes/hash.js';
 import { WIDTH_MAX } from '../../../base/limits.js';
 import { Glob } from '../../../pure/paths/glob.js';
 import { extentsOf } from '../../../pure/tensor/recipe-extents.js';
-import { floatExtents } from '../../objects/planes/leading.js';
+import { floatExtents } from '../../objects/planes/leading-planes.js';
 import type { StoredFile } from '../../objects/stored/stored-file.js';
 import type { PartialFilter } from '../../repo/promised.js';
 import type { Version } from '../../repo/version/version.js';

@@ -13,7 +13,7 @@ import { CorruptError } from '../../../base/errors.js';
 import type { SegmentHeadAt } from '../../store/packs/read-records.js';
 import type { SegmentEntry } from '../../store/types.js';
 import { linksOf, missingExtent } from '../chain.js';
-import { basePlanesOf, stopOf, wantsHead } from './link.js';
+import { basePlanesOf, stopOf, wantsHead } from './chain-link.js';
 import type { SegmentRecords, SegmentRequest } from './plane-reader.js';
 import { addReadBytes, headBytesOf, noBytes, type ReadBytes } from './read-counts.js';
 

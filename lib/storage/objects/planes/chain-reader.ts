@@ -11,12 +11,19 @@ import { WIDTH_MAX } from '../../../base/limits.js';
 import type { SegmentHeadAt } from '../../store/packs/read-records.js';
 import type { SegmentEntry, SegmentRecord } from '../../store/types.js';
 import { linksOf, missingExtent } from '../chain.js';
-import { basePlanesOf, type ChainLink, decodeLink, readLink, stopOf, wantsHead } from './link.js';
+import {
+  basePlanesOf,
+  type ChainLink,
+  decodeLink,
+  readLink,
+  stopOf,
+  wantsHead,
+} from './chain-link.js';
+import { decodeStraight } from './kernel-chains.js';
 import { PlaneCache } from './plane-cache.js';
 import { leadingPlanes, type PlaneLease } from './plane-pool.js';
 import type { PlaneReader, SegmentRecords, SegmentRequest } from './plane-reader.js';
 import { headBytesOf, newStats, type RetrievalStats } from './read-counts.js';
-import { decodeStraight } from './straight.js';
 
 export interface ChainReaderOptions {
   /** Once it is aborted, what was not begun is not decoded: AbortedError. */

@@ -10,10 +10,10 @@
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { SHARED_PLANES_BYTES } from '../../../base/limits.js';
 import type { SegmentRecord } from '../../store/types.js';
+import type { LinkBase } from './base-planes.js';
 import type { ChainForest, ChainNode, PlannedSegment } from './chain-forest.js';
+import { decodeLink, readLink } from './chain-link.js';
 import { ChainReader } from './chain-reader.js';
-import { decodeLink, readLink } from './link.js';
-import type { LinkBase } from './operated.js';
 import { leadingPlanes, leaseOf, type PlaneLease } from './plane-pool.js';
 import type { PlaneReader, SegmentRecords, SegmentRequest } from './plane-reader.js';
 import { newStats, type RetrievalStats } from './read-counts.js';

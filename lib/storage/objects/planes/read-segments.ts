@@ -24,7 +24,7 @@ import { newStats, type RetrievalStats, totalBytes } from './read-counts.js';
 /** Segments that are laid out together: their chains are some 10 times as many records. */
 export const SEGMENTS_MAX = 8192;
 /** Segments rebuilt at once where several may be: each holds its planes and those of its base. */
-const LANES = 2;
+const SEGMENTS_AT_ONCE = 2;
 
 /** A reader for requests that were announced. */
 export interface OpenPlanes {
@@ -91,7 +91,7 @@ export async function readSegments(
     }
     return stats;
   }
-  const lanes = scheme === 'independent' ? 1 : (options.lanes ?? LANES);
+  const lanes = scheme === 'independent' ? 1 : (options.lanes ?? SEGMENTS_AT_ONCE);
   const reader = new ChainReader(records, { stats, ...(signal ? { signal } : {}) });
   await forEachLimit(requests, lanes, async (request, at) => {
     throwIfAborted(signal);
@@ -117,7 +117,7 @@ async function readForest(
   const reader = new ForestReader(records, forest, options);
   try {
     const trees = Array.from({ length: forest.starts.length - 1 }, (_, tree) => tree);
-    await forEachLimit(trees, options.lanes ?? LANES, async (tree) => {
+    await forEachLimit(trees, options.lanes ?? SEGMENTS_AT_ONCE, async (tree) => {
       const end = forest.starts[tree + 1] as number;
       for (let place = forest.starts[tree] as number; place < end; place++) {
         const { request } = forest.order[place] as PlannedSegment;

@@ -8,7 +8,7 @@ import type { FileEntry } from '../../repo/version/file-page.js';
 import { planesHere } from '../../store/promised.js';
 import { segmentCount } from '../../store/types.js';
 import type { ReadAccess } from '../access.js';
-import { floatExtents, knownOf } from '../planes/leading.js';
+import { floatExtents, knownOf } from '../planes/leading-planes.js';
 import { namedObjects, openStoredFile, type StoredFile } from './stored-file.js';
 import type { StoredTensor } from './tensors.js';
 

@@ -9,7 +9,7 @@ import { LOADED_AHEAD_BYTES, SEGMENT_ELEMENTS } from '../../../base/limits.js';
 import { mergeFast } from '../../../pure/codec/planes.js';
 import type { DType } from '../../../pure/tensor/dtype.js';
 import type { ObjectAccess } from '../access.js';
-import { completed, knownOf } from '../planes/leading.js';
+import { completed, knownOf } from '../planes/leading-planes.js';
 import { otherSize } from '../planes/plane-reader.js';
 import { readSegments } from '../planes/read-segments.js';
 import { segmentElements } from '../planes/segment-head.js';

@@ -24,7 +24,7 @@ import {
 import { swapBytes } from '../../../pure/tensor/planes.js';
 import { dataBlobLengths, type SkeletonTensor } from '../../../pure/tensor/recipe.js';
 import { extentsOf } from '../../../pure/tensor/recipe-extents.js';
-import { verifiedBytes } from '../planes/leading.js';
+import { verifiedBytes } from '../planes/leading-planes.js';
 import type { SegmentRequest } from '../planes/plane-reader.js';
 import { inTurn } from './file-groups.js';
 import type { Readers, StoredFile } from './stored-file.js';

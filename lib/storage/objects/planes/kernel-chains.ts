@@ -14,8 +14,8 @@ import {
 } from '../../../pure/codec/chain-plan.js';
 import type { SegmentHeadAt } from '../../store/packs/read-records.js';
 import type { LentPayloads } from '../../store/types.js';
-import type { ChainLink } from './link.js';
-import type { LinkBase } from './operated.js';
+import type { LinkBase } from './base-planes.js';
+import type { ChainLink } from './chain-link.js';
 import { type PlaneLease, planePool } from './plane-pool.js';
 import type { SegmentRecords } from './plane-reader.js';
 import { addReadBytes, classesFor, headBytesOf, type RetrievalStats } from './read-counts.js';

@@ -8,7 +8,7 @@ import { decodeSegment, segmentBasePlanes, segmentStop } from '../../../pure/cod
 import type { SegmentHeadAt } from '../../store/packs/read-records.js';
 import type { SegmentEntry, SegmentRecord } from '../../store/types.js';
 import { missingExtent } from '../chain.js';
-import { type LinkBase, underOperation } from './operated.js';
+import { type LinkBase, underOperation } from './base-planes.js';
 import { type PlaneLease, planePool } from './plane-pool.js';
 import type { SegmentRecords } from './plane-reader.js';
 import { addReadBytes, classesFor, type RetrievalStats } from './read-counts.js';
