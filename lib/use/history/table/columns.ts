@@ -63,14 +63,40 @@ const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   macs: ({ network }) => network?.macs ?? null,
   layers: ({ network }) => network?.layers ?? null,
 };
-/** The points of one metric that a version lists: in order of step, the one without a step first. */
-function pointsOf({ facts }: VersionRow, name: string): Metric[] {
-  return facts.metrics.filter((metric) => metric.name === name);
+/** What a version says, by name: with thousands of metrics, each is a column that looks one of them up. */
+interface Named {
+  points: ReadonlyMap<string, Metric[]>;
+  metrics: ReadonlyMap<string, VersionFacts['knowledge']['metrics'][number]>;
+  params: ReadonlyMap<string, string>;
 }
 
-function directionIn({ facts }: VersionRow, name: string): Direction | null {
-  const declared = facts.knowledge.metrics.find((metric) => metric.name === name)?.direction;
-  return declared ?? directionOf(name);
+const NAMED = new WeakMap<VersionFacts, Named>();
+
+function named({ facts }: VersionRow): Named {
+  const known = NAMED.get(facts);
+  if (known !== undefined) return known;
+  const points = new Map<string, Metric[]>();
+  for (const metric of facts.metrics) {
+    const same = points.get(metric.name);
+    if (same === undefined) points.set(metric.name, [metric]);
+    else same.push(metric);
+  }
+  const made: Named = {
+    points,
+    metrics: new Map(facts.knowledge.metrics.map((metric) => [metric.name, metric])),
+    params: new Map(facts.params.map(({ name, text }) => [name, text])),
+  };
+  NAMED.set(facts, made);
+  return made;
+}
+
+/** The points of one metric that a version lists: in order of step, the one without a step first. */
+function pointsOf(row: VersionRow, name: string): readonly Metric[] {
+  return named(row).points.get(name) ?? [];
+}
+
+function directionIn(row: VersionRow, name: string): Direction | null {
+  return named(row).metrics.get(name)?.direction ?? directionOf(name);
 }
 
 function extreme(points: readonly Metric[], direction: Direction | null): Metric | null {
@@ -127,9 +153,9 @@ export class Columns {
       };
     }
     if (space === 'params') {
-      const get = ({ facts }: VersionRow): Value => {
-        const found = facts.params.find((param) => param.name === own);
-        return found === undefined ? null : parseParam(found.text);
+      const get = (row: VersionRow): Value => {
+        const text = named(row).params.get(own);
+        return text === undefined ? null : parseParam(text);
       };
       return { name: full, kind: 'param', get, step: null };
     }
@@ -198,8 +224,8 @@ export class Columns {
         .filter((name) => pattern.test(name))
         .map((name) => this.find({ ...ref, name: `${space}.${name}` }));
     });
-    const names = listed.map(({ name }) => name);
-    return listed.filter(({ name }, at) => names.indexOf(name) === at);
+    const first = new Map([...listed].reverse().map((column) => [column.name, column]));
+    return listed.filter((column) => first.get(column.name) === column);
   }
 }
 
@@ -207,8 +233,7 @@ export class Columns {
 function countOf(row: VersionRow, name: string): number | null {
   const points = pointsOf(row, name);
   if (points.length === 0) return null;
-  const fact = row.facts.knowledge.metrics.find((metric) => metric.name === name);
-  return fact?.count ?? points.length;
+  return named(row).metrics.get(name)?.count ?? points.length;
 }
 
 function attributeColumn(name: string): Column {
