@@ -13,8 +13,8 @@ import { ARCHIVE_PLANES_BYTES, SAMPLE_CACHE_BYTES, SEGMENT_ELEMENTS } from '../.
 import { encodeRans } from '../../pure/codec/planes-rans.js';
 import type { CodecLevel } from '../../pure/codec/segment.js';
 import type { ObjectAccess } from '../objects/access.js';
-import { ChainReader } from '../objects/planes/chain-reader.js';
 import { lendUnder } from '../objects/planes/base-planes.js';
+import { ChainReader } from '../objects/planes/chain-reader.js';
 import type { PlaneReader } from '../objects/planes/plane-reader.js';
 import { segmentElements } from '../objects/planes/segment-head.js';
 import { recodeBase, recodedHeadBytes, storedSegment } from '../objects/recode.js';
