@@ -43,12 +43,26 @@ export class PackedReader {
 
   /** The value that comes next, whole. @throws {CorruptError} DLV_CORRUPT */
   value(): Packed {
+    return decodeChecked(this.valueBytes(), this.#file);
+  }
+
+  /** The bytes of the value that comes next, as a view. @throws {CorruptError} DLV_CORRUPT */
+  valueBytes(): Uint8Array {
     const length = encodedLength(this.#bytes, this.#at, this.#file);
     const end = this.#at + length;
     if (length === 0 || end > this.#bytes.length) this.#fail('it ends early');
-    const value = decodeChecked(this.#bytes.subarray(this.#at, end), this.#file);
+    const bytes = this.#bytes.subarray(this.#at, end);
     this.#at = end;
-    return value;
+    return bytes;
+  }
+
+  /** Passes over a value whose bytes are known. @throws {CorruptError} DLV_CORRUPT if another one comes next. */
+  pass(known: Uint8Array): void {
+    const end = this.#at + known.length;
+    if (Buffer.compare(this.#bytes.subarray(this.#at, end), known) !== 0) {
+      this.#fail('another value was expected');
+    }
+    this.#at = end;
   }
 
   /** @throws {CorruptError} DLV_CORRUPT if bytes are left over. */

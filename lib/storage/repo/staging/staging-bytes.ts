@@ -8,6 +8,7 @@
 import { ID_BYTES, type Id, idBytes, idFromBytes, sha256 } from '../../../base/bytes/hash.js';
 import {
   arrayHeader,
+  decodeChecked,
   encodeCanonical,
   encodeLongArray,
   Fields,
@@ -66,30 +67,44 @@ function* packEntries(entries: readonly StagedEntry[]): Generator<Packed> {
   for (const entry of entries) yield packEntry(entry);
 }
 
+/** Bytes of files that were read and found canonical: most of them are written again as they are. */
+const asRead = new WeakMap<StagedEntry, Uint8Array>();
+
+/** The files of a line, each as it was read where it was. */
+function* encodeEntries(entries: readonly StagedEntry[]): Generator<Uint8Array> {
+  yield arrayHeader(entries.length);
+  for (const entry of entries) yield asRead.get(entry) ?? encodeCanonical(packEntry(entry));
+}
+
+/** The same, each from its values. */
+function encodeAnew(entries: readonly StagedEntry[]): Iterable<Uint8Array> {
+  return encodeLongArray(entries.length, packEntries(entries));
+}
+
 /** The msgpack of the staging file in pieces: of 10^5 files, the values alone would take 100 MB. */
-function* encodeBody(staging: Staging): Generator<Uint8Array> {
+function* encodeBody(
+  staging: Staging,
+  encode: (entries: readonly StagedEntry[]) => Iterable<Uint8Array>,
+): Generator<Uint8Array> {
   const lines = staging.models();
   yield arrayHeader(lines.length);
   for (const line of lines) {
     yield arrayHeader(LINE_FIELDS);
     for (const value of packState(line)) yield encodeCanonical(value);
-    const entries = staging.entries(line.model);
-    yield* encodeLongArray(entries.length, packEntries(entries));
+    yield* encode(staging.entries(line.model));
   }
 }
 
 /** The bytes of the staging file. */
 export function encodeStaging(staging: Staging): Uint8Array {
-  const pieces = [MAGIC, ...encodeBody(staging)];
-  const digest = sha256();
-  for (const piece of pieces) digest.update(piece);
-  return Buffer.concat([...pieces, digest.digest()]);
+  const body = Buffer.concat([MAGIC, ...encodeBody(staging, encodeEntries)]);
+  return Buffer.concat([body, sha256().update(body).digest()]);
 }
 
-/** True if a body is the one that `encodeStaging` makes of what was read from it. */
+/** True if a body is the one that the values make which were read from it. */
 function isCanonical(staging: Staging, body: Uint8Array): boolean {
   let at = 0;
-  for (const piece of encodeBody(staging)) {
+  for (const piece of encodeBody(staging, encodeAnew)) {
     if (Buffer.compare(body.subarray(at, at + piece.length), piece) !== 0) return false;
     at += piece.length;
   }
@@ -221,8 +236,16 @@ export function decodeStaging(
 ): Staging {
   const staging = new Staging(only);
   const body = bodyOf(bytes, file);
+  const found: { entry: StagedEntry; own: Uint8Array }[] = [];
   try {
-    readLines(body, { file, staging }, (model, entry) => staging.put(model, entry));
+    readLines(body, { file, staging }, (reader, model) => {
+      const own = reader.valueBytes();
+      const entry = unpackEntry(decodeChecked(own, file), file, (what, { path }) =>
+        refuse(file, what, path),
+      );
+      staging.put(model, entry);
+      found.push({ entry, own });
+    });
   } catch (error) {
     // A path twice, in two models or both file and folder: rules that only damaged bytes break.
     const isRule = error instanceof DlvError && /CONFLICT|USAGE/.test(error.code);
@@ -233,32 +256,33 @@ export function decodeStaging(
   if (!isCanonical(staging, body)) {
     throw new CorruptError(`'${file}' is not in canonical form`, { file });
   }
+  // Whoever changed one of these would write the bytes of before.
+  for (const { entry, own } of found) asRead.set(Object.freeze(entry), own);
   return staging;
 }
 
-/** Reads a body file by file. The lines are put into `staging`, their files given to `take`. */
+function refuse(file: string, what: string, path: string): never {
+  throw new CorruptError(
+    `'${file}' is damaged: ${what} of '${path}' is not a path that a version may hold`,
+    {
+      file,
+      hint: "run 'dlv fsck --rebuild': it keeps what is staged",
+    },
+  );
+}
+
+/** Reads a body file by file. The lines are put into `staging`, each file is read by `take`. */
 function readLines(
   body: Uint8Array,
   { file, staging }: { file: string; staging: Staging },
-  take: (model: string, entry: StagedEntry) => void,
+  take: (reader: PackedReader, model: string) => void,
 ): void {
-  const refuse = (what: string, { path }: FileEntry): never => {
-    throw new CorruptError(
-      `'${file}' is damaged: ${what} of '${path}' is not a path that a version may hold`,
-      {
-        file,
-        hint: "run 'dlv fsck --rebuild': it keeps what is staged",
-      },
-    );
-  };
   const reader = new PackedReader(body, file);
   for (let lines = reader.array('lines'); lines > 0; lines--) {
     reader.array('line', LINE_FIELDS);
     const state = Array.from({ length: LINE_FIELDS - 1 }, () => reader.value());
     const { model } = unpackState(new Fields(state, file), staging);
-    for (let files = reader.array('files'); files > 0; files--) {
-      take(model, unpackEntry(reader.value(), file, refuse));
-    }
+    for (let files = reader.array('files'); files > 0; files--) take(reader, model);
   }
   reader.end();
 }
@@ -269,13 +293,20 @@ function checkOnly(staging: Staging, { model, branch }: StagedBranch, file: stri
   throw new CorruptError(`'${file}' is damaged: it is not that of '${model}/${branch}'`, { file });
 }
 
-/** Reads all that the bytes say, and keeps none of it: a second list of all files would double the memory. */
-export function checkStagingBytes(
-  bytes: Uint8Array,
-  file: string,
-  only: StagedBranch | null,
-): void {
+/**
+ * Reads all that the bytes of `staging` say, and keeps none of it: a second list of all files would double the memory.
+ * Files whose bytes were read already are compared with those alone.
+ */
+export function checkStagingBytes(bytes: Uint8Array, file: string, staging: Staging): void {
+  const { only } = staging;
   const read = new Staging(only);
-  readLines(bodyOf(bytes, file), { file, staging: read }, () => {});
+  const entries = staging.models().flatMap(({ model }) => staging.entries(model));
+  let at = 0;
+  readLines(bodyOf(bytes, file), { file, staging: read }, (reader) => {
+    const entry = entries[at++];
+    const own = entry && asRead.get(entry);
+    if (own) reader.pass(own);
+    else unpackEntry(reader.value(), file, (what, { path }) => refuse(file, what, path));
+  });
   if (only !== null) checkOnly(read, only, file);
 }

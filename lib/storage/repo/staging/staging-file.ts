@@ -121,6 +121,6 @@ export async function writeStaging(lock: RepositoryLock, staging: Staging): Prom
   if (staging.only !== null) await makeDurableDirectory(lock.layout.lines);
   const bytes = encodeStaging(staging);
   checkSize(bytes.length, file);
-  checkReadable(file, () => checkStagingBytes(bytes, file, staging.only));
+  checkReadable(file, () => checkStagingBytes(bytes, file, staging));
   await writeFileAtomic(file, bytes);
 }

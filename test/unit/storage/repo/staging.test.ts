@@ -100,6 +100,37 @@ test('staging: what no command could read again is never written', async (t) => 
   t.deepEqual(await fs.readdir(layout.dir), (await fs.readdir(layout.dir)).filter(isOurs));
 });
 
+test('staging: files that were read are written as they were, changed ones anew', async (t) => {
+  const layout = await tempRepo(t);
+  const first = new Staging();
+  for (const path of ['a', 'b', 'c/d', 'e']) first.put('mnist', staged(path));
+  for (const path of ['f', 'g']) first.put('bert', staged(path, { step: 3 }));
+  await locked(layout, (lock) => writeStaging(lock, first));
+  const { staging } = await readStaging(layout);
+  staging.put('mnist', { ...(staging.entry('b') as StagedEntry), step: 9 });
+  staging.put('mnist', staged('b2'));
+  staging.remove('c/d');
+  staging.put('bert', staged('h'));
+  const anew = new Staging();
+  for (const { model, branch } of staging.models()) {
+    anew.open(model, branch);
+    for (const entry of staging.entries(model)) anew.put(model, { ...entry });
+  }
+  t.deepEqual(encodeStaging(staging), encodeStaging(anew));
+  await locked(layout, (lock) => writeStaging(lock, staging));
+  t.deepEqual(encodeStaging((await readStaging(layout)).staging), encodeStaging(anew));
+  // Its bytes are known: a change would not be written.
+  t.throws(() => Object.assign(staging.entry('a') as StagedEntry, { step: 1 }), {
+    instanceOf: TypeError,
+  });
+  // Beside files that are known, others are still read back before anything is written.
+  staging.put('mnist', staged('z', { step: -1 }));
+  await t.throwsAsync(
+    locked(layout, (lock) => writeStaging(lock, staging)),
+    { code: 'DLV_BUG' },
+  );
+});
+
 const isOurs = (name: string): boolean => !name.startsWith('.tmp-');
 
 /** Bytes as a dlv wrote them that did not check: anything may stand in them. */
