@@ -172,7 +172,7 @@ async function warm(runCli, folder) {
 }
 
 /** Writes the code caches. A package that is installed without them works, and starts slower. */
-async function compile({ codeCacheFile, loadCommand, packCache, withFirstFlags }) {
+async function compile({ codeCacheFile, loadCommand, packCache, withFirstFlag }) {
   const { main, loaded } = loadCommand(BIN, false);
   const folder = await mkdtemp(path.join(tmpdir(), 'dlv-compile-'));
   try {
@@ -182,7 +182,7 @@ async function compile({ codeCacheFile, loadCommand, packCache, withFirstFlags }
   }
   for (const { file, script, source } of loaded()) {
     const unfinished = `${codeCacheFile(file)}.${process.pid}`;
-    const data = withFirstFlags(() => script.createCachedData());
+    const data = withFirstFlag(() => script.createCachedData());
     await writeFile(unfinished, packCache(source, data));
     await rename(unfinished, codeCacheFile(file));
   }

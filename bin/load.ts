@@ -19,25 +19,22 @@ import { Script } from 'node:vm';
 type Main = typeof import('../lib/cli/main.js');
 
 /**
- * Flags of V8 while a command runs, each beside its default. `interrupt-budget` is the bytecode that a function runs
- * before V8 optimizes it, and `sparkplug` compiles functions that ran a few times: most commands end before
- * such code has saved what making it took, a tenth of a checkout.
+ * The flag of V8 while a command runs, and its default: the bytecode that a function runs before V8 optimizes it, 9 times
+ * as much. Most commands end before optimized code has saved what making it took, a tenth of a checkout.
  */
-const FLAGS = [
-  ['--interrupt-budget=600000', '--interrupt-budget=67584'],
-  ['--no-sparkplug', '--sparkplug'],
-] as const;
+const LATE_OPTIMIZING = '--interrupt-budget=600000';
+const FIRST_OPTIMIZING = '--interrupt-budget=67584';
 
 /**
- * Carries out `load` under the flags that V8 started with. V8 refuses a code cache that was made under other flags, the
+ * Carries out `load` under the flag that V8 started with. V8 refuses a code cache that was made under another one, the
  * layers' and that of each module of Node; then all of its source is compiled again.
  */
-export function withFirstFlags<T>(load: () => T): T {
-  for (const [, first] of FLAGS) v8.setFlagsFromString(first);
+export function withFirstFlag<T>(load: () => T): T {
+  v8.setFlagsFromString(FIRST_OPTIMIZING);
   try {
     return load();
   } finally {
-    for (const [flag] of FLAGS) v8.setFlagsFromString(flag);
+    v8.setFlagsFromString(LATE_OPTIMIZING);
   }
 }
 
@@ -49,7 +46,7 @@ function requireFor(file: string): NodeJS.Require {
     if (!known.has(name))
       known.set(
         name,
-        withFirstFlags(() => own(name) as unknown),
+        withFirstFlag(() => own(name) as unknown),
       );
     return known.get(name);
   };
@@ -128,7 +125,7 @@ export function loadCommand(folder: string, useCache = true): LoadedCommand {
     const file = layerFile(folder, number);
     const source = readFileSync(file, 'latin1'); // the bundler writes ASCII
     const cachedData = useCache ? readCache(file, source) : undefined;
-    const script = withFirstFlags(() => new Script(source, { filename: file, cachedData }));
+    const script = withFirstFlag(() => new Script(source, { filename: file, cachedData }));
     const module = { exports: {} };
     const define = script.runInThisContext() as (...values: unknown[]) => void;
     const given = [module.exports, requireFor(file), module, file, folder];

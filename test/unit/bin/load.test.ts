@@ -33,16 +33,16 @@ test('a code cache that is damaged anywhere, or cut, is not used', (t) => {
   t.pass();
 });
 
-test('code caches are read and made under the flags that V8 started with, and commands run under others', (t) => {
+test('code caches are read and made under the flags that V8 started with, and commands run under another', (t) => {
   // A cache names the flags that it was made under, as this number does.
   const loader = pathToFileURL(path.join(PROJECT_ROOT, 'dist/bin/load.js')).href;
   const script = `
     const { cachedDataVersionTag: tag } = require('node:v8');
     const first = tag();
-    import('${loader}').then(({ loadCommand, withFirstFlags }) => {
+    import('${loader}').then(({ loadCommand, withFirstFlag }) => {
       const { loaded } = loadCommand('${path.join(PROJECT_ROOT, 'dist/bin')}');
       const rejected = loaded().some(({ script }) => script.cachedDataRejected !== false);
-      console.log(JSON.stringify({ first, rejected, running: tag(), loading: withFirstFlags(tag) }));
+      console.log(JSON.stringify({ first, rejected, running: tag(), loading: withFirstFlag(tag) }));
     });`;
   const { first, rejected, running, loading } = JSON.parse(
     execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' }),
