@@ -14,6 +14,7 @@ import {
   responseNetwork,
 } from '../helpers/bounded-cases.js';
 import { hasRuntime } from '../helpers/linear-network.js';
+import { mapVariants, rowVariants } from '../helpers/operator-variants.js';
 import { seededRandom } from '../helpers/rng.js';
 import { checkSoundness } from '../helpers/soundness.js';
 import { hasTime, inSeedOrder, SEED } from '../trust/budget.js';
@@ -43,6 +44,8 @@ test('bounds: a million samples stay inside', async (t) => {
         ...operatorNetworks(rng),
         ...featureNetworks(rng),
         responseNetwork(rng),
+        ...mapVariants(rng),
+        ...rowVariants(rng),
       ];
       for (const network of networks) {
         const width = [2 ** -8, 2 ** -4, 2 ** -12, 0][round % 4] as number;

@@ -14,13 +14,12 @@ import { type AddedNetwork, Workbench } from '../inference/workbench.js';
 import { writeOpenNetwork, writePrefix } from './changed-network.js';
 import { Decider } from './decider.js';
 import { NetworkBounds } from './network-bounds.js';
-import { Patience } from './patience.js';
+import { Patience, timed } from './patience.js';
 import type { LoadedWeights } from './plane-source.js';
 import { type Depths, deeperThan, depthsOf, firstDepths, isWhole } from './plane-source.js';
 import { Queries } from './queries.js';
 import { scanExamples } from './scan-examples.js';
 import type { CascadeOptions, CascadeResult, Settle, Stage } from './stages.js';
-import { timed } from './timed.js';
 
 export type { Method } from './prover.js';
 export type { CascadeResult } from './stages.js';

@@ -6,12 +6,11 @@ import { throwIfAborted } from '../../base/bytes/abort.js';
 import { type Claim, gapOf } from '../../pure/bounds/decisions.js';
 import type { NetworkBounds } from './network-bounds.js';
 import { nextDepths } from './next-depths.js';
-import type { Patience } from './patience.js';
+import { type Patience, timed } from './patience.js';
 import { type Depths, deeperThan } from './plane-source.js';
 import { Prover } from './prover.js';
 import type { Queries } from './queries.js';
 import type { CascadeOptions, Settle, Stage, Undecided } from './stages.js';
-import { timed } from './timed.js';
 
 /** Examples that show whether a depth is worth its bounds, and which weights are worth more planes. */
 const SAMPLES = 6;

@@ -2,32 +2,21 @@
 
 import { type Analysis, NoBounds } from '../../pure/bounds/analysis.js';
 import type { Claim } from '../../pure/bounds/decisions.js';
-import { givenName, refinedNames } from '../../pure/bounds/forward/forward.js';
-import {
-  depthOf,
-  elementProgram,
-  intervalOutputs,
-  intervalProgram,
-  type Program,
-  refinable,
-  rowProgram,
-  scanProgram,
-  widestRow,
-  workOf,
-} from '../../pure/bounds/programs.js';
+import { givenName } from '../../pure/bounds/forward/forward.js';
+import { rowProgram, scanProgram, widestRow } from '../../pure/bounds/programs.js';
 import { type BoundsOf, weightInput } from '../../pure/bounds/weights.js';
 import type { Fed, RunOptions } from '../inference/messages.js';
 import type { Workbench } from '../inference/workbench.js';
+import { BoundPasses } from './bound-passes.js';
 import { fedFloats, fedInts, WAYS, type Way, wayFeeds } from './feeds.js';
-import { KnownWeights, type KnowOptions } from './known-weights.js';
+import type { KnowOptions } from './known-weights.js';
+import { type Refined, Refiner } from './refiner.js';
 
 /** Rows of one pass, and elements that they may have at the widest place of their way. */
 const ROWS_MAX = 256;
 const ROW_ELEMENTS_MAX = 2 ** 22;
 /** Name of the part that is run as it is, among the networks of a process. */
 const PREFIX = 'prefix';
-/** Stands for an end that is not known better. */
-const WIDE = 3e38;
 
 /** Intervals of scores of a batch, row-major. */
 export interface Scan {
@@ -38,9 +27,6 @@ export interface Scan {
   readonly isFinite: boolean;
 }
 
-/** Better ends of values of one example: inputs of its passes. */
-export type Refined = Fed[];
-
 export interface RowOptions {
   refined?: Refined | null;
   /** Whether the other ways are tried where the first one gave so much; default: all ways are. */
@@ -50,10 +36,8 @@ export interface RowOptions {
 export class NetworkBounds {
   readonly analysis: Analysis;
   readonly #bench: Workbench;
-  readonly #options: RunOptions;
-  readonly #programs = new Map<string, Program>();
-  readonly #weights: KnownWeights;
-  readonly #targets: readonly string[];
+  readonly #passes: BoundPasses;
+  readonly #refiner: Refiner;
   readonly #hasMargins: boolean;
   readonly #rowsMax: number;
   #hasRows = false;
@@ -61,27 +45,23 @@ export class NetworkBounds {
   private constructor(
     bench: Workbench,
     analysis: Analysis,
-    { options, hasMargins }: { options: RunOptions; hasMargins: boolean },
+    { passes, hasMargins }: { passes: BoundPasses; hasMargins: boolean },
   ) {
     this.#bench = bench;
-    this.#weights = new KnownWeights(bench);
     this.analysis = analysis;
-    this.#options = options;
+    this.#passes = passes;
     this.#hasMargins = hasMargins;
     const widest = widestRow(analysis);
     this.#rowsMax = Math.min(ROWS_MAX, Math.max(8, Math.floor(ROW_ELEMENTS_MAX / widest)));
-    // The first layer's intervals are exact: its input is known.
-    this.#targets = refinable(analysis).filter((value) => depthOf(analysis, value) > 1);
+    this.#refiner = new Refiner(analysis, passes, this.#rowsMax);
   }
 
   /** Builds the graphs of a network. @throws {NoBounds} if an operator has no bounds. */
   static async open(bench: Workbench, analysis: Analysis, threads: number): Promise<NetworkBounds> {
     const program = scanProgram(analysis);
-    const made = new NetworkBounds(bench, analysis, {
-      options: { threads, optimization: 'basic' },
-      hasMargins: program.hasMargins,
-    });
-    await made.#load('scan', program);
+    const passes = new BoundPasses(bench, { threads, optimization: 'basic' });
+    const made = new NetworkBounds(bench, analysis, { passes, hasMargins: program.hasMargins });
+    await passes.load('scan', program);
     try {
       // Loaded when the first example needs it.
       rowProgram(analysis, []);
@@ -92,15 +72,9 @@ export class NetworkBounds {
     return made;
   }
 
-  async #load(name: string, program: Program): Promise<void> {
-    await this.#bench.add(name, program.bytes, this.#options);
-    this.#programs.set(name, program);
-    await this.#weights.keep(program.weights);
-  }
-
   /** Takes what is known of parameters now. @see KnownWeights.know */
   know(boundsOf: BoundsOf, options: KnowOptions = {}): Promise<void> {
-    return this.#weights.know(boundsOf, options);
+    return this.#passes.weights.know(boundsOf, options);
   }
 
   /** Keeps the middles of parameters. @returns  the names under which they are kept, by parameter. */
@@ -108,7 +82,7 @@ export class NetworkBounds {
     parameters: ReadonlyMap<string, readonly number[]>,
   ): Promise<Record<string, string>> {
     const inputs = [...parameters].map(([name, dims]) => weightInput(name, 'center', dims));
-    await this.#weights.keepNew(inputs);
+    await this.#passes.weights.keepNew(inputs);
     return Object.fromEntries(inputs.map(({ name, parameters: [of] }) => [of, name]));
   }
 
@@ -118,19 +92,7 @@ export class NetworkBounds {
     bits: number,
     action: () => Promise<T>,
   ): Promise<T> {
-    return this.#weights.supposing(parameters, bits, action);
-  }
-
-  async #pass(name: string, make: () => Program, feeds: Fed[], outputs: string[]) {
-    if (!this.#programs.has(name)) await this.#load(name, make());
-    const program = this.#programs.get(name) as Program;
-    const wanted = new Set(program.inputs);
-    return this.#bench.pass({
-      name,
-      inputs: feeds.filter((fed) => wanted.has(fed.name)),
-      kept: program.weights.map((input) => input.name),
-      outputs,
-    });
+    return this.#passes.weights.supposing(parameters, bits, action);
   }
 
   /** Loads the part of the network that is run as it is. @param file  of its weights, whole. */
@@ -164,7 +126,12 @@ export class NetworkBounds {
   async scan(given: Fed[], best: readonly number[]): Promise<Scan> {
     const outputs = ['low', 'high', 'guard', ...(this.#hasMargins ? ['margin'] : [])];
     const feeds = [...given, fedInts('best', BigInt64Array.from(best, BigInt), [best.length, 1])];
-    const results = await this.#pass('scan', () => scanProgram(this.analysis), feeds, outputs);
+    const results = await this.#passes.run(
+      'scan',
+      () => scanProgram(this.analysis),
+      feeds,
+      outputs,
+    );
     const [low, high, guard, margin] = results.map(({ values }) => values) as [
       Float64Array,
       Float64Array,
@@ -226,8 +193,8 @@ export class NetworkBounds {
       ...wayFeeds(claims.length, ways),
     ];
     const name = refined === null ? 'rows' : 'refined rows';
-    const targets = refined === null ? [] : this.#targets;
-    const [found] = await this.#pass(name, () => rowProgram(this.analysis, targets), feeds, [
+    const targets = refined === null ? [] : this.#refiner.targets;
+    const [found] = await this.#passes.run(name, () => rowProgram(this.analysis, targets), feeds, [
       'least',
     ]);
     return claims.map(({ offset }, i) => {
@@ -247,102 +214,11 @@ export class NetworkBounds {
 
   /** True if there are values whose ends can be refined. */
   get canRefine(): boolean {
-    return this.#targets.length > 0 && this.#hasRows;
+    return this.#refiner.targets.length > 0 && this.#hasRows;
   }
 
-  /**
-   * Better ends of the values that bend, layer by layer: by the way back for elements whose sign is open.
-   * @param work  multiplications that it may take; layers beyond it keep their intervals.
-   * @returns  null if there is none, or none within it.
-   */
+  /** @see Refiner.refine */
   async refine(given: Fed[], work: number): Promise<Refined | null> {
-    if (!this.canRefine) return null;
-    const refined: Refined = [];
-    let left = work;
-    let hasRefined = false;
-    const first = await this.#pass(
-      'intervals',
-      () => intervalProgram(this.analysis, this.#targets, []),
-      given,
-      intervalOutputs(this.#targets),
-    );
-    for (const [k, target] of this.#targets.entries()) {
-      const before = this.#targets.slice(0, k);
-      const feeds = [...given, ...refined];
-      const [low, high] = hasRefined
-        ? await this.#pass(
-            `interval ${k}`,
-            () => intervalProgram(this.analysis, [target], before),
-            feeds,
-            intervalOutputs([target]),
-          )
-        : first.slice(2 * k, 2 * k + 2);
-      const names = refinedNames(target);
-      const dims = low?.dims ?? [];
-      const ends = {
-        low: low?.values ?? new Float64Array(0),
-        high: high?.values ?? new Float64Array(0),
-      };
-      const open: number[] = [];
-      for (const [i, end] of ends.low.entries()) {
-        if (end < 0 && (ends.high[i] as number) > 0) open.push(i);
-      }
-      const cost = 2 * open.length * workOf(this.analysis, target);
-      if (open.length > 0 && cost <= left) {
-        left -= cost;
-        hasRefined = true;
-        await this.#refineElements({ target, k, before, open }, feeds, ends);
-        refined.push(
-          fedFloats(names.low, Float32Array.from(ends.low, outward(-1)), dims),
-          fedFloats(names.high, Float32Array.from(ends.high, outward(1)), dims),
-        );
-      } else {
-        const ones = dims.map(() => 1);
-        refined.push(
-          fedFloats(names.low, Float32Array.of(-WIDE), ones),
-          fedFloats(names.high, Float32Array.of(WIDE), ones),
-        );
-      }
-    }
-    return hasRefined ? refined : null;
+    return this.canRefine ? this.#refiner.refine(given, work) : null;
   }
-
-  async #refineElements(
-    at: { target: string; k: number; before: readonly string[]; open: readonly number[] },
-    feeds: Fed[],
-    ends: { low: Float64Array; high: Float64Array },
-  ): Promise<void> {
-    const each = Math.max(1, Math.floor(this.#rowsMax / 2));
-    for (let from = 0; from < at.open.length; from += each) {
-      const part = at.open.slice(from, from + each);
-      const places = BigInt64Array.from([...part, ...part], BigInt);
-      const signs = Float32Array.from(places, (_, i) => (i < part.length ? 1 : -1));
-      const count = places.length;
-      const [found] = await this.#pass(
-        `elements ${at.k}`,
-        () => elementProgram(this.analysis, at.target, at.before),
-        [
-          ...feeds,
-          fedInts('places', places, [count]),
-          fedFloats('signs', signs, [count, 1]),
-          ...wayFeeds(count, WAYS.slice(0, 1)),
-        ],
-        ['least'],
-      );
-      for (const [i, place] of part.entries()) {
-        const low = found?.values[i] ?? Number.NaN;
-        const high = -(found?.values[part.length + i] ?? Number.NaN);
-        if (low > (ends.low[place] as number)) ends.low[place] = low;
-        if (high < (ends.high[place] as number)) ends.high[place] = high;
-      }
-    }
-  }
-}
-
-/** Rounds to float32, away from the interval. */
-function outward(direction: 1 | -1): (value: number) => number {
-  return (value) => {
-    const near = Math.fround(value);
-    return near === value ? near : near + direction * (Math.abs(near) * 2 ** -22 + 1e-40);
-  };
 }

@@ -1,4 +1,4 @@
-/** Whether proving answers still saves time, or reading the rest of the weights is quicker. */
+/** Time: what it is spent on, and whether proving answers still saves any beside reading the rest of the weights. */
 
 /** What is saved: bytes, whatever proofs take; or time, so that no proof takes longer than reading what is left. */
 export type Goal = 'bytes' | 'time';
@@ -41,5 +41,19 @@ export class Patience {
     const rest = ((this.#all - this.#bytes) * this.#reading) / this.#bytes;
     const proving = this.#now() - this.#since - this.#later;
     return rest < Math.max(PROOF_LEAST, proving);
+  }
+}
+
+/** Counts how long an action takes to what time was spent on, in milliseconds. */
+export async function timed<W extends string, T>(
+  spent: Record<W, number>,
+  what: W,
+  action: () => Promise<T>,
+): Promise<T> {
+  const started = performance.now();
+  try {
+    return await action();
+  } finally {
+    spent[what] += performance.now() - started;
   }
 }

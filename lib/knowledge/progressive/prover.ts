@@ -2,7 +2,7 @@
 import type { Claim } from '../../pure/bounds/decisions.js';
 import type { Fed } from '../inference/messages.js';
 import type { NetworkBounds } from './network-bounds.js';
-import { timed } from './timed.js';
+import { timed } from './patience.js';
 
 /** How an answer became final. */
 export type Method = 'intervals' | 'rows' | 'refined' | 'approximate' | 'full';

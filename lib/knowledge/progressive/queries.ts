@@ -5,8 +5,8 @@ import { Feeder } from '../inference/feeds.js';
 import type { Fed } from '../inference/messages.js';
 import type { AddedNetwork, Workbench } from '../inference/workbench.js';
 import type { NetworkBounds } from './network-bounds.js';
+import { timed } from './patience.js';
 import type { CascadeOptions, Stage } from './stages.js';
-import { timed } from './timed.js';
 
 export class Queries {
   readonly #bench: Workbench;
