@@ -100,6 +100,54 @@ test('what a run did not write stays in its versions, and a merge of its branch 
   t.true((await fs.stat(repo.file('model.safetensors'))).isFile());
 });
 
+test('two series whose files have one name: each version has the newest of both, below what tells them apart', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('model.safetensors', 'what the run began from');
+  await repo.commit('first');
+  const words = ['below', 'teacher', 'folder', '10', 'below', 'student', 'folder', '10'];
+  words.push('file', '1', 'below', 'teacher', 'file', '1', 'folder', '20');
+  const { code, result, stderr } = await runIn(repo, words, { env: { LIMIT: '1', WAIT: '1' } });
+  t.is(code, 0, stderr);
+  t.is(await allKept(t, repo), 5);
+  const own = ['model.safetensors', 'trainer_state.json', 'training_args.bin'];
+  await repo.with(async (open) => {
+    const trees: string[][] = [];
+    for (const { version } of result.checkpoints) {
+      const { files } = await open.tree(version as Parameters<typeof open.tree>[0]);
+      trees.push(files.map(({ path: name }) => name));
+    }
+    // Which of them knew of both is a matter of time; from the second on all do.
+    const both = ['student', 'teacher'].flatMap((name) => own.map((one) => `${name}/${one}`));
+    t.deepEqual(trees[1], ['model.safetensors', ...both]);
+    for (const tree of trees.slice(1)) for (const name of both) t.true(tree.includes(name), name);
+    const last = (trees.at(-1) as string[]).filter((name) => !both.includes(name));
+    t.is(last.length, 3, last.join());
+    t.true(last.includes('model.safetensors'));
+  });
+  const { code: again } = await repo.dlv('run', '--recover');
+  t.is(again, 0);
+});
+
+test('what appeared between two stretches of a run is none of its checkpoints', async (t) => {
+  const repo = await TestRepository.create(t);
+  const env = { WAIT: '1' };
+  const first = await runIn(repo, ['folder', '10', 'exit', '3'], { env });
+  t.is(first.code, 3, first.stderr);
+  await fs.cp(repo.file('out/checkpoint-10'), repo.file('other/checkpoint-30'), {
+    recursive: true,
+  });
+  await fs.cp(repo.file('out/checkpoint-10/model.safetensors'), repo.file('best.safetensors'));
+  const flags = ['--resume', first.result.run];
+  // The script waits for as many checkpoints as it wrote itself.
+  const { code, result, stderr } = await runIn(repo, ['folder', '20'], { env, flags });
+  t.is(code, 0, stderr);
+  t.deepEqual(
+    result.checkpoints.map(({ place }) => place),
+    ['out/checkpoint-10', 'out/checkpoint-20'],
+  );
+  t.is(await allKept(t, repo), 2);
+});
+
 test('mistakes are told: no command, no program, no such run', async (t) => {
   const repo = await TestRepository.create(t);
   t.regex((await repo.fails(2, 'run')).data.hint ?? '', /dlv run -- python/);

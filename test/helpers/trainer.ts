@@ -4,7 +4,7 @@ import path from 'node:path';
 
 /**
  * The script. Its words are steps: `folder 10`, `file 10`, `inplace`, `rename`, `cut 30`, `wait 500`, `print …`, `log …`,
- * `exit 3`, `hang`. Each checkpoint that is whole is noted in `whole.jsonl` with the sha256 of its files, before what is older
+ * `exit 3`, `hang`; `below student`: folders and files that come after it are in `out/student`. Each checkpoint that is whole is noted in `whole.jsonl` with the sha256 of its files, before what is older
  * is removed.
  */
 const SCRIPT = `
@@ -45,12 +45,13 @@ function rotate(place) {
   kept.push(place);
   while (kept.length > limit) fs.rmSync(kept.shift(), { recursive: true });
 }
-fs.mkdirSync('out', { recursive: true });
+let out = 'out';
+fs.mkdirSync(out, { recursive: true });
 for (let i = 0, n = 1; i < words.length; i++) {
   const word = words[i];
   if (word === 'folder') {
-    const step = words[++i], place = 'out/checkpoint-' + step;
-    fs.mkdirSync(place);
+    const step = words[++i], place = out + '/checkpoint-' + step;
+    fs.mkdirSync(place, { recursive: true });
     const bytes = weights(Number(step));
     const fd = fs.openSync(path.join(place, 'model.safetensors'), 'w');
     fs.writeSync(fd, bytes.subarray(0, 40000));
@@ -64,7 +65,7 @@ for (let i = 0, n = 1; i < words.length; i++) {
     rotate(place);
     rest();
   } else if (word === 'file') {
-    const step = words[++i], place = 'out/net_step_' + step + '.safetensors';
+    const step = words[++i], place = out + '/net_step_' + step + '.safetensors';
     fs.writeFileSync(place, weights(Number(step)));
     note(place, ['']);
     rotate(place);
@@ -80,9 +81,10 @@ for (let i = 0, n = 1; i < words.length; i++) {
     if (word === 'rename') fs.renameSync(to, place);
     note('out', ['best.safetensors']);
     rest();
-  } else if (word === 'cut') {
-    const step = words[++i], place = 'out/checkpoint-' + step;
-    fs.mkdirSync(place);
+  } else if (word === 'below') fs.mkdirSync((out = 'out/' + words[++i]), { recursive: true });
+  else if (word === 'cut') {
+    const step = words[++i], place = out + '/checkpoint-' + step;
+    fs.mkdirSync(place, { recursive: true });
     fs.writeFileSync(path.join(place, 'model.safetensors'), weights(Number(step)).subarray(0, 50000));
   } else if (word === 'wait') pause(Number(words[++i]));
   else if (word === 'print') console.log(words[++i]);

@@ -45,6 +45,9 @@ export function roleOfName(path: string): NamedRole | null {
 
 const STEP_WORD =
   /(?:^|[^a-z])(?:global[-_]?step|step|checkpoint|ckpt|iter(?:ation)?|epoch)s?[-_=]?(\d{1,15})(?!\d)/gi;
+/** The same in the name of a series, where a star stands for the number. */
+export const STEP_OF_SERIES =
+  /(?<![a-z])(?:global[-_]?step|step|checkpoint|ckpt|iter(?:ation)?|epoch)s?[-_=]?\*/gi;
 const LAST_NUMBER = /[-_.](\d{1,15})\.[A-Za-z0-9]+$/;
 const SHARD = /-\d+-of-\d+/g;
 

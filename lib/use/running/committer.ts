@@ -18,7 +18,7 @@ const WAITS_MS = [1000, 5000, 15_000, 30_000];
 export interface CommitRequest {
   run: string;
   asIs: ReadonlySet<number>;
-  /** Notes how the run ended, after all. */
+  /** Only notes how the run ended. */
   end: boolean;
   /** The command has ended: nobody is slowed down any more, and the user waits. */
   hurry: boolean;
@@ -110,7 +110,9 @@ export class Committer {
     if (!this.isFree) return;
     let hasFailed: string | null = null;
     const watched = (outcome: HeldOutcome): void => {
-      if (outcome.state === 'failed') hasFailed = outcome.problem ?? 'it failed';
+      if (outcome.state === 'failed' && outcome.isLasting !== true) {
+        hasFailed = outcome.problem ?? 'it failed';
+      }
       onOutcome(outcome);
     };
     this.#running = this.#commit(request, watched, this.#abort.signal)
@@ -170,7 +172,7 @@ export function commitByRepository(
     open((repo) => commitRequest(repo, request, onOutcome, { ...context, signal }));
 }
 
-/** Makes versions of what is held, and notes the end if it is asked for. */
+/** Makes versions of what is held, or notes the end. */
 export async function commitRequest(
   repo: StoreAccess,
   { run, asIs, end }: CommitRequest,
@@ -181,6 +183,6 @@ export async function commitRequest(
   if (record === null) {
     throw new NotFoundError(`there is no run '${run}'`, { kind: 'run', name: run });
   }
-  await commitHeld(repo, record, { asIs, onOutcome }, context);
   if (end) await noteEnd(repo, record);
+  else await commitHeld(repo, record, { asIs, onOutcome }, context);
 }

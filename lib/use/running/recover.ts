@@ -9,19 +9,21 @@ import { lookForProcess, ownIdentity } from '../../base/files/process.js';
 import type { Layout } from '../../storage/repo/layout.js';
 import {
   isCarriedOut,
+  millisecondsOf,
   placeOf,
   type RunRecord,
   readRunRecord,
+  recordPlace,
   writeRun,
 } from '../../storage/repo/runs/run-record.js';
 import type { OpContext } from '../context.js';
 import type { StoreAccess } from '../history/access.js';
 import { CheckpointKeeper } from './checkpoints/checkpoint-keeper.js';
 import { readFreshPlaces } from './checkpoints/fresh-places.js';
+import { type HeldFile, heldFiles } from './checkpoints/held-files.js';
 import { letGo } from './checkpoints/hold.js';
 import { Scanner, type SeenPlace } from './checkpoints/scan.js';
-import type { HeldFile } from './checkpoints/whole.js';
-import { commitHeld, heldFiles } from './commit-held.js';
+import { commitHeld } from './commit-held.js';
 import { noteEnd } from './note-end.js';
 import { dropUntold } from './track.js';
 
@@ -123,7 +125,9 @@ async function lookAgain(layout: Layout, record: RunRecord, context: OpContext):
     logs: [],
   });
   const scan = await scanner.scan(true);
-  const places = readFreshPlaces(layout, record, scan.places);
+  const places = readFreshPlaces(layout, record, scan.places).filter((one) =>
+    isOfRun(layout, record, one),
+  );
   const keeper = new CheckpointKeeper(layout, record, (message) => context.warn(message));
   for (const entry of record.checkpoints.filter(({ state }) => state === 'writing')) {
     const held = await heldFiles(layout.heldCheckpoint(record.id, entry.n), entry.isFolder);
@@ -142,6 +146,20 @@ async function lookAgain(layout: Layout, record: RunRecord, context: OpContext):
   keeper.failed();
   const moment = { now: performance.now(), writers: new Set<string>(), hasEnded: true };
   await keeper.see({ places, logs: [] }, moment);
+}
+
+/** Of a run that was seen to its end, all was seen: what came since is none of its checkpoints. */
+function isOfRun(
+  layout: Layout,
+  { ended, checkpoints }: RunRecord,
+  { place, files }: SeenPlace,
+): boolean {
+  if (ended === null) return true;
+  const name = recordPlace(layout, place);
+  return (
+    checkpoints.some((one) => one.state === 'writing' && one.place === name) &&
+    files.every(({ stat }) => millisecondsOf(stat.mtimeNs) <= ended)
+  );
 }
 
 /** True if all files that are held are files of one of the places. */

@@ -22,6 +22,8 @@ export class CheckpointKeeper {
   readonly #candidates: Candidates;
   readonly #byNumber = new Map<number, Candidate>();
   readonly #asIs = new Set<number>();
+  /** Numbers of checkpoints that could not be stored, and cannot while nothing else changes. */
+  readonly #lasting = new Set<number>();
   readonly #warn: (message: string) => void;
 
   constructor(layout: Layout, record: RunRecord, warn: (message: string) => void) {
@@ -142,6 +144,7 @@ export class CheckpointKeeper {
     entry.problem = outcome.problem;
     if (outcome.state === 'failed') {
       entry.state = 'failed';
+      if (outcome.isLasting === true) this.#lasting.add(outcome.n);
       return;
     }
     if (candidate === undefined || (candidate.isPast && !candidate.isNumbered)) {
@@ -160,9 +163,11 @@ export class CheckpointKeeper {
     }
   }
 
-  /** True if something is held that is no version yet. */
+  /** True if something is held that is no version yet and may become one. */
   hasHeld(): boolean {
-    return this.#record.checkpoints.some(({ state }) => state === 'held' || state === 'failed');
+    return this.#record.checkpoints.some(({ n, state }) => {
+      return state === 'held' || (state === 'failed' && !this.#lasting.has(n));
+    });
   }
 
   #entry(n: number): RunCheckpoint {

@@ -8,16 +8,10 @@ import { ReadFile } from '../../../base/files/files.js';
 import { layoutWith, READERS } from '../../../pure/formats/detect.js';
 import { HEAD_BYTES, type Neighbours } from '../../../pure/formats/format.js';
 import { describeLookalike } from '../../../pure/formats/lookalike.js';
+import type { HeldFile } from './held-files.js';
 
 /** JSON of a checkpoint is read as a whole up to this size. */
 const JSON_BYTES_MAX = 64 * 1024 * 1024;
-
-/** A file that is held. */
-export interface HeldFile {
-  /** Path below the checkpoint, with '/'; empty if it is the checkpoint. */
-  inside: string;
-  file: string;
-}
 
 /** Why a checkpoint is not whole, in words; null if nothing says so. @throws {IoError} */
 export async function wholenessProblem(
