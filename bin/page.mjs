@@ -25,6 +25,11 @@ const pageBehaviour = {
   },
 };
 
+/** Chromium names a language that is none where the system's locale is C, and a library asks for its numbers at once. */
+const KNOWN_LANGUAGE = `try { new Intl.NumberFormat(navigator.language); } catch {
+  Object.defineProperty(navigator, 'language', { value: 'en' });
+}`;
+
 /** Modules whose functions the page does not use are left out, whatever they would do when loaded. */
 const nothingByTheSide = {
   name: 'nothing-by-the-side',
@@ -68,6 +73,7 @@ export async function makePage() {
     jsx: 'automatic',
     jsxImportSource: 'preact',
     plugins: [pageBehaviour, nothingByTheSide],
+    banner: { js: KNOWN_LANGUAGE },
     external: ['level', 'lz4-napi'],
     logLevel: 'warning',
     // Modules of the command that are left out again.

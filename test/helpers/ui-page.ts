@@ -106,6 +106,10 @@ export async function opened(
   address: string,
 ): Promise<{ page: Page; wrong: string[] }> {
   const page = await context.newPage();
+  // As Chromium says it where the locale of the system is C.
+  await page.addInitScript(
+    "Object.defineProperty(Navigator.prototype, 'language', { get: () => 'en-US@posix' })",
+  );
   const wrong: string[] = [];
   page.on('pageerror', (error) => wrong.push(error.message));
   page.on('console', (said) => {

@@ -29,6 +29,8 @@ import type {
 /** A layer as it is compared. */
 export interface SideLayer extends Omit<NetworkCell, 'changes' | 'match' | 'drift'> {
   weights: string;
+  /** True where the tensors' names say the layer's. */
+  isNamed?: boolean;
   /** Attributes of its operators, and what they are. */
   settings: ReadonlyMap<string, string>;
   /** Names of its parameters in the network. */
@@ -144,6 +146,7 @@ export function weightsSide(path: string, tensors: readonly CountedTensor[]): Ne
     return {
       name,
       alias: `${kind}${count}`,
+      isNamed: true,
       kind,
       type,
       shape: null,
@@ -162,8 +165,10 @@ export function weightsSide(path: string, tensors: readonly CountedTensor[]): Ne
   return { path, isGraph: false, layers, edges: [], totals };
 }
 
+/** In the order of names: files of two formats list the same tensors in two orders. */
 function shapesOf({ tensors }: ParameterGroup): string {
-  return tensors.map(({ dtype, shape }) => `${dtype}[${shape.join(', ')}]`).join(' ');
+  const sorted = [...tensors].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return sorted.map(({ dtype, shape }) => `${dtype}[${shape.join(', ')}]`).join(' ');
 }
 
 /** Which networks of several versions are one: by path, else the only one of each. */
@@ -279,7 +284,8 @@ function mergedLayer(
   const first = base ?? (own.find((layer) => layer !== null) as SideLayer);
   const cells = own.map((layer, at): NetworkCell | null => {
     if (layer === null) return null;
-    const { name, alias, kind, type, shape, parameters, macs } = layer;
+    const { name, kind, type, shape, parameters, macs } = layer;
+    const alias = shownAlias(layer);
     const isPair = base !== null && at !== baseline;
     return {
       name,
@@ -294,8 +300,13 @@ function mergedLayer(
       drift: isPair ? driftOf(at, base) : null,
     };
   });
-  const { name, alias, kind, type } = first;
-  return { name, alias, kind, type, cells };
+  const { name, kind, type } = first;
+  return { name, alias: shownAlias(first), kind, type, cells };
+}
+
+/** Of a layer without a network, an alias only counts, in the order of the file. */
+function shownAlias({ name, alias, isNamed }: SideLayer): string {
+  return isNamed ? name : alias;
 }
 
 function changesOf(a: SideLayer, b: SideLayer): NetworkCell['changes'] {

@@ -11,6 +11,8 @@ export type LayerMatch = 'name' | 'alias' | 'structure';
 export interface MatchableLayer extends LayerType {
   name: string;
   alias: string;
+  /** True where its name was given, and is no alias that looks like one. */
+  isNamed?: boolean;
   /** Shapes of its parameters, in one spelling. */
   weights: string;
 }
@@ -49,7 +51,9 @@ export function matchLayers(
       if (other !== undefined) take({ a: other, b: at, match });
     }
   };
-  byKey(({ name, alias, kind }) => (name === alias ? null : JSON.stringify([kind, name])), 'name');
+  byKey(({ name, alias, kind, isNamed }) => {
+    return name === alias && !isNamed ? null : JSON.stringify([kind, name]);
+  }, 'name');
   // An alias counts layers: behind one that was put in, it names the neighbour. Weights tell.
   byKey(({ alias, kind, type, weights }) => {
     return weights === '' ? null : JSON.stringify([kind, alias, type, weights]);
