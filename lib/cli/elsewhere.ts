@@ -31,6 +31,14 @@ export const VERBS_ELSEWHERE: Readonly<Record<string, string>> = {
   plot: "'dlv diff', 'dlv list --versions', 'dlv log', 'dlv bench' and 'dlv desc' take --html, a page with charts; 'dlv ui' shows all",
   plots:
     "'dlv diff', 'dlv list --versions', 'dlv log', 'dlv bench' and 'dlv desc' take --html, a page with charts; 'dlv ui' shows all",
+  dag: "'dlv log --graph --all' draws the lineage",
+  download: "'dlv clone <url>', 'dlv fetch' and 'dlv pull' bring versions from a remote",
+  info: "'dlv show' tells of a version, 'dlv desc' of its network, 'dlv desc --weights' of its weights",
+  login: "a remote needs no login: credentials come from the environment, as 'dlv remote' says",
+  'merge-base': "'dlv diff a...b' compares b with the last common ancestor of both",
+  rollback:
+    "'dlv revert <rev>' makes a version that undoes one, 'dlv reset --hard <rev>' goes back",
+  upload: "'dlv remote add origin <url>', then 'dlv push -u origin'",
   blame: "'dlv log -- <path>' shows the versions that changed a file",
   bisect: "'dlv log' lists versions; 'dlv checkout <version>' goes to one",
   'cat-file': "'dlv cat <rev>:<path>' writes a file of a version",

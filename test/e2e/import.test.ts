@@ -177,7 +177,7 @@ test('import: what is no history, and branches with versions of their own', asyn
   const repo = await TestRepository.create(t);
   t.regex(
     (await repo.fails(1, 'import', path.join(empty, 'none'))).message,
-    /there is no file or folder/,
+    /there is no folder/,
   );
   t.regex((await repo.fails(1, 'import', empty)).message, /no checkpoints/);
   await fs.mkdir(path.join(empty, 'step_1'));

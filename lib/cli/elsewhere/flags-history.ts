@@ -118,6 +118,9 @@ export const HISTORY_FLAGS: FlagTable = {
     '--all': "'dlv reflog <ref>' shows one branch or tag, 'dlv reflog --deleted' the deleted ones",
   },
   list: {
+    '-n': "'dlv list --versions --last <count>' lists so many",
+    '--limit': "'dlv list --versions --last <count>' lists so many",
+    '--max-count': "'dlv list --versions --last <count>' lists so many",
     '-a': 'every model is listed: leave the flag out',
     '--all': 'every model is listed: leave the flag out',
     '-v': "'dlv show' lists the files of a version with their sizes",

@@ -22,6 +22,15 @@ export async function isHubCache(dir: string): Promise<boolean> {
   );
 }
 
+/** Names of the models in a cache with many. */
+export async function cachedModels(dir: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const name of await listDirectory(dir)) {
+    if (FOLDER.test(name) && (await isHubCache(path.join(dir, name)))) found.push(name);
+  }
+  return found;
+}
+
 /** The base model that the metadata of a model card names, or null. */
 export function baseModelOf(card: string): string | null {
   const head = /^---\n([\s\S]*?)\n---/.exec(card.replaceAll('\r\n', '\n'))?.[1] ?? '';

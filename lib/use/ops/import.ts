@@ -1,13 +1,14 @@
 /** `dlv import`: takes the history that another tool keeps, as versions of a model. */
 import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
-import { NotFoundError } from '../../base/errors.js';
+import { quoteSome } from '../../base/bytes/words/wording.js';
+import { NotFoundError, UsageError } from '../../base/errors.js';
 import { leadsTo } from '../../base/files/files.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import type { OpContext } from '../context.js';
 import { openCheckpoints } from '../importing/checkpoint-source.js';
 import { openGitHistory } from '../importing/git/git-source.js';
-import { isHubCache, openHubCache } from '../importing/hub-source.js';
+import { cachedModels, isHubCache, openHubCache } from '../importing/hub-source.js';
 import type { SourceHistory } from '../importing/source.js';
 import { type ImportReport, storeHistory } from '../importing/store-history.js';
 import type { Repository } from '../repository.js';
@@ -46,9 +47,13 @@ export async function importHistory(
 ): Promise<ImportResult> {
   const dir = path.resolve(context.cwd, options.dir);
   if ((await leadsTo(dir)) !== 'folder') {
-    throw new NotFoundError(`there is no file or folder '${options.dir}'`, {
+    const isAddress = /^[a-z][a-z0-9+.-]*:\/\/|^[\w.-]+@[\w.-]+:/i.test(options.dir);
+    throw new NotFoundError(`there is no folder '${options.dir}'`, {
       kind: 'path',
       name: dir,
+      ...(isAddress
+        ? { hint: "import reads a folder: 'git clone' it first, then import the clone" }
+        : {}),
     });
   }
   const kind = options.kind ?? (await kindOf(dir));
@@ -86,6 +91,13 @@ function nameFor(name: string): string {
 
 async function kindOf(dir: string): Promise<ImportKind> {
   if (await isHubCache(dir)) return 'hub-cache';
+  const models = await cachedModels(dir);
+  if (models.length > 0) {
+    throw new UsageError(`'${dir}' is a cache of the Hub with ${models.length} models`, {
+      path: dir,
+      hint: `import one of them: ${quoteSome(models.map((name) => path.join(dir, name)))}`,
+    });
+  }
   const isGit =
     (await leadsTo(path.join(dir, '.git'))) !== null ||
     ((await leadsTo(path.join(dir, 'HEAD'))) === 'file' &&

@@ -120,17 +120,19 @@ class Selector {
     const isTracked = this.#options.tracked.has(path) || this.#trackedFolders.has(path);
     if (inner !== null && !isTracked) throw inNested(input, inner);
     if (kind === 'folder') {
-      for await (const file of walkFiles(this.#layout, path, this.#walk()))
+      let count = 0;
+      const walk = { ...this.#walk(), ...(this.#options.force ? { force: true } : {}) };
+      for await (const file of walkFiles(this.#layout, path, walk)) {
         this.#found.files.add(file);
-      this.#coverTracked(path);
+        count++;
+      }
+      if (this.#coverTracked(path) || count > 0) return;
+      // What lies in a folder that is ignored is ignored.
+      if (path !== '' && (await isRefused(this.#rules, `${path}/a`))) throw ignored(input);
       return;
     }
     const isKnown = this.#options.tracked.has(path) || this.#options.force;
-    if (!isKnown && (await isRefused(this.#rules, path))) {
-      throw new UsageError(`'${input}' is ignored by a .dlvignore file`, {
-        hint: 'use --force to add it anyway',
-      });
-    }
+    if (!isKnown && (await isRefused(this.#rules, path))) throw ignored(input);
     this.#found.files.add(path);
     this.#found.named.add(path);
   }
@@ -260,6 +262,12 @@ export async function selectTracked(
 ): Promise<Selection> {
   const sorted = await sortOut(layout, paths, follow, follow ? new LinkFollower(layout) : null);
   return { ...sorted, named: new Set(), failures: [], warnings: [], gitIgnored: [] };
+}
+
+function ignored(input: string): UsageError {
+  return new UsageError(`'${input}' is ignored by a .dlvignore file`, {
+    hint: 'use --force to add it anyway',
+  });
 }
 
 /** True if the file or a folder above it is ignored, and not by git alone: who names a file means it. */
