@@ -175,10 +175,7 @@ test('import: downloads in the cache of the Hub', async (t) => {
 test('import: what is no history, and branches with versions of their own', async (t) => {
   const empty = await tempDir(t);
   const repo = await TestRepository.create(t);
-  t.regex(
-    (await repo.fails(1, 'import', path.join(empty, 'none'))).message,
-    /there is no folder/,
-  );
+  t.regex((await repo.fails(1, 'import', path.join(empty, 'none'))).message, /there is no folder/);
   t.regex((await repo.fails(1, 'import', empty)).message, /no checkpoints/);
   await fs.mkdir(path.join(empty, 'step_1'));
   await fs.writeFile(path.join(empty, 'step_1', 'a.txt'), 'a');
