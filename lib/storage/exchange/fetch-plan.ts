@@ -145,6 +145,8 @@ export async function planFetch(
     // The check of what has arrived says what is wrong.
     read.clear();
   }
+  // Planes need the memory.
+  ahead.clear();
   const places = new Places(parts, needed);
   const sets = await places.find(fresh, signal);
   const bytes = sets.reduce((sum, set) => sum + bytesOf(set), 0);

@@ -17,7 +17,7 @@ export interface EntryOf {
 }
 
 /** Share of the memory that entries take which were found: a base is asked for by each of its deltas. */
-const FOUND_SHARE = 1 / 8;
+const FOUND_SHARE = 1 / 64;
 /** Bytes of memory that an entry takes, about. */
 const FOUND_BYTES = 512;
 

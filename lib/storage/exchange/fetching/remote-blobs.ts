@@ -47,6 +47,11 @@ export class BlobsAhead {
     }
   }
 
+  /** Gives its memory back. */
+  clear(): void {
+    this.#found.clear();
+  }
+
   #add(entry: BlobEntry, bytes: Uint8Array): void {
     // The first set that has it has the live record.
     if (this.#found.has(entry.id)) return;
