@@ -3,9 +3,11 @@
  *
  * `node dist/lib/cli/docs.js` writes it; a test keeps it equal to the commands.
  */
+
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Command, Option } from 'commander';
+import { pushAll } from '../base/bytes/many.js';
 import { COMMANDS } from './commands/index.js';
 import { FLAGS_ELSEWHERE, FLAGS_EVERYWHERE, VERBS_ELSEWHERE } from './elsewhere.js';
 import { EXIT_CODES } from './exit-codes.js';
@@ -87,7 +89,7 @@ function section(name: string, command: Command, help: CommandHelp): string[] {
     ({ helpGroupHeading, hidden }) => helpGroupHeading !== GLOBAL_OPTIONS && !hidden,
   );
   const rows = [...operands, ...optionRows(own)];
-  if (rows.length > 0) lines.push(...table(['operand or flag', 'what it does'], rows));
+  if (rows.length > 0) pushAll(lines, table(['operand or flag', 'what it does'], rows));
   lines.push('```sh');
   for (const [line, does] of help.examples) lines.push(`# ${does}`, line);
   lines.push('```', '');
@@ -101,7 +103,7 @@ function section(name: string, command: Command, help: CommandHelp): string[] {
       '',
     );
   }
-  if (help.exitCodes) lines.push(...table(['exit code', 'here'], exitCodeRows(help.exitCodes)));
+  if (help.exitCodes) pushAll(lines, table(['exit code', 'here'], exitCodeRows(help.exitCodes)));
   return lines;
 }
 
@@ -133,12 +135,12 @@ export async function renderDocs(): Promise<string> {
     const help = declared.find((command) => command.name === name)?.help;
     return [`[${name}](#dlv-${name})`, help?.summary ?? '', group.replace(/:$/, '')];
   });
-  lines.push(...table(['command', 'does', 'for'], rows));
+  pushAll(lines, table(['command', 'does', 'for'], rows));
   const globals = declared[0]?.command.options.filter(
     (option) => option.helpGroupHeading === GLOBAL_OPTIONS,
   );
   lines.push('## Flags of every command', '', 'They may stand before the command, too.', '');
-  lines.push(...table(['flag', 'what it does'], optionRows(globals ?? [])));
+  pushAll(lines, table(['flag', 'what it does'], optionRows(globals ?? [])));
   lines.push('## Exit codes', '', ...table(['exit code', 'means'], exitCodeRows(EXIT_CODES)));
   lines.push(
     'An error is one line `dlv: <message>` on stderr and, where there is a remedy, a line `hint: <remedy>`.',
@@ -165,8 +167,8 @@ export async function renderDocs(): Promise<string> {
     '```',
     '',
   );
-  for (const { name, command, help } of declared) lines.push(...section(name, command, help));
-  lines.push(...elsewhere());
+  for (const { name, command, help } of declared) pushAll(lines, section(name, command, help));
+  pushAll(lines, elsewhere());
   return `${lines.join('\n').trimEnd()}\n`;
 }
 

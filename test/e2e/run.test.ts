@@ -6,6 +6,7 @@ import test from 'ava';
 import { io } from '../../lib/base/files/files.js';
 import type { RunDetails, RunEntry } from '../../lib/use/ops/runs.js';
 import { allKept, runIn } from '../helpers/carried-run.js';
+import { dlv } from '../helpers/dlv.js';
 import { TestRepository } from '../helpers/repository.js';
 
 test('rotation takes nothing away; metrics, settings and output are in the versions', async (t) => {
@@ -146,6 +147,17 @@ test('what appeared between two stretches of a run is none of its checkpoints', 
     ['out/checkpoint-10', 'out/checkpoint-20'],
   );
   t.is(await allKept(t, repo), 2);
+});
+
+test('what a command leaves behind in the background is not waited for', async (t) => {
+  const repo = await TestRepository.create(t);
+  const script = 'echo $$; sleep 600 & echo "left $!"';
+  const args = ['run', '--', 'sh', '-c', script];
+  const { code, stdout } = await dlv(args, { cwd: repo.dir, process: true });
+  t.is(code, 0);
+  const left = Number(/left (\d+)/.exec(stdout)?.[1]);
+  // It runs on: nothing ended it, and nothing waited for it.
+  t.true(process.kill(left, 'SIGTERM'));
 });
 
 test('mistakes are told: no command, no program, no such run', async (t) => {

@@ -1,5 +1,7 @@
 /** `dlv log` on the command line. */
+
 import type { Command } from 'commander';
+import { pushAll } from '../../base/bytes/many.js';
 import { UsageError } from '../../base/errors.js';
 import type { VersionSummary } from '../../use/history/versions.js';
 import type { History, LogEntry, LogOptions } from '../../use/ops/log.js';
@@ -116,13 +118,13 @@ class Printer {
   #lines(entry: LogEntry): string[] {
     const shown: VersionSummary = this.#flags.decorate === false ? { ...entry, refs: [] } : entry;
     const lines: string[] = [];
-    if (typeof this.#look !== 'string') lines.push(...this.#look.format(shown).split('\n'));
+    if (typeof this.#look !== 'string') pushAll(lines, this.#look.format(shown).split('\n'));
     else {
       const title = versionTitle(this.#ui, shown);
       if (this.#look === 'oneline') lines.push(`${title} ${subject(entry.message)}`);
       else lines.push(title, ...versionLines(shown), '');
     }
-    if (entry.curves !== undefined) lines.push(...curveLines(entry.curves));
+    if (entry.curves !== undefined) pushAll(lines, curveLines(entry.curves));
     if (this.#form === null) return lines;
     const { files = [], checkpoints = [], snapshots = [] } = entry;
     const changes = changeLines(this.#ui, this.#form, { files, checkpoints, snapshots });
@@ -133,7 +135,7 @@ class Printer {
   print(entry: LogEntry, history: History): void {
     const lines = this.#lines(entry);
     const shown = this.#flags.graph ? besideGraph(this.#row(entry.version, history), lines) : lines;
-    this.#pending.push(...shown);
+    pushAll(this.#pending, shown);
     // What takes long to find is shown at once.
     if (this.#form !== null || this.#pending.length >= LINES_AT_ONCE) this.end();
   }

@@ -1,5 +1,7 @@
 /** `dlv show` on the command line. */
+
 import type { Command } from 'commander';
+import { maxOf } from '../../base/bytes/many.js';
 import { UsageError } from '../../base/errors.js';
 import type { ShownCheckpoint } from '../../use/history/shown-files.js';
 import type { ShowFileResult, ShowFolderResult, ShowResult } from '../../use/ops/show.js';
@@ -167,7 +169,7 @@ function tablePrinter(ui: Ui): Print {
     if (rows.length === 0) return;
     ui.line('');
     ui.line(ui.style.bold(title));
-    const wide = Math.max(...rows.map((row) => row.length));
+    const wide = maxOf(rows.map((row) => row.length));
     for (const line of formatTable(columns.slice(0, wide), rows, { indent: '  ' })) ui.line(line);
   };
 }

@@ -1,4 +1,5 @@
 /** `dlv diff` as text, Markdown and CSV. */
+import { pushAll } from '../../base/bytes/many.js';
 import type { DiffResult, ManyDiffResult, TextDiff } from '../../use/ops/diff.js';
 import { type ChangeForm, changeLines } from '../output/changes.js';
 import type { Ui } from '../output/ui.js';
@@ -51,18 +52,18 @@ export function printDiff(ui: Ui, result: DiffResult | ManyDiffResult, how: Diff
 
 function textOf(ui: Ui, result: DiffResult | ManyDiffResult, how: DiffForm): string[] {
   const lines: string[] = [];
-  if (!isMany(result)) lines.push(...changeLines(ui, how.form, result, how.top));
+  if (!isMany(result)) pushAll(lines, changeLines(ui, how.form, result, how.top));
   else {
     const files = fileSection(result);
-    if (files !== null) lines.push(...sectionLines(ui, files));
+    if (files !== null) pushAll(lines, sectionLines(ui, files));
   }
   if (how.form !== 'patch') return lines;
-  for (const section of sectionsOf(result, how)) lines.push(...sectionLines(ui, section));
-  lines.push(...networkLines(ui, result, how));
+  for (const section of sectionsOf(result, how)) pushAll(lines, sectionLines(ui, section));
+  pushAll(lines, networkLines(ui, result, how));
   for (const { label, texts } of textsOf(result)) {
     for (const text of texts) {
       const isBrief = isMany(result) && !how.all && text.added + text.removed > BRIEF_LINES;
-      lines.push(...hunkLines(ui, isBrief ? { ...text, hunks: [] } : text, label));
+      pushAll(lines, hunkLines(ui, isBrief ? { ...text, hunks: [] } : text, label));
     }
   }
   while (lines[0] === '') lines.shift();

@@ -1,5 +1,7 @@
 /** How changes of files and tensors are printed: shared by `diff`, `log` and `show`. */
+
 import { type Command, Option } from 'commander';
+import { pushAll } from '../../base/bytes/many.js';
 import { UsageError } from '../../base/errors.js';
 import type { CheckpointDiff, FileDiff, SnapshotDiff, TensorDiff } from '../../use/ops/diff.js';
 import { type Cell, formatTable } from './table.js';
@@ -214,7 +216,7 @@ function snapshotLines(ui: Ui, diff: SnapshotDiff, top: number | null): string[]
         : []),
     ];
     const rows = shown.map((tensor) => tensorRow(ui, tensor));
-    lines.push(...formatTable(columns, rows, { header: ui.style.dim, indent: '  ' }));
+    pushAll(lines, formatTable(columns, rows, { header: ui.style.dim, indent: '  ' }));
     const left = diff.tensors.length - shown.length;
     if (left > 0) lines.push(`  … and ${formatCount(left, 'more tensor')}`);
   }

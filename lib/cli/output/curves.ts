@@ -1,4 +1,5 @@
 /** Metrics over steps as text. */
+import { maxOf } from '../../base/bytes/many.js';
 import { sparkline, textPlot } from '../../pure/picture/text-plot.js';
 import type { Curve } from '../../use/history/curves.js';
 import { formatMetric } from './render.js';
@@ -31,7 +32,10 @@ function told({ values, steps, direction, count }: Curve): string {
 
 /** A line for each curve of a version. */
 export function curveLines(curves: readonly Curve[]): string[] {
-  const wide = Math.max(0, ...curves.map(({ name }) => displayWidth(name)));
+  const wide = maxOf(
+    curves.map(({ name }) => displayWidth(name)),
+    0,
+  );
   return curves.map((curve) => {
     const fill = ' '.repeat(wide - displayWidth(curve.name));
     return `    ${curve.name}${fill}  ${sparkOf(curve).padEnd(SPARK_WIDTH)}  ${told(curve)}`;

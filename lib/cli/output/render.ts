@@ -2,6 +2,7 @@
  * How versions, moves and sizes are printed on a terminal; shared by the commands that show them.
  */
 
+import { pushAll } from '../../base/bytes/many.js';
 import type { MetricSteps, MetricValue } from '../../use/history/version-values.js';
 import type { Id, ParamValue, VersionSummary } from '../../use/history/versions.js';
 import type { TierErrors } from '../../use/ops/tier.js';
@@ -102,7 +103,7 @@ export function versionLines(version: VersionSummary): string[] {
   if (Object.keys(version.params).length > 0) {
     lines.push(`Params:  ${formatPairs(version.params)}`);
   }
-  lines.push(...metricLines(version));
+  pushAll(lines, metricLines(version));
   lines.push('');
   for (const line of version.message.trimEnd().split('\n')) lines.push(`    ${line}`);
   return lines;

@@ -1,4 +1,5 @@
 /** Tables of aligned text for the terminal: two spaces between columns, no lines, no trailing space. */
+import { maxOf } from '../../base/bytes/many.js';
 import { displayWidth, printable } from './terminal.js';
 
 /** One column. `limit` cuts longer cells in the middle of the text with `…`. */
@@ -49,7 +50,12 @@ export function formatTable(
   const body = (titled ? [titles, ...rows] : rows).map((row) =>
     columns.map((column, index) => setCell(row[index] ?? '', column)),
   );
-  const widths = columns.map((_, index) => Math.max(0, ...body.map((row) => row[index]!.width)));
+  const widths = columns.map((_, index) =>
+    maxOf(
+      body.map((row) => row[index]!.width),
+      0,
+    ),
+  );
   return body.map((row) => {
     const parts = row.map(({ shown, width }, index) => {
       const fill = ' '.repeat(widths[index]! - width);

@@ -1,4 +1,5 @@
 /** The page of `dlv diff --html`: how versions differ, their networks as one picture, how far layers moved. */
+import { maxOf, minOf } from '../../base/bytes/many.js';
 import { plainTensorName } from '../../pure/network/layers/names.js';
 import { html, type Markup } from '../../pure/picture/markup.js';
 import type { Curve } from '../../use/history/curves.js';
@@ -258,7 +259,7 @@ function driftSection(result: DiffResult | ManyDiffResult): Section | null {
   if (others.length === 1) return sectionOf('drift', section);
   const drifts = layers.flatMap(({ cells }) => others.map((at) => cells[at]?.relativeL2 ?? 0));
   const positive = drifts.filter((drift) => drift > 0);
-  const [low, high] = [Math.min(...positive), Math.max(...positive)];
+  const [low, high] = [minOf(positive), maxOf(positive)];
   const shade = (drift: number | null): number => {
     if (drift === null || drift <= 0) return 0;
     return high > low ? Math.round(1 + (9 * Math.log(drift / low)) / Math.log(high / low)) : 5;

@@ -1,4 +1,5 @@
 /** The pages of `dlv list --html`: the models of a repository, or versions as a table. */
+import { maxOf, minOf } from '../../base/bytes/many.js';
 import { html, type Markup } from '../../pure/picture/markup.js';
 import { barPlot, legend, linePlot, type Series, sparkPlot } from '../../pure/picture/plot.js';
 import { directionOf } from '../../use/history/versions.js';
@@ -234,7 +235,7 @@ function bestValues(
       .find(({ name }) => name === metricOf(column))?.direction;
     const direction = declared ?? directionOf(metricOf(column));
     if (direction === null) continue;
-    found.set(column, direction === 'min' ? Math.min(...numbers) : Math.max(...numbers));
+    found.set(column, direction === 'min' ? minOf(numbers) : maxOf(numbers));
   }
   return found;
 }
@@ -312,8 +313,8 @@ function scatterSection({ columns, rows }: VersionTable): Section | null {
         ];
       });
       if (new Set(points.map(({ x }) => x)).size < 2) continue;
-      const low = Math.min(...points.map(({ x }) => x));
-      const high = Math.max(...points.map(({ x }) => x));
+      const low = minOf(points.map(({ x }) => x));
+      const high = maxOf(points.map(({ x }) => x));
       const series: Series[] = [
         { name: metric, kind: 'points', points: points.slice(0, ROWS_MAX) },
       ];

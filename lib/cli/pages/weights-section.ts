@@ -1,4 +1,5 @@
 /** Numbers and histograms of weights on a page. */
+import { maxOf, minOf } from '../../base/bytes/many.js';
 import { html, type Markup } from '../../pure/picture/markup.js';
 import type { CheckpointStatistics, WeightStatistics } from '../../use/ops/desc.js';
 import { within } from '../output/tensor-numbers.js';
@@ -25,8 +26,8 @@ function statisticsTable({ layers, buffers }: CheckpointStatistics): Markup {
   const shown = layers.slice(0, ROWS_MAX);
   const tops = shown.flatMap(({ statistics }) => statistics.histogram.at(-1)?.exponent ?? []);
   const bottoms = shown.flatMap(({ statistics }) => statistics.histogram[0]?.exponent ?? []);
-  const top = Math.max(...tops, 0);
-  const low = Math.max(Math.min(...bottoms, top), top - OCTAVES_MAX + 1);
+  const top = maxOf(tops, 0);
+  const low = Math.max(minOf(bottoms, top), top - OCTAVES_MAX + 1);
   const rows = shown.map(({ name, kind, dtypes, statistics }): TableCell[] => [
     namedTensor(name),
     kind,

@@ -1,4 +1,5 @@
 /** Networks that a cascade runs, written anew of a network: with some weights as inputs, or its first part. */
+import { pushAll } from '../../base/bytes/many.js';
 import { ReadFile, WriteFile } from '../../base/files/files.js';
 import { readOnnxModel } from '../../pure/formats/onnx/onnx-graph.js';
 import type { RawGraph } from '../../pure/formats/onnx/onnx-model.js';
@@ -56,7 +57,7 @@ export async function writePrefix(
       const node = makers.get(name);
       if (node === undefined) continue;
       kept.add(node);
-      stack.push(...node.inputs);
+      pushAll(stack, node.inputs);
     }
     // Graphs that a node runs use values of the graph around them by name.
     const hasBodies = [...kept].some(({ attributes }) =>

@@ -1,5 +1,6 @@
 /** Bounds of one network in a process: its graphs, loaded once, and the weights that are known so far. */
 
+import { maxOf } from '../../base/bytes/many.js';
 import { type Analysis, NoBounds } from '../../pure/bounds/analysis.js';
 import type { Claim } from '../../pure/bounds/decisions.js';
 import { givenName } from '../../pure/bounds/forward/forward.js';
@@ -200,7 +201,10 @@ export class NetworkBounds {
     return claims.map(({ offset }, i) => {
       const values = ways.map((_, s) => found?.values[s * claims.length + i] ?? Number.NaN);
       return (
-        Math.max(...values.filter((one) => !Number.isNaN(one)), Number.NEGATIVE_INFINITY) +
+        maxOf(
+          values.filter((one) => !Number.isNaN(one)),
+          Number.NEGATIVE_INFINITY,
+        ) +
         offset -
         1e-9 * Math.abs(offset)
       );

@@ -1,4 +1,5 @@
 /** Proves answers of one example at a time by the way back: rows first, then with refined ends of what bends. */
+import { maxOf } from '../../base/bytes/many.js';
 import type { Claim } from '../../pure/bounds/decisions.js';
 import type { Fed } from '../inference/messages.js';
 import type { NetworkBounds } from './network-bounds.js';
@@ -55,7 +56,7 @@ export class Prover {
     const margin = this.#margin;
     const bounds = this.#bounds;
     const far = (least: readonly number[], of: readonly Claim[]): number =>
-      Math.max(...of.map((claim, i) => distanceOf(claim, scores, (least[i] as number) - margin)));
+      maxOf(of.map((claim, i) => distanceOf(claim, scores, (least[i] as number) - margin)));
     const isOpen = (claim: Claim, found: number): boolean =>
       !(found > margin) && distanceOf(claim, scores, found - margin) < NEAR;
     const least = await timed(spent, 'rows', () => bounds.rows(fed, claims, { isOpen }));

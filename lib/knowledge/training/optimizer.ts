@@ -1,4 +1,5 @@
 /** SGD, Adam and AdamW: the program that moves all weights, with rates that change from step to step. */
+import { pushAll } from '../../base/bytes/many.js';
 import { operation } from '../../base/native/compute.js';
 import type { OptimizerOptions, WeightSettings } from './job.js';
 import type { NetworkProgram } from './network-program.js';
@@ -55,7 +56,7 @@ export class Optimizer {
       });
       const settings = settingsOf(weight.name);
       this.#moved.push({ weight, settings, kept, at: words.length });
-      words.push(...this.#operation(weight, settings, kept));
+      pushAll(words, this.#operation(weight, settings, kept));
     }
     this.#words = Int32Array.from(words);
     this.#floats = new Float32Array(this.#words.buffer);

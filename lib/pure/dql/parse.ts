@@ -2,6 +2,7 @@
  * Reads a DQL statement. The grammar is grammar.peggy; this file bounds what it is given, and makes of
  * what a parser says (a position and the rules that would fit there) an error that helps.
  */
+import { pushAll } from '../../base/bytes/many.js';
 import { editDistance } from '../../base/bytes/words/closest.js';
 import { UsageError } from '../../base/errors.js';
 import { NESTING_MAX } from '../../base/limits.js';
@@ -136,7 +137,7 @@ function writeOut(text: string, links: readonly Link[]): Template[] {
     const { span } = link.kind === 'layer' ? link.template : link;
     if (times < 1) throw queryError(text, span, 'layers are repeated at least once');
     if (written.length + times * once.length > CHAIN_MAX) throw tooMany(text, span);
-    for (let i = 0; i < times; i++) written.push(...once);
+    for (let i = 0; i < times; i++) pushAll(written, once);
   }
   return written;
 }

@@ -2,6 +2,7 @@
  * Runs a select: conditions on one variable first, those that need no network before those that do, then
  * the joins, then groups, order and limit. Networks and curves are loaded for the versions alone that are left by then.
  */
+import { maxOf, pushAll } from '../../base/bytes/many.js';
 import type { Value as CellValue } from '../where/condition.js';
 import type { Condition, Select, Source, Span, Statement, Value } from './ast.js';
 import { type ConditionContext, captureNumbers, compileCapturing } from './conditions.js';
@@ -206,7 +207,7 @@ export class QueryRunner<R> {
     for (const condition of [query.where, query.having]) {
       if (condition === null) continue;
       for (const one of conditionsIn(condition)) {
-        values.push(...operandsOf(one));
+        pushAll(values, operandsOf(one));
         if (one.kind === 'in-query') await run(one.query, one.query, text);
         if (one.kind === 'in-named') {
           await this.#withNamed(text, one.name, one.span, (inner, innerText) =>
@@ -315,7 +316,10 @@ export class QueryRunner<R> {
     if (truth !== true && examples.length < EXAMPLES_MAX) {
       examples.push(name());
       if (failures !== null)
-        report.bindings.push(...failures(tuple).map((one) => `${name()}, ${one}`));
+        pushAll(
+          report.bindings,
+          failures(tuple).map((one) => `${name()}, ${one}`),
+        );
     }
     return truth === true;
   }
@@ -358,7 +362,7 @@ export class QueryRunner<R> {
     if (steps.length === 0 && all > rowsMax) refuse(tooManyFit);
     for (const [place, rows] of starts.entries()) {
       // What can be asked only now; conditions of no variable are asked at the first.
-      const due = steps.filter(({ places }) => Math.max(0, ...places) === place);
+      const due = steps.filter(({ places }) => maxOf(places, 0) === place);
       for (const step of due)
         await this.#load(
           [...starts.slice(0, place + 1)].flat().map((row) => [row]),

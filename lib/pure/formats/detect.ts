@@ -7,6 +7,7 @@
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { ByteSource } from '../../base/bytes/byte-source.js';
+import { pushAll } from '../../base/bytes/many.js';
 import { DlvError, type ErrorCode, isDamage } from '../../base/errors.js';
 import { blobLayout, type FileLayout } from '../tensor/layout.js';
 import { CUT_HINT, type FormatReader, HEAD_BYTES, type Neighbours } from './format.js';
@@ -61,11 +62,11 @@ export async function readLayout(
       if (!reader.matches(head, source)) continue;
       const layout = await layoutWith(reader, source, signal, options.neighbours);
       if (layout.format !== 'blob') return layout;
-      warnings.push(...layout.warnings);
+      pushAll(warnings, layout.warnings);
     } catch (error) {
       if (passesThrough(error, signal)) throw error;
       if (options.strict && !isDamage(error)) throw error;
-      warnings.push(...readable([warningOf(reader, error)]));
+      pushAll(warnings, readable([warningOf(reader, error)]));
     }
   }
   if (warnings.length === 0) {

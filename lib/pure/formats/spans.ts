@@ -2,6 +2,7 @@
  * From the byte ranges that a file's tensors claim to the extents of its layout: overlapping ranges are united, adjacent ones never are, and a large flat storage is cut
  * where no view crosses.
  */
+import { maxOf } from '../../base/bytes/many.js';
 import { assert } from '../../base/errors.js';
 import type { ExtentSpan, VariableRange } from '../tensor/layout.js';
 
@@ -72,7 +73,7 @@ function spanOf(group: readonly SpanClaim[], start: number, end: number): Extent
   const storages = group.filter((claim) => claim.storage);
   const deciding = views.filter((view) => view.offset === start);
   const candidates = deciding.length > 0 ? deciding : storages;
-  let width = Math.max(1, ...new Set(candidates.map((claim) => claim.width)));
+  let width = maxOf(new Set(candidates.map((claim) => claim.width)), 1);
   const aligned = (): boolean =>
     (end - start) % width === 0 && views.every((view) => (view.offset - start) % width === 0);
   if (group.some((claim) => claim.byteSwap)) {
@@ -101,7 +102,7 @@ function cutGroup(group: readonly SpanClaim[], end: number): ExtentSpan[] {
   const storages = group.filter((claim) => claim.storage);
   const start = (group[0] as SpanClaim).offset;
   if (storages.length === 0 || views.length < 2) return [spanOf(group, start, end)];
-  const step = Math.max(...new Set(storages.map((storage) => storage.width)));
+  const step = maxOf(new Set(storages.map((storage) => storage.width)));
   const pieces: { start: number; views: SpanClaim[] }[] = [{ start, views: [] }];
   let covered = start;
   for (const view of views) {

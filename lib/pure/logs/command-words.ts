@@ -20,9 +20,20 @@ const USER_INFO = /([a-z][a-z0-9+.-]*:\/\/)[^/@\s:]*:[^/@\s]*@/gi;
 const QUERY_SECRET =
   /([?&;](?:[\w.-]*(?:key|token|secret|password|signature|sig|auth|credential)[\w.-]*)=)[^&#\s]+/gi;
 
+/** Within a text, as the command of a shell: `NAME=value`, `--flag value`, `Name: value`; values may be quoted. */
+const VALUE = `("[^"]*"|'[^']*'|[^\\s;&|'")]+)`;
+const ASSIGNED = new RegExp(`(?<![\\w?&;.])(-{0,2}[A-Za-z_][\\w.-]*)(=|:\\s+)${VALUE}`, 'g');
+const FLAGGED = new RegExp(`(?<!\\S)(--?[A-Za-z][\\w.-]*)(\\s+)(?!-)${VALUE}`, 'g');
+
 /** True if what stands behind such a name is a secret. */
 export function isSecretName(name: string): boolean {
   return SECRET_NAME.test(name) && !NO_SECRET.test(name);
+}
+
+/** The same of a flag; `-Dpassword` sets a property of that name. */
+function isSecretFlag(text: string): boolean {
+  const name = text.replace(/^-+/, '');
+  return isSecretName(name) || (/^-D./.test(text) && isSecretName(name.slice(1)));
 }
 
 /** A text without what looks like a secret in it. */
@@ -31,7 +42,13 @@ export function maskText(text: string): string {
     .replace(USER_INFO, `$1${MASK}@`)
     .replace(QUERY_SECRET, `$1${MASK}`)
     .replace(SECRET_TEXT, MASK)
-    .replace(/\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}/g, `$1 ${MASK}`);
+    .replace(/\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}/g, `$1 ${MASK}`)
+    .replace(ASSIGNED, maskValue)
+    .replace(FLAGGED, maskValue);
+}
+
+function maskValue(whole: string, name: string, between: string): string {
+  return isSecretFlag(name) && !whole.endsWith(MASK) ? `${name}${between}${MASK}` : whole;
 }
 
 /** The words of a command without secrets. @returns also whether any was masked. */
@@ -42,7 +59,7 @@ export function maskWords(words: readonly string[]): { words: string[]; masked: 
     const assigned = /^(-{0,2}[A-Za-z_][\w.-]*)=([\s\S]*)$/.exec(word);
     const flag = /^--?([A-Za-z][\w.-]*)$/.exec(word)?.[1];
     if (isNext && flag === undefined) shown.push(MASK);
-    else if (assigned !== null && isSecretName((assigned[1] as string).replace(/^-+/, ''))) {
+    else if (assigned !== null && isSecretFlag(assigned[1] as string)) {
       shown.push(`${assigned[1]}=${MASK}`);
     } else shown.push(maskText(word));
     isNext = flag !== undefined && isSecretName(flag);
@@ -88,7 +105,8 @@ function nameOf(flag: string): string {
 }
 
 function set(params: Map<string, ParamValue>, flag: string, value: string): void {
-  if (isSecretName(flag) || maskText(value) !== value || value.length > 1024) return;
+  if (isSecretFlag(flag) || isSecretFlag(`-${flag}`)) return;
+  if (maskText(value) !== value || value.length > 1024) return;
   params.set(nameOf(flag), parseParam(value));
 }
 

@@ -2,6 +2,7 @@
  * Lines of descent beside rows: each version has a row and a lane, its lines go on to its parents'
  * rows. Every row is a small SVG of one height, so that rows of a table put together are one picture.
  */
+import { maxOf } from '../../base/bytes/many.js';
 import { html, type Markup } from './markup.js';
 
 /** A version in the picture. Parents that are not in it have lines to the end. */
@@ -69,7 +70,7 @@ const LANES_MAX = 24;
 export function lanesWidth(rows: readonly LaneRow[]): number {
   const used = rows.reduce((most, { lane, lines }) => {
     const lanes = lines.flatMap(({ from, to }) => [from, to].filter((at) => at !== 'node'));
-    return Math.max(most, lane, ...(lanes as number[]));
+    return maxOf(lanes as number[], Math.max(most, lane));
   }, 0);
   return (Math.min(used, LANES_MAX - 1) + 1) * LANE;
 }

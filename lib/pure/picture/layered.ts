@@ -3,6 +3,7 @@
  * edges through bends in the ranks between, few crossings by barycenters, and places that pull each box to
  * its neighbours. Equal graphs give equal pictures, and a small change moves little.
  */
+import { minOf } from '../../base/bytes/many.js';
 
 /** A box, and the boxes behind it by their places in the list, which is in topological order. */
 export interface LayeredBox {
@@ -57,7 +58,10 @@ export function layLayers(boxes: readonly LayeredBox[]): LayeredGraph {
   const { chains, hidden } = chainEdges(boxes, items, rows);
   orderRows(rows);
   placeRows(rows);
-  const left = Math.min(0, ...rows.flat().map(({ x, width }) => x - width / 2));
+  const left = minOf(
+    rows.flat().map(({ x, width }) => x - width / 2),
+    0,
+  );
   const tops: number[] = [];
   const heights = rows.map((row) =>
     row.reduce((most, { box }) => Math.max(most, box === null ? 0 : (boxes[box]?.height ?? 0)), 0),
@@ -106,7 +110,7 @@ function ranksOf(boxes: readonly LayeredBox[]): number[] {
   });
   boxes.forEach(({ to }, i) => {
     if (isUsed[i] || to.length === 0) return;
-    ranks[i] = Math.max(0, Math.min(...to.map((target) => ranks[target] as number)) - 1);
+    ranks[i] = Math.max(0, minOf(to.map((target) => ranks[target] as number)) - 1);
   });
   return ranks;
 }

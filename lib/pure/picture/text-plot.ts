@@ -1,4 +1,5 @@
 /** Curves as text: a line of blocks, and plots of braille dots. */
+import { maxOf, minOf } from '../../base/bytes/many.js';
 import { plainNumber } from './axis.js';
 import { canDraw, type Point } from './curve.js';
 
@@ -22,9 +23,9 @@ export function sparkline(values: readonly number[], width: number): string {
     );
   });
   const finite = means.filter(Number.isFinite);
-  const low = Math.min(...finite);
+  const low = minOf(finite);
   // Halves, because the range of two doubles may be none.
-  const range = Math.max(...finite) / 2 - low / 2;
+  const range = maxOf(finite) / 2 - low / 2;
   return means
     .map((value) => {
       if (!Number.isFinite(value)) return GAP;
@@ -56,8 +57,8 @@ export function textPlot(points: readonly Point[], { width, height }: TextPlotSi
   if (finite.length < 2) return [];
   const [columns, rows] = [2 * width, 4 * height];
   const cells = new Uint8Array(width * height);
-  const low = Math.min(...finite.map(({ y }) => y));
-  const high = Math.max(...finite.map(({ y }) => y));
+  const low = minOf(finite.map(({ y }) => y));
+  const high = maxOf(finite.map(({ y }) => y));
   const [from, to] = [finite[0]?.x ?? 0, finite.at(-1)?.x ?? 0];
   const place = ({ x, y }: Point): [number, number] => [
     Math.round(((x - from) / (to - from || 1)) * (columns - 1)),
@@ -76,7 +77,7 @@ export function textPlot(points: readonly Point[], { width, height }: TextPlotSi
     [lastX, lastY] = [x, y];
   }
   const labels = [plainNumber(high), plainNumber(low)];
-  const margin = Math.max(...labels.map((label) => label.length));
+  const margin = maxOf(labels.map((label) => label.length));
   const lines = Array.from({ length: height }, (_, row) => {
     const label = row === 0 ? labels[0] : row === height - 1 ? labels[1] : '';
     const dots = [...cells.subarray(row * width, (row + 1) * width)]

@@ -10,7 +10,9 @@
  * The result is stored in a file that may be deleted at any time. It is used only if its checksum
  * is right and the machine is the same.
  */
+
 import os from 'node:os';
+import { minOf } from '../../base/bytes/many.js';
 import { seal, unseal } from '../../base/bytes/sealed.js';
 import { DlvError, isDamage } from '../../base/errors.js';
 import {
@@ -270,7 +272,7 @@ async function measureReads(
       await backend.read(name, at, length);
       times.push(clock() - started);
     }
-    return Math.min(...times) * 1e6;
+    return minOf(times) * 1e6;
   };
   try {
     await timeOf(SHORT_BYTES);

@@ -6,6 +6,7 @@
 
 import { crc32 } from '../../base/bytes/checksum.js';
 import { objectId } from '../../base/bytes/hash.js';
+import { minOf, pushAll } from '../../base/bytes/many.js';
 import { RUN_ELEMENTS } from '../../base/limits.js';
 import { decodeSegment, type EncodedSegment, encodeSegment } from '../../pure/codec/segment.js';
 import { splitPlanes } from '../../pure/tensor/planes.js';
@@ -62,7 +63,7 @@ export async function measureLinks(clock: () => number, limitMs: number): Promis
   const links: Link[] = [];
   for (const width of SAMPLED_WIDTHS) {
     for (const elements of [TINY_ELEMENTS, ELEMENTS])
-      links.push(...(await makeLinks(width, elements)));
+      pushAll(links, await makeLinks(width, elements));
   }
   for (let round = 0; round < ROUNDS_MAX; round++) {
     if (round > 0 && clock() - started > limitMs) break;
@@ -79,7 +80,7 @@ export async function measureLinks(clock: () => number, limitMs: number): Promis
   return links.map(({ width, kind, elements, coded, times }) => {
     const { head, hi, mid, low } = coded;
     const bytes = head.length + hi.length + mid.length + low.length;
-    return { width, kind, elements, bytes, ms: Math.min(...times) };
+    return { width, kind, elements, bytes, ms: minOf(times) };
   });
 }
 
@@ -109,7 +110,7 @@ export async function measureRecords(clock: () => number): Promise<number> {
     await readSegments(store, requests, { scheme: 'independent' });
     times.push(clock() - before);
   }
-  return Math.min(...times) / TINY_RECORDS;
+  return minOf(times) / TINY_RECORDS;
 }
 
 async function makeLinks(width: SampledWidth, elements: number): Promise<Link[]> {

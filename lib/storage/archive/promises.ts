@@ -5,7 +5,9 @@
  * No I/O: the caller reads the previous promises and writes the new ones. A promise is kept until
  * its version is planned again, or until the present storage breaks it.
  */
+
 import type { Id } from '../../base/bytes/hash.js';
+import { minOf } from '../../base/bytes/many.js';
 import { asBudget, type Budget, formatBudget, parseBudget } from '../../pure/plan/budget-text.js';
 import type { Scheme } from '../../pure/plan/graph.js';
 import type { Budgets, SnapshotPromise } from '../repo/budgets.js';
@@ -134,7 +136,7 @@ export function groupBudget(
   rule: BudgetRule,
 ): number {
   const rows = group.snapshots.map((snapshot) => rule.promised.get(snapshotKey(snapshot)));
-  const promise = Math.max(least, Math.min(...rows.map((row) => row?.budget ?? Infinity)));
+  const promise = Math.max(least, minOf(rows.map((row) => row?.budget ?? Infinity)));
   const asked = group.snapshots.filter(
     (snapshot, index) => rows[index] === undefined && rule.isAsked(snapshot),
   );

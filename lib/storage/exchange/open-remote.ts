@@ -31,6 +31,12 @@ const SSH = /^[\w.-]+@[\w.-]+:/;
  * @throws {UsageError} for an address of a kind that there is no transport for.
  */
 export function parseAddress(url: string, cwd: string): Address {
+  if (/%00|\0/.test(url)) {
+    throw new UsageError(`'${shownUrl(url)}' has a character that no name may have`, {
+      url: shownUrl(url),
+      hint: "leave out the '%00'",
+    });
+  }
   const scheme = SCHEME.exec(url)?.[1]?.toLowerCase();
   if (scheme === 'file') return { kind: 'folder', folder: folderOfUrl(url) };
   if (scheme === undefined && !SSH.test(url)) {

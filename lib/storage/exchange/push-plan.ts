@@ -4,8 +4,10 @@
  * What is there is told by the indexes of its sets, as far as they are here, and for sets of which no index
  * is here by the versions that both sides have. Nothing is asked of the remote about objects.
  */
+
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
+import { pushAll } from '../../base/bytes/many.js';
 import { CorruptError, NotFoundError } from '../../base/errors.js';
 import { WIDTH_MAX } from '../../base/limits.js';
 import type { SuppliedReader } from '../objects/stored/bring.js';
@@ -174,7 +176,7 @@ class Planning {
       throwIfAborted(this.#options.signal);
       if (there.has(id) || !(await this.#repo.store.hasBlob(id))) continue;
       there.add(id);
-      queue.push(...(await this.#repo.version(id)).parents);
+      pushAll(queue, (await this.#repo.version(id)).parents);
     }
     return there;
   }
@@ -187,7 +189,7 @@ class Planning {
     for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
       if (met.has(id) || (this.#had.length > 0 && there.has(id))) continue;
       met.add(id);
-      queue.push(...(await this.#repo.version(id)).parents);
+      pushAll(queue, (await this.#repo.version(id)).parents);
       const here = await readNotes(this.#repo.layout, id);
       let fresh = here.filter((note) => !theirs.get(id)?.includes(note));
       if (there.has(id) && this.#options.tombstones !== 'all') {

@@ -3,9 +3,11 @@
  *
  * Start at `Remote.open`. Nothing here trusts what arrives: see fetching/arrival.ts for records.
  */
+
 import { randomBytes } from 'node:crypto';
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { type Id, sha256Hex } from '../../base/bytes/hash.js';
+import { pushAll } from '../../base/bytes/many.js';
 import {
   ConflictError,
   CorruptError,
@@ -254,7 +256,7 @@ export class Remote implements RemoteReader {
     const entries: Garbage[] = [];
     for (const part of state.collection?.garbage ?? []) {
       const bytes = await this.part(part, options);
-      entries.push(...decodeGarbage(bytes, part, listName(part.sha256)));
+      pushAll(entries, decodeGarbage(bytes, part, listName(part.sha256)));
     }
     return entries;
   }

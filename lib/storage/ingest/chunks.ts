@@ -1,5 +1,7 @@
 /** Bytes that no format reader understands: cut by content into chunks, each a blob. */
+
 import { cutChunk } from '../../base/bytes/chunker.js';
+import { pushAll } from '../../base/bytes/many.js';
 import { CDC_MAX_BYTES } from '../../base/limits.js';
 import type { ChunkRef } from '../../pure/tensor/recipe.js';
 import type { PackSession } from '../objects/session.js';
@@ -26,7 +28,7 @@ export async function storeChunks(
   const refs: ChunkRef[] = [];
   try {
     await cutChunks(session, feed, length, { pending, refs });
-    refs.push(...(await Promise.all(pending)));
+    pushAll(refs, await Promise.all(pending));
     return refs;
   } finally {
     // What is being stored must not outlive a failure and reach the session after it.
@@ -58,7 +60,7 @@ async function cutChunks(
       stored.catch(() => {});
       pending.push(stored);
       if (pending.length < CHUNKS_IN_FLIGHT) continue;
-      refs.push(...(await Promise.all(pending)));
+      pushAll(refs, await Promise.all(pending));
       pending.length = 0;
     }
   }

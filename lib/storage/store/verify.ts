@@ -4,7 +4,9 @@
  * Nothing here trusts an idx or the manifest; the records of `.blob` and `.hi` are the truth. Start at
  * `verifySet` for fsck and at `scanPacks` for a manifest that was lost.
  */
+
 import { sha256 } from '../../base/bytes/hash.js';
+import { pushAll } from '../../base/bytes/many.js';
 import type { Backend } from './backends/backend.js';
 import { PACKS_DIR, packName } from './names.js';
 import { IndexReader } from './packs/index-reader.js';
@@ -256,7 +258,7 @@ export async function scanPacks(
     };
     const scanner = new SetScanner(backend, id, (problem) => found.push(problem), how);
     await scanner.run();
-    problems.push(...found);
+    pushAll(problems, found);
     const rebuilt = scanner.builder.finish(scanner.sizes);
     if (scanner.builder.count > 0 && rebuilt.id === id) {
       waiting.push({ info: { id, bytes: { ...scanner.sizes, idx: rebuilt.bytes.length } }, keys });

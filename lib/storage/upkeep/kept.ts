@@ -2,6 +2,7 @@
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
+import { maxOf, pushAll } from '../../base/bytes/many.js';
 import { statOrNull } from '../../base/files/files.js';
 import type { ObjectAccess } from '../objects/access.js';
 import type { NoteReader } from '../objects/tiers.js';
@@ -142,7 +143,7 @@ export class KeptObjects {
         why: 'given-up',
         bytes: bytes['given-up'],
         versions: reachable.waiting.size,
-        untilMs: Math.max(0, ...reachable.waiting.values()) + this.#graceMs,
+        untilMs: maxOf(reachable.waiting.values(), 0) + this.#graceMs,
         command: PRUNE,
       },
       { why: 'base', bytes: bytes.base, versions: null, untilMs: null, command: null },
@@ -174,7 +175,7 @@ export class KeptObjects {
     const entries = await readListLog(layout, DELETED_LOG);
     for (const name of await listReflogs(layout)) {
       if (isListLog(name)) continue;
-      entries.push(...(await readReflog(layout, name, NOT_A_VERSION)).entries);
+      pushAll(entries, (await readReflog(layout, name, NOT_A_VERSION)).entries);
     }
     for (const { before, after, time } of entries) {
       const isMeant = [before, after].some((id) => id !== null && versions.has(id));

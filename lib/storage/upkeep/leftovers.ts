@@ -9,6 +9,7 @@
  */
 
 import path from 'node:path';
+import { pushAll } from '../../base/bytes/many.js';
 import { io, ioError, listDirectory, removeFile, statOrNull } from '../../base/files/files.js';
 import { type OwnerMark, parseOwnName } from '../../base/files/process.js';
 import { listTree } from '../../base/files/small-files.js';
@@ -197,7 +198,7 @@ async function partsOf(place: string, depth: number): Promise<Part[]> {
   const parts: Part[] = [];
   for (const name of there.isDirectory ? await listDirectory(place) : []) {
     if (isWorkName(name, depth + 1)) {
-      parts.push(...(await partsOf(path.join(place, name), depth + 1)));
+      pushAll(parts, await partsOf(path.join(place, name), depth + 1));
     }
   }
   const { size, mtimeNs } = there.stat;

@@ -5,6 +5,7 @@
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
+import { pushAll } from '../../base/bytes/many.js';
 import {
   CorruptError,
   FormatVersionError,
@@ -199,7 +200,7 @@ export class Walk {
       const place: LinkPlace = { id, version: id };
       const version = await this.#guard(place, () => this.#readVersion(current));
       if (version === null) continue;
-      if (!this.#options.shallow) queue.push(...version.parents);
+      if (!this.#options.shallow) pushAll(queue, version.parents);
       for (const page of version.tree.pages) this.#add(page.id, 'files', current, null);
       await this.#content(current, version, null);
     }

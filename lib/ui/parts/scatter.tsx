@@ -1,6 +1,8 @@
 /** Versions as points over two columns; dragging a rectangle writes a condition. */
+
 import type { JSX } from 'preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
+import { maxOf } from '../../base/bytes/many.js';
 import { printable } from '../../base/bytes/printable.js';
 import { formatCount } from '../../cli/output/ui.js';
 import type { ListedVersion } from '../../use/ops/versions.js';
@@ -175,7 +177,7 @@ function Points({ all, rows, where, x, y, colour }: PointsProps): JSX.Element {
     if (drag === null) return;
     setDrag(null);
     const sides = [0, 1].map((i) => Math.abs((drag.from[i] as number) - (drag.to[i] as number)));
-    if (Math.max(...sides) < DRAG_MIN) {
+    if (maxOf(sides) < DRAG_MIN) {
       const point = nearest(drag.to);
       if (point === null) return;
       if (event.shiftKey) toggleSelected(point.row.name);

@@ -1,6 +1,8 @@
 /** Writes the files of a version into a folder outside of the work tree. */
+
 import nodePath from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
+import { pushAll } from '../../base/bytes/many.js';
 import { ExistsError, UsageError } from '../../base/errors.js';
 import {
   leadsTo,
@@ -74,7 +76,7 @@ export async function exportFiles(
     if (planes === undefined) await writeFiles(repo, folder, wanted, context);
     else {
       const place = { folder, root, version: id, planes };
-      approximate.push(...(await writeApproximateFiles(repo, place, wanted, context)));
+      pushAll(approximate, await writeApproximateFiles(repo, place, wanted, context));
     }
     await folder.sync();
   } finally {

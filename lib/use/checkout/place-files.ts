@@ -10,6 +10,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pushAll } from '../../base/bytes/many.js';
 import { quoteSome } from '../../base/bytes/words/wording.js';
 import { CorruptError, isDamage, NotFoundError } from '../../base/errors.js';
 import {
@@ -87,7 +88,7 @@ export async function applyPlan(
     await reader.close();
   }
   await settle(repo, written, applied);
-  applied.written.push(...written.keys());
+  pushAll(applied.written, written.keys());
   return applied;
 }
 

@@ -1,4 +1,5 @@
 /** Layers by how far their weights moved: the numbers of their tensors taken together. */
+import { maxOf } from '../../base/bytes/many.js';
 import { type CountedTensor, isBuffer } from '../../pure/network/cost/parameter-counts.js';
 import type { LayerKind } from '../../pure/network/layers/kinds.js';
 import { groupParameters } from '../../pure/network/weights/groups.js';
@@ -79,7 +80,7 @@ function withoutTwins(rows: readonly Row[], networks: readonly NetworkSide[]): R
     if (paths.size < 2) continue;
     const byPath = [...paths].map((path) => rows.filter(({ key }) => key === `weights ${path}`));
     const cells = byPath.map((own) => own.flatMap((row) => row.cells.filter(Boolean)).length);
-    const most = cells.indexOf(Math.max(...cells));
+    const most = cells.indexOf(maxOf(cells));
     for (const [at, own] of byPath.entries()) {
       if (at !== most) for (const row of own) left.delete(row);
     }

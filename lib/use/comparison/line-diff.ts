@@ -1,4 +1,5 @@
 /** Two texts line by line: the shortest list of lines that go and come (Myers 1986), as hunks. */
+import { pushAll } from '../../base/bytes/many.js';
 import type { TextHunk } from './result.js';
 
 /** Lines around a difference that are shown. */
@@ -130,9 +131,12 @@ function hunksOf(runs: readonly Run[], most: number): { hunks: TextHunk[]; shown
       const hasNext = runs.slice(at + 1).some((run) => run.sign !== ' ' && run.lines.length > 0);
       const head = hasNext ? Math.min(CONTEXT, lines.length) : 0;
       if (open !== null && !isLast && hasNext && lines.length <= 2 * CONTEXT) {
-        open.lines.push(...lines.map((line) => ` ${line}`));
+        pushAll(
+          open.lines,
+          lines.map((line) => ` ${line}`),
+        );
       } else {
-        open?.lines.push(...lines.slice(0, tail).map((line) => ` ${line}`));
+        for (const line of lines.slice(0, tail)) open?.lines.push(` ${line}`);
         const skipped = lines.length - head;
         open = hasNext
           ? {
@@ -148,7 +152,7 @@ function hunksOf(runs: readonly Run[], most: number): { hunks: TextHunk[]; shown
       continue;
     }
     const kept = lines.slice(0, Math.max(0, most - shown));
-    open?.lines.push(...kept.map((line) => `${sign}${line}`));
+    for (const line of kept) open?.lines.push(`${sign}${line}`);
     shown += kept.length;
     if (sign === '-') before += lines.length;
     else after += lines.length;

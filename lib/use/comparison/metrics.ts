@@ -1,4 +1,5 @@
 /** Metrics of several versions as rows: last and best values, and where curves part. */
+import { maxOf } from '../../base/bytes/many.js';
 import { type Direction, directionOf } from '../../pure/logs/direction.js';
 import { findParting } from '../../pure/logs/parting.js';
 import type { MetricSeries } from '../../pure/logs/series.js';
@@ -113,7 +114,7 @@ function leadersOf(
   });
   const known = numbers.filter((value) => value !== null);
   if (known.length < 2) return [];
-  const most = Math.max(...known);
+  const most = maxOf(known);
   const leaders = [...numbers.keys()].filter((at) => numbers[at] === most);
   return leaders.length === known.length ? [] : leaders;
 }

@@ -1,4 +1,5 @@
 /** What a progressive evaluation did, in numbers. */
+import { maxOf, minOf } from '../../base/bytes/many.js';
 import type { CascadeResult, Method } from '../../knowledge/progressive/cascade.js';
 import { depthsOf } from '../../knowledge/progressive/plane-source.js';
 import { type Decision, sameAnswer } from '../../pure/bounds/decisions.js';
@@ -69,7 +70,7 @@ export async function reported(
       (answer, i) => !sameAnswer(decision, answer, answers[i]?.answer ?? []),
     );
     return {
-      planes: planes.length === 0 ? [0, 0] : [Math.min(...planes), Math.max(...planes)],
+      planes: planes.length === 0 ? [0, 0] : [minOf(planes), maxOf(planes)],
       depths: Object.fromEntries(depths),
       bytes,
       share: all === 0 ? 1 : bytes / all,

@@ -1,6 +1,7 @@
 /** Tensors of files and versions by their names. */
 
 import type { Id } from '../../base/bytes/hash.js';
+import { pushAll } from '../../base/bytes/many.js';
 import { suggestNames } from '../../base/bytes/words/closest.js';
 import { AmbiguousError, NotFoundError } from '../../base/errors.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
@@ -94,7 +95,10 @@ export async function namedTensorsOf(
     const entry = byPath.get(path);
     if (entry === undefined) continue;
     const stored = tensorsOf(await openStoredFile(repo, entry));
-    tensors.push(...stored.filter((tensor) => tensor.role === role));
+    pushAll(
+      tensors,
+      stored.filter((tensor) => tensor.role === role),
+    );
   }
   return uniqueNames(tensors);
 }

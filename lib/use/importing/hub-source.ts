@@ -2,7 +2,9 @@
  * A folder of the Hugging Face Hub's cache (`models--org--name`): a version for each commit that was
  * downloaded, oldest first; a branch or tag for each ref.
  */
+
 import path from 'node:path';
+import { pushAll } from '../../base/bytes/many.js';
 import { NotFoundError } from '../../base/errors.js';
 import { leadsTo, listDirectory, readSmallFile } from '../../base/files/files.js';
 import { formatParam } from '../../pure/logs/param-value.js';
@@ -53,7 +55,10 @@ export async function openHubCache(dir: string): Promise<SourceHistory> {
     if (!COMMIT.test(commit)) continue;
     const missing: string[] = [];
     const files = await findFiles(path.join(root, 'snapshots', commit), missing, root);
-    problems.push(...missing.map((problem) => `${titleOf(commit)}: ${problem}`));
+    pushAll(
+      problems,
+      missing.map((problem) => `${titleOf(commit)}: ${problem}`),
+    );
     if (files.length > 0) found.push({ commit, files });
     else problems.push(`${titleOf(commit)} has no file: no version is made of it`);
   }

@@ -2,9 +2,11 @@
  * Stores a history as versions of one model. A version records what it was made of (`import: git <commit>`), so that a
  * run that was interrupted goes on, and a later one takes what is new. Branches move as their versions are made.
  */
+
 import path from 'node:path';
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
+import { pushAll } from '../../base/bytes/many.js';
 import { ConflictError } from '../../base/errors.js';
 import { MESSAGE_BYTES_MAX } from '../../base/limits.js';
 import { DESCRIBING_FORMATS } from '../../pure/formats/format.js';
@@ -128,7 +130,7 @@ class HistoryImport {
       await this.#placed.remove();
     }
     if (this.#source.kind === 'checkpoints' && this.#only.length === 0)
-      this.#report.problems.push(...this.#lacks.weights());
+      pushAll(this.#report.problems, this.#lacks.weights());
     for (const [branch, key] of branches) await refs.setBranch(branch, this.#ids.get(key) ?? null);
     for (const [tag, key] of tags) await refs.setTag(tag, this.#ids.get(key) ?? null);
     const problems = [...this.#report.problems, ...refs.problems];
@@ -212,7 +214,7 @@ class HistoryImport {
     await withSession(this.#repo, async (session) => {
       const entries = await this.#store(session, version, taken);
       const there = all.map(({ path: name }) => name);
-      this.#report.problems.push(...this.#lacks.of(version.title, entries, there));
+      pushAll(this.#report.problems, this.#lacks.of(version.title, entries, there));
       const wanted = this.#newVersion(version, entries, parents);
       const { id, kept } = await makeVersion(this.#repo, session, wanted, {
         name: async (lock, made) => {

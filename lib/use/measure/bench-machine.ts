@@ -1,6 +1,8 @@
 /** The machine that a measurement ran on, and how much its speed varied meanwhile. */
+
 import { createHash } from 'node:crypto';
 import os from 'node:os';
+import { maxOf } from '../../base/bytes/many.js';
 import { type KernelInfo, loadKernel } from '../../base/native/kernel.js';
 
 /** Middle, least and most of repeated runs. */
@@ -69,7 +71,7 @@ export class MachineWatch {
       loadAfter: loadPerCore(),
       copy,
       sha256,
-      noise: Math.max(...[copy, sha256].map((s) => (s.max - s.min) / s.median)),
+      noise: maxOf([copy, sha256].map((s) => (s.max - s.min) / s.median)),
     };
   }
 

@@ -7,7 +7,9 @@
  * the parts for which there was no time, or which Ctrl-C stopped; what was measured until then is
  * kept.
  */
+
 import { throwIfAborted } from '../../base/bytes/abort.js';
+import { maxOf, pushAll } from '../../base/bytes/many.js';
 import { DlvError } from '../../base/errors.js';
 import { planStorage } from '../../pure/plan/auto.js';
 import { withBudgets } from '../../pure/plan/graph.js';
@@ -145,7 +147,7 @@ class Brief {
   async #read(): Promise<void> {
     const { snapshots } = this.#subjects;
     const costs = chainBytes(this.#subjects);
-    const largest = costs.indexOf(Math.max(...costs));
+    const largest = costs.indexOf(maxOf(costs));
     const wanted: [BriefRead['which'], number][] = [['newest', snapshots.length - 1]];
     if (snapshots.length > 1) wanted.push(['oldest', 0]);
     if (!wanted.some(([, known]) => known === largest)) wanted.push(['reads most', largest]);
@@ -179,7 +181,7 @@ class Brief {
       return { how, bytes, isExact: found.isWhole };
     });
     stores.splice(1, 0, ...rows);
-    leftOut.push(...found.missing);
+    pushAll(leftOut, found.missing);
   }
 
   async #plan(): Promise<void> {

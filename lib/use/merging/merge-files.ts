@@ -2,7 +2,9 @@
  * Three-way merge of two versions: a file that one side alone changed is taken from that side; where both changed a
  * file of tensors, each tensor that one side alone changed is. What both changed is a conflict, unless the user chose.
  */
+
 import { throwIfAborted } from '../../base/bytes/abort.js';
+import { pushAll } from '../../base/bytes/many.js';
 import { safetensorsHeader } from '../../pure/formats/tensor-headers.js';
 import { quantisedParts } from '../../pure/merge/quantised.js';
 import { alignSides, type Origin, originOf, type Sides } from '../../pure/merge/three-way.js';
@@ -79,7 +81,7 @@ export async function mergeFiles(
     if (origin !== 'conflict') continue;
     const tensors = await mergeTensors(repo, { path, sides, choices }, session, context);
     if (tensors !== null) {
-      result.conflicts.push(...tensors.conflicts);
+      pushAll(result.conflicts, tensors.conflicts);
       if (tensors.file !== null) target.files.push(tensors.file);
       if (tensors.merged !== null) result.merged.push(tensors.merged);
       continue;

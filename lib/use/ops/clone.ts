@@ -121,7 +121,7 @@ function folderOf(url: string): string {
       .filter(Boolean)
       .at(-1) ?? 'clone';
   const name = decodeName(last).replace(/\.dlv$/, '');
-  return name === '' || name.includes('/') || name === '..' ? 'clone' : name;
+  return name === '' || name === '..' || /[/\\\p{Cc}]/u.test(name) ? 'clone' : name;
 }
 
 function decodeName(text: string): string {

@@ -1,5 +1,7 @@
 /** `dlv push`: brings versions to a remote and moves its branches and tags. */
+
 import type { Id } from '../../base/bytes/hash.js';
+import { pushAll } from '../../base/bytes/many.js';
 import { NotFoundError } from '../../base/errors.js';
 import { openWritable, shownUrl } from '../../storage/exchange/open-remote.js';
 import { type Pushed, pushVersions } from '../../storage/exchange/push-objects.js';
@@ -87,7 +89,7 @@ export async function push(
     const place = { remote: name, there: remote.state.refs };
     const targets = await pushTargets(repo, options, place);
     if (options.prune) {
-      targets.push(...(await prunedTargets(repo, place, targets, options.all === true)));
+      pushAll(targets, await prunedTargets(repo, place, targets, options.all === true));
     }
     const rules: PushRules = {
       remote: name,

@@ -2,6 +2,7 @@
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
+import { pushAll } from '../../base/bytes/many.js';
 import type { DType } from '../../pure/tensor/dtype.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import { tensorBytes, tensorsOf } from '../../storage/objects/stored/tensors.js';
@@ -140,7 +141,10 @@ export async function listTensors(
   for (const file of files) {
     throwIfAborted(context.signal);
     const stored = tensorsOf(await repo.openFile(file));
-    tensors.push(...uniqueNames(stored).map((one) => ({ path: file.path, ...shownTensor(one) })));
+    pushAll(
+      tensors,
+      uniqueNames(stored).map((one) => ({ path: file.path, ...shownTensor(one) })),
+    );
   }
   return tensors;
 }

@@ -1,6 +1,7 @@
 /** The versions of a repository as queries see them: rows of the catalog, networks and curves read when asked for. */
 
 import type { Id } from '../../base/bytes/hash.js';
+import { pushAll } from '../../base/bytes/many.js';
 import type { Host, HostColumn } from '../../pure/dql/host.js';
 import { LayerSet } from '../../pure/dql/layers/layer-set.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
@@ -165,7 +166,7 @@ function reach(from: string, next: ReadonlyMap<string, readonly string[]>): Set<
   for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
     if (found.has(id)) continue;
     found.add(id);
-    queue.push(...(next.get(id) ?? []));
+    pushAll(queue, next.get(id) ?? []);
   }
   return found;
 }

@@ -1,6 +1,8 @@
 /** Brings a run back to where its last complete checkpoint left it, so that its command can go on from there. */
+
 import path from 'node:path';
 import { type Id, sha256 } from '../../base/bytes/hash.js';
+import { maxOf } from '../../base/bytes/many.js';
 import { ConflictError } from '../../base/errors.js';
 import {
   makeDirectory,
@@ -45,7 +47,7 @@ export async function restoreLast(
     newest.set(facts.series, Math.max(newest.get(facts.series) ?? 0, n));
   }
   const point: ResumePoint = { checkpoint: null, step: null, restored: [], setAside: [] };
-  await setAside(repo, record, Math.max(0, ...newest.values()), point);
+  await setAside(repo, record, maxOf(newest.values(), 0), point);
   for (const n of [...newest.values()].sort((a, b) => a - b)) {
     const { id, facts } = versions.get(n) as { id: Id; facts: RunFacts };
     const place = placeOf(layout, facts.place);

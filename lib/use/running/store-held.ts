@@ -1,6 +1,8 @@
 /** The version of a held checkpoint: its files, the newest of each other series, and what the run began from. */
+
 import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
+import { pushAll } from '../../base/bytes/many.js';
 import { isMissing, readSmallFile } from '../../base/files/files.js';
 import { LOG_BYTES_MAX } from '../../base/limits.js';
 import { comparePaths, pathProblem } from '../../pure/paths/version-path.js';
@@ -70,8 +72,8 @@ export async function storeHeld(
       entries.push({ ...file, step: file.step ?? checkpoint.step });
     }
     const carried = await carriedFiles(repo, newest.values(), pathOf);
-    entries.push(...[...carried.values()].flat());
-    entries.push(...(await entriesBeside(repo, await baseOf(repo, record), entries, [])));
+    pushAll(entries, [...carried.values()].flat());
+    pushAll(entries, await entriesBeside(repo, await baseOf(repo, record), entries, []));
     entries.sort((a, b) => comparePaths(a.path, b.path));
     const facts: RunFacts = {
       run: record.id,

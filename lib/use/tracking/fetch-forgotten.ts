@@ -1,5 +1,7 @@
 /** Versions that were forgotten here do not come back with a fetch that was not asked for them. */
+
 import type { Id } from '../../base/bytes/hash.js';
+import { pushAll } from '../../base/bytes/many.js';
 import type { Layout } from '../../storage/repo/layout.js';
 import { readGone } from '../../storage/repo/refs/gone.js';
 
@@ -45,7 +47,7 @@ export async function checkForgotten(
         rejected.set(tip, forgottenReason(name, id));
         break;
       }
-      queue.push(...(await parentsOf(id)));
+      pushAll(queue, await parentsOf(id));
     }
   }
   if (rejected.size > 0) throw new ForgottenVersions(rejected);

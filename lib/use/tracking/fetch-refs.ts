@@ -4,6 +4,7 @@
  */
 
 import type { Id } from '../../base/bytes/hash.js';
+import { pushAll } from '../../base/bytes/many.js';
 import {
   type Fetched,
   fetchVersions,
@@ -150,7 +151,7 @@ class RefFetch {
         tips,
         moveRefs: async (lock, notes) => {
           const following = options.tags === 'auto' ? await this.#followingTags(allTags) : [];
-          refs.push(...(await this.#move(lock, [...taken, ...following], notes, stale)));
+          pushAll(refs, await this.#move(lock, [...taken, ...following], notes, stale));
         },
       },
       {

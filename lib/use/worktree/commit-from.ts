@@ -2,8 +2,10 @@
  * Makes a version of files as they are in a folder, on any line: a checkpoint that a training has written. Work
  * files and what is staged elsewhere do not change.
  */
+
 import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
+import { pushAll } from '../../base/bytes/many.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
 import { statThrough } from '../../base/files/files.js';
 import { listTree } from '../../base/files/small-files.js';
@@ -128,7 +130,7 @@ async function store(
     const came = entries.map(({ path: own }) => own);
     if (request.keeps !== undefined) {
       const { replaced } = await request.keeps(tip);
-      entries.push(...(await entriesBeside(repo, tip, entries, replaced)));
+      pushAll(entries, await entriesBeside(repo, tip, entries, replaced));
       entries.sort((a, b) => comparePaths(a.path, b.path));
     }
     const changes = await stagedChanges(repo, { tip }, unseen(entries));

@@ -5,6 +5,7 @@
  * under it.
  */
 
+import { pushAll } from '../../base/bytes/many.js';
 import { ConflictError, DlvError, UsageError } from '../../base/errors.js';
 import { type CodecLevel, parseLevel } from '../../pure/codec/segment.js';
 import { DESCRIBING_FORMATS } from '../../pure/formats/format.js';
@@ -57,7 +58,7 @@ export async function storeChanges(
     ),
   };
   const described = await describedOtherwise(repo, onDisk, about, context);
-  results.push(...(await storeDescribed({ repo, session }, { plan, described, level }, context)));
+  pushAll(results, await storeDescribed({ repo, session }, { plan, described, level }, context));
   plan.unchanged = plan.unchanged.filter(({ path }) => !described.has(path));
   return { plan, results };
 }
@@ -161,7 +162,7 @@ export async function applyChanges(
   for (const path of plan.missing) {
     if (staging.ownerOf(path) === line.model) staging.remove(path);
   }
-  model.sets.push(...publishedSets(session));
+  pushAll(model.sets, publishedSets(session));
 }
 
 /** How staging holds a stored file. */

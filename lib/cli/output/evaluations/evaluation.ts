@@ -1,4 +1,5 @@
 /** Evaluations as `dlv eval` prints them. */
+import { maxOf, minOf } from '../../../base/bytes/many.js';
 import { sparkline, textInterval } from '../../../pure/picture/text-plot.js';
 import type { EvalComparison, EvalMetric, EvalResult } from '../../../use/ops/eval.js';
 import { formatTable } from '../table.js';
@@ -148,7 +149,7 @@ function printComparisons(ui: Ui, { versions, comparisons }: EvalResult): void {
   const drawn = ({ metric, difference, interval }: EvalComparison): string => {
     if (difference === null || interval === null) return '';
     const ends = comparisons.flatMap((one) => (one.metric === metric ? (one.interval ?? []) : []));
-    const [low, high] = [Math.min(0, ...ends), Math.max(0, ...ends)];
+    const [low, high] = [minOf(ends, 0), maxOf(ends, 0)];
     return textInterval(difference, interval, { low, high, width: INTERVAL_WIDTH });
   };
   const rows = comparisons.map((one) => [

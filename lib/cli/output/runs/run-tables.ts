@@ -1,4 +1,5 @@
 /** How runs are printed: the list, one in full, the line while it goes on, and what came out of it. */
+import { maxOf, minOf } from '../../../base/bytes/many.js';
 import type { RunResult, RunStatus, ShownCheckpoint } from '../../../use/ops/run.js';
 import type { RunDetails, RunEntry } from '../../../use/ops/runs.js';
 import { formatMetric } from '../render.js';
@@ -31,7 +32,10 @@ function rank(name: string): number {
 export function statusLine({ record, rssBytes }: RunStatus): string {
   const versions = record.checkpoints.filter(({ version }) => version !== null).length;
   const waiting = record.checkpoints.filter(({ state }) => state === 'held').length;
-  const step = Math.max(-1, ...record.metrics.map((one) => one.step ?? -1));
+  const step = maxOf(
+    record.metrics.map((one) => one.step ?? -1),
+    -1,
+  );
   const parts = [
     `run ${record.name ?? record.id}`,
     formatDuration(record.seconds),
@@ -149,8 +153,8 @@ export function printRun(ui: Ui, one: RunDetails): void {
         String(steps.length),
         values.at(-1) === null ? 'nan' : formatMetric(values.at(-1) as number),
         steps.at(-1) ?? '',
-        finite.length === 0 ? '' : formatMetric(Math.min(...finite)),
-        finite.length === 0 ? '' : formatMetric(Math.max(...finite)),
+        finite.length === 0 ? '' : formatMetric(minOf(finite)),
+        finite.length === 0 ? '' : formatMetric(maxOf(finite)),
       ];
     });
     const right = { align: 'right' as const };

@@ -5,6 +5,7 @@
  * first parent, opens columns to the right for further parents, and columns that wait for the same
  * version join at the leftmost. A line that crosses others passes under them, one column per row.
  */
+import { maxOf, pushAll } from '../../../base/bytes/many.js';
 
 /** A version in the drawing. Parents outside the drawing are allowed: their lines run to its end. */
 export interface GraphNode {
@@ -41,7 +42,10 @@ export function drawGraph(nodes: readonly GraphNode[]): GraphRow[] {
     const joined = join(opened.columns);
     if (opened.moves.every(({ at, to }) => to <= at)) {
       // Nothing moves right, so both steps are one and lines take the shorter way.
-      rows.push(...drawMoves(opened.moves.map(({ at, to }) => ({ at, to: joined.moves[to]!.to }))));
+      pushAll(
+        rows,
+        drawMoves(opened.moves.map(({ at, to }) => ({ at, to: joined.moves[to]!.to }))),
+      );
     } else rows.push(...drawMoves(opened.moves), ...drawMoves(joined.moves));
     columns = joined.columns;
     return { id, rows, rest: columns.map(() => '|').join(' ') };
@@ -50,7 +54,10 @@ export function drawGraph(nodes: readonly GraphNode[]): GraphRow[] {
 
 /** Puts text beside a row of the drawing: its rows first, then its rest for as long as text lasts. */
 export function besideGraph(row: GraphRow, text: readonly string[]): string[] {
-  const width = Math.max(row.rest.length, ...row.rows.map((line) => line.length));
+  const width = maxOf(
+    row.rows.map((line) => line.length),
+    row.rest.length,
+  );
   const count = Math.max(row.rows.length, text.length);
   return Array.from({ length: count }, (_, at) => {
     const drawn = (row.rows[at] ?? row.rest).padEnd(width);

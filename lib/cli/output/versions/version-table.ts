@@ -1,4 +1,5 @@
 /** Tables of versions on the terminal, as Markdown and as CSV. Names and values come from strangers. */
+import { maxOf } from '../../../base/bytes/many.js';
 import type {
   CellValue,
   GroupCell,
@@ -142,7 +143,7 @@ export function printText(
   let lines: string[] = [];
   for (; count > 0; count--) {
     lines = formatTable(columns.slice(0, count), rows, {});
-    if (count <= 1 || Math.max(...lines.map((line) => [...line].length)) <= width) break;
+    if (count <= 1 || maxOf(lines.map((line) => [...line].length)) <= width) break;
   }
   const [head = '', ...body] = lines;
   ui.lines([ui.style.bold(head), ...body]);

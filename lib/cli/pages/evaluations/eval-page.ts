@@ -1,4 +1,5 @@
 /** The page of `dlv eval --html`: how well versions do, whether they differ, and how sure they are. */
+import { maxOf, minOf } from '../../../base/bytes/many.js';
 import { plainNumber } from '../../../pure/picture/axis.js';
 import { html, type Markup } from '../../../pure/picture/markup.js';
 import { intervalPlots, legend, linePlot, type Series } from '../../../pure/picture/plot.js';
@@ -111,7 +112,7 @@ function metricTables({ versions }: EvalResult): Markup {
     );
     const values = metrics.flatMap((metric) => metric?.value ?? []);
     const direction = metrics[0]?.direction ?? 'max';
-    const best = direction === 'max' ? Math.max(...values) : Math.min(...values);
+    const best = direction === 'max' ? maxOf(values) : minOf(values);
     const rows = versions.map((version, i): TableCell[] => {
       const metric = metrics[i];
       const value = metric?.value ?? null;
@@ -211,7 +212,7 @@ function calibrationSection(versions: readonly EvalVersion[]): Section | null {
       return [{ name, points, look }];
     });
   if (series.length === 0) return null;
-  const low = Math.min(...series.flatMap(({ points }) => points.map(({ x, y }) => Math.min(x, y))));
+  const low = minOf(series.flatMap(({ points }) => points.map(({ x, y }) => Math.min(x, y))));
   const diagonal: Series = {
     name: 'as sure as right',
     kind: 'dashed',

@@ -3,7 +3,9 @@
  * writes on stderr, and its exit code once it has ended. The folder is one that dlv and the workers share. Each
  * attempt has files of its own, so that one that was given up cannot be mistaken for the next.
  */
+
 import path from 'node:path';
+import { maxOf } from '../../../base/bytes/many.js';
 import {
   listDirectory,
   ReadFile,
@@ -43,7 +45,7 @@ export async function lastAttempt({ id, job }: TrainingTask): Promise<number> {
     if (!name.startsWith(`${id}.`) || !name.endsWith('.sh')) return 0;
     return Number(name.slice(id.length + 1, -'.sh'.length)) || 0;
   });
-  return Math.max(0, ...numbers);
+  return maxOf(numbers, 0);
 }
 
 /** A text as one word of a shell. */

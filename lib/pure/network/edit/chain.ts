@@ -1,4 +1,5 @@
 /** Puts a chain of new layers into a draft, one after the other: the shape of each follows from the one before. */
+import { pushAll } from '../../../base/bytes/many.js';
 import type { RawTensor } from '../../formats/onnx/onnx-tensor.js';
 import { buildLayer } from '../build/build-layer.js';
 import { WEIGHT_TYPES } from '../build/initial-values.js';
@@ -75,9 +76,9 @@ export function placeChain(
       const known = learnShapes(draft, built, values);
       const nodes = draft.insertBehind(last, built.nodes);
       last = nodes.at(-1);
-      placed.nodes.push(...nodes);
+      pushAll(placed.nodes, nodes);
       placed.names.push(name);
-      placed.carried.push(...built.carried);
+      pushAll(placed.carried, built.carried);
       placed.output = built.output;
       if (!known) {
         draft.reshaped();

@@ -2,6 +2,7 @@
  * A main graph while it is changed: nodes of its file and new ones, by the names of values. It gives what the
  * writer needs (GraphEdit), and at any time the network that it would be, for shapes and checks.
  */
+import { pushAll } from '../../../base/bytes/many.js';
 import { UsageError } from '../../../base/errors.js';
 import type { RawGraph, RawModel, RawNode, RawValueInfo } from '../../formats/onnx/onnx-model.js';
 import type { RawTensor } from '../../formats/onnx/onnx-tensor.js';
@@ -184,7 +185,7 @@ export class GraphDraft {
       const maker = makers.get(name);
       if (maker === undefined || found.has(maker)) continue;
       found.add(maker);
-      queue.push(...usedNames(maker.node));
+      pushAll(queue, usedNames(maker.node));
     }
     return found;
   }

@@ -2,6 +2,7 @@
  * Cuts out the part of a network between some layers and others: all that is on a way from one to the other, and
  * what that needs. A value that comes in from beside becomes an input, or a constant where it is always the same.
  */
+import { pushAll } from '../../../base/bytes/many.js';
 import { UsageError } from '../../../base/errors.js';
 import type { RawValueInfo } from '../../formats/onnx/onnx-model.js';
 import type { LayerPart } from './change-layers.js';
@@ -144,7 +145,7 @@ class Slicer {
       if (maker === undefined) return null;
       if (found.has(maker) || kept.has(maker)) continue;
       found.add(maker);
-      queue.push(...usedNames(maker.node));
+      pushAll(queue, usedNames(maker.node));
     }
     return found;
   }

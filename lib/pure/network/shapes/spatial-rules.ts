@@ -1,4 +1,5 @@
 /** Rules of operators that slide a window over an image, a sound or a volume. */
+import { maxOf, minOf } from '../../../base/bytes/many.js';
 import type { Dim, Shape } from '../network.js';
 import { numbersOf, textOf } from '../network.js';
 import {
@@ -197,7 +198,7 @@ function resized(at: NodeShapes): Shaped {
     const wanted = sizes.elements;
     const policy = at.text('keep_aspect_ratio_policy', 'stretch');
     const ratios = axes.map((axis, i) => Number(wanted[i]) / Number(input[axis]));
-    const ratio = policy === 'not_larger' ? Math.min(...ratios) : Math.max(...ratios);
+    const ratio = policy === 'not_larger' ? minOf(ratios) : maxOf(ratios);
     axes.forEach((axis, i) => {
       if (policy === 'stretch') made[axis] = wanted[i] ?? 1;
       else if (Number.isNaN(ratio)) throw new UnknownShape();

@@ -5,9 +5,11 @@
  * its files, so that readers of the older state find them until then. Start at `collectRemote`; the crash states
  * are in docs/format/remote.md. A push that runs at the same time is safe: see `checkCollected` in push-objects.ts.
  */
+
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
 import { type Id, sha256Hex } from '../../../base/bytes/hash.js';
+import { minOf } from '../../../base/bytes/many.js';
 import { ConflictError } from '../../../base/errors.js';
 import { packName } from '../../store/names.js';
 import { ObjectStore } from '../../store/object-store.js';
@@ -164,7 +166,7 @@ class RemoteCollection {
       const swept = new Set(sweep.map(({ name }) => name));
       const waiting = names.filter(({ name }) => !swept.has(name));
       result.waitingBytes = sum(waiting.map(({ name }) => sizes.get(name) ?? 0));
-      const first = Math.min(...waiting.map(({ since }) => since));
+      const first = minOf(waiting.map(({ since }) => since));
       result.untilMs = waiting.length === 0 ? null : first * 1000 + this.#options.graceMs;
       return result;
     } finally {

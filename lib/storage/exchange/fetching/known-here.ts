@@ -1,6 +1,8 @@
 /** What is here before a fetch: versions that need not come, and notes about them that are new. */
+
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
+import { pushAll } from '../../../base/bytes/many.js';
 import { readNotes } from '../../repo/refs/refs.js';
 import { namedVersions } from '../../repo/refs/version-numbers.js';
 import type { FetchParts } from './parts.js';
@@ -19,7 +21,7 @@ export async function knownVersions(
     if (known.has(id)) continue;
     throwIfAborted(signal);
     known.add(id);
-    queue.push(...(await repo.version(id)).parents);
+    pushAll(queue, (await repo.version(id)).parents);
   }
   return known;
 }

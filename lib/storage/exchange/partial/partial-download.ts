@@ -5,9 +5,11 @@
  * Start at `downloadPartly`. Heads and leading planes arrive first: they say which planes of which bases the
  * wanted ones need.
  */
+
 import { crc32 } from '../../../base/bytes/checksum.js';
 import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
 import type { Id } from '../../../base/bytes/hash.js';
+import { pushAll } from '../../../base/bytes/many.js';
 import { Pace } from '../../../base/bytes/pace.js';
 import { TRANSFER_GAP_BYTES } from '../../../base/limits.js';
 import { basePlanesOf, stopOf, wantsHead } from '../../objects/planes/chain-link.js';
@@ -114,7 +116,7 @@ class PartialDownload {
     for (let open = [...wantsOf(extents)]; open.length > 0; ) {
       await this.#arriveHeads();
       const short: Want[] = [];
-      for (const want of open) short.push(...(await this.#spread(want)));
+      for (const want of open) pushAll(short, await this.#spread(want));
       for (const { id, segment } of short) await this.#take(id, segment);
       open = short;
     }

@@ -1,5 +1,7 @@
 /** Which files and planes a partial fetch takes of the versions that it brings. */
+
 import type { Id } from '../../../base/bytes/hash.js';
+import { pushAll } from '../../../base/bytes/many.js';
 import { WIDTH_MAX } from '../../../base/limits.js';
 import { Glob } from '../../../pure/paths/glob.js';
 import { extentsOf } from '../../../pure/tensor/recipe-extents.js';
@@ -41,7 +43,10 @@ export class PartialTaking {
         if (near.has(id)) continue;
         near.add(id);
         if (step + 1 < depth)
-          next.push(...(await readVersion(id)).parents.filter((one) => !isKnown(one)));
+          pushAll(
+            next,
+            (await readVersion(id)).parents.filter((one) => !isKnown(one)),
+          );
       }
       edge = next;
     }

@@ -6,7 +6,9 @@
  * are nearly equal, blocks are coded and the smaller one is taken. The encoder still compares the
  * winner with no base at all. Chains keep their limits (named-bases.ts).
  */
+
 import type { Id } from '../../../base/bytes/hash.js';
+import { minOf } from '../../../base/bytes/many.js';
 import { isUnreadable } from '../../../base/errors.js';
 import { CANDIDATE_PLANES_BYTES } from '../../../base/limits.js';
 import type { Operation } from '../../../pure/codec/operation.js';
@@ -234,7 +236,7 @@ export class BaseChooser {
       const distance = (await this.#distanceTo(extent, id)) ?? 4 * width;
       scores.set(id, Math.max(0, distance - NAMESAKE_BITS));
     }
-    const near = Math.min(...scores.values()) < EQUAL_BITS;
+    const near = minOf(scores.values()) < EQUAL_BITS;
     if (!near && (this.#options.level > 0 || scores.size === 0)) {
       const found = await this.#session.sketches.nearest(sketch, width, count, NEIGHBOURS_MAX);
       for (const { id, distance } of found) {

@@ -9,6 +9,7 @@
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
+import { pushAll } from '../../../base/bytes/many.js';
 import { CorruptError } from '../../../base/errors.js';
 import type { SegmentHeadAt } from '../../store/packs/read-records.js';
 import type { SegmentEntry } from '../../store/types.js';
@@ -219,10 +220,10 @@ function bestOrder(
     starts.push(order.length);
     const stack = [root];
     for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-      order.push(...(own.get(node) ?? []));
+      pushAll(order, own.get(node) ?? []);
       const children = [...node.children];
       children.sort((a, b) => (kept.get(b) as number) - (kept.get(a) as number));
-      stack.push(...children);
+      pushAll(stack, children);
     }
   }
   starts.push(order.length);

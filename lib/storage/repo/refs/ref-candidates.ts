@@ -7,6 +7,7 @@
  *
  * A branch without its model is one of HEAD's model, at a remote as here.
  */
+import { pushAll } from '../../../base/bytes/many.js';
 import type { Layout } from '../layout.js';
 import { readHead } from './head.js';
 import {
@@ -49,12 +50,12 @@ export async function refCandidates(source: BranchSource, name: string): Promise
   const names: string[] = [];
   if (kind !== undefined) names.push(`refs/${kind}/${rest}`);
   if (kind === 'heads') names.push(branchRefName(head.model, rest));
-  if (kind === 'remotes') names.push(...(await remoteCandidates(source.layout, rest, head.model)));
+  if (kind === 'remotes') pushAll(names, await remoteCandidates(source.layout, rest, head.model));
   if (name.startsWith('refs/')) {
     if (kind === undefined) names.push(name);
   } else {
     names.push(`refs/tags/${name}`, branchRefName(head.model, name), `refs/heads/${name}`);
-    names.push(...(await remoteCandidates(source.layout, name, head.model)));
+    pushAll(names, await remoteCandidates(source.layout, name, head.model));
     if (modelNameProblem(name) === null) {
       const branch = await currentBranch(source, name);
       if (branch !== null) names.push(branchRefName(name, branch));

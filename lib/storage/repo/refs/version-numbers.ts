@@ -5,7 +5,9 @@
  * version of an older dlv has a number that depends only on its first parents, so it never changes
  * either; two of those may share one. @see docs/decisions/0015-numbers-that-stay.md
  */
+
 import type { Id } from '../../../base/bytes/hash.js';
+import { pushAll } from '../../../base/bytes/many.js';
 import { type DlvError, isDamage, isUnreadable } from '../../../base/errors.js';
 import { isMissing } from '../../../base/files/files.js';
 import type { Layout } from '../layout.js';
@@ -114,7 +116,7 @@ export class NumberWalk {
       this.#seen.add(id);
       const version = await this.#readable(() => this.#source.readVersion(id));
       if (version === null) continue;
-      queue.push(...version.parents);
+      pushAll(queue, version.parents);
       // It may depend on one that is damaged.
       const number = await this.#readable(() => this.#numbers.of(id));
       if (number !== null) yield { id, model: version.model, number };

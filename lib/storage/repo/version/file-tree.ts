@@ -5,8 +5,10 @@
  * (content-defined), so that a change of one of 10,000 files rewrites one page. A snapshot is in
  * the page of its key file. Start at `buildTree` and `readPages`. @see docs/format/version.md
  */
+
 import { createHash } from 'node:crypto';
 import { ID_BYTES, type Id, idBytes, idFromBytes } from '../../../base/bytes/hash.js';
+import { pushAll } from '../../../base/bytes/many.js';
 import {
   decodeCanonical,
   encodeCanonical,
@@ -145,7 +147,7 @@ function cutPages(files: readonly FileEntry[], snapshots: readonly Snapshot[]): 
   let page: FilePage = { files: [], snapshots: [] };
   for (const file of files) {
     page.files.push(file);
-    page.snapshots.push(...(byKey.get(file.path) ?? []));
+    pushAll(page.snapshots, byKey.get(file.path) ?? []);
     if (page.files.length === FILES_PAGE_MAX || endsPage(file.path)) {
       pages.push(page);
       page = { files: [], snapshots: [] };

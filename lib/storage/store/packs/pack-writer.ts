@@ -4,7 +4,9 @@
  * Segments wait in memory until they pass SMALL_SET_BYTES: a set that ends before puts all plane
  * classes into `.hi`. After a failed write the writer refuses further use; abort removes its files.
  */
+
 import type { Id } from '../../../base/bytes/hash.js';
+import { maxOf } from '../../../base/bytes/many.js';
 import { assert } from '../../../base/errors.js';
 import { PACK_BYTES_TARGET, SET_RECORDS_TARGET, SMALL_SET_BYTES } from '../../../base/limits.js';
 import type { Backend, BackendWriter } from '../backends/backend.js';
@@ -236,9 +238,9 @@ export class PackSetWriter implements RecordSink {
 
   /** Bytes of the largest file so far. */
   get largestClassBytes(): number {
-    return Math.max(
+    return maxOf(
+      [...this.#files.values()].map((file) => file.offset),
       this.#waiting?.bytes ?? 0,
-      ...[...this.#files.values()].map((file) => file.offset),
     );
   }
 

@@ -2,8 +2,10 @@
  * Logs that come with a version: keeps their bytes, reads what they say, and joins that with what the
  * user says. What the user says wins.
  */
+
 import path from 'node:path';
 import { throwIfAborted } from '../../../base/bytes/abort.js';
+import { pushAll } from '../../../base/bytes/many.js';
 import { DlvError, NotFoundError, UsageError } from '../../../base/errors.js';
 import { listEntries, readSmallFile, statThrough } from '../../../base/files/files.js';
 import { BLOB_BYTES_MAX, LOG_BYTES_MAX, LOG_FILES_MAX, NESTING_MAX } from '../../../base/limits.js';
@@ -176,7 +178,7 @@ async function filesOf(folder: string, inside = '', depth = 0): Promise<string[]
     const name = inside === '' ? entry.name : `${inside}/${entry.name}`;
     if (entry.isFile()) files.push(name);
     else if (entry.isDirectory() && depth < NESTING_MAX) {
-      files.push(...(await filesOf(folder, name, depth + 1)));
+      pushAll(files, await filesOf(folder, name, depth + 1));
     }
     if (files.length > LOG_FILES_MAX) {
       throw new UsageError(`the log '${folder}' has more than ${LOG_FILES_MAX} files`, {

@@ -2,6 +2,7 @@
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
+import { pushAll } from '../../../base/bytes/many.js';
 import { BugError } from '../../../base/errors.js';
 import { WIDTH_MAX } from '../../../base/limits.js';
 import { type NamedRole, roleOfName } from '../../../pure/paths/checkpoint-names.js';
@@ -190,7 +191,10 @@ async function tensorsOfSnapshot(
   const tensors: StoredTensor[] = [];
   for (const path of snapshot?.members ?? []) {
     const file = side.files.get(path) as DiffFile;
-    tensors.push(...(await file.tensors()).filter((tensor) => tensor.role === role));
+    pushAll(
+      tensors,
+      (await file.tensors()).filter((tensor) => tensor.role === role),
+    );
   }
   return new Map(uniqueNames(tensors).map(({ name, tensor }) => [name, tensor]));
 }

@@ -1,5 +1,7 @@
 /** Writes the notes that give files up, or take that back. */
+
 import type { Id } from '../../../base/bytes/hash.js';
+import { maxOf } from '../../../base/bytes/many.js';
 import { ConflictError } from '../../../base/errors.js';
 import type { PackSession } from '../../../storage/objects/session.js';
 import { type NoteReader, notesOf } from '../../../storage/objects/tiers.js';
@@ -43,7 +45,10 @@ export async function storeTombstones(
 async function lastChange(reader: NoteReader, version: Id): Promise<number> {
   const notes = await notesOf(reader, version);
   const own = notes.filter(({ kind }) => kind === TOMBSTONE_NOTE || kind === RECALL_NOTE);
-  return Math.max(-1, ...own.map(({ time }) => time));
+  return maxOf(
+    own.map(({ time }) => time),
+    -1,
+  );
 }
 
 /** Stores notes that tombstones count no more. @returns the id of each version's. */

@@ -2,6 +2,7 @@
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
+import { pushAll } from '../../../base/bytes/many.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import type { Version } from '../../../storage/repo/version/version.js';
 
@@ -36,7 +37,7 @@ export async function collectFacts<V extends Pick<Version, 'parents'>>(
     throwIfAborted(signal);
     const version = await read(id);
     versions.set(id, version);
-    queue.push(...(firstParent ? version.parents.slice(0, 1) : version.parents));
+    pushAll(queue, firstParent ? version.parents.slice(0, 1) : version.parents);
   }
   return versions;
 }
@@ -71,7 +72,7 @@ export function orderVersions(
       if (left === 0) free.push(parent);
     }
     // The last one in is the next: the first parent, which goes on the line.
-    if (topological) ready.push(...free.reverse());
+    if (topological) pushAll(ready, free.reverse());
     else for (const parent of free) insert(ready, parent, older);
   }
   return ordered;
@@ -123,7 +124,7 @@ export class ShownAncestors {
       if (seen.has(next)) continue;
       seen.add(next);
       if (this.#shown.has(next)) found.add(next);
-      else queue.push(...(this.#versions.get(next)?.parents ?? []));
+      else pushAll(queue, this.#versions.get(next)?.parents ?? []);
     }
     return [...found];
   }

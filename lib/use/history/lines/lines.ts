@@ -3,6 +3,7 @@
  */
 
 import type { Id } from '../../../base/bytes/hash.js';
+import { pushAll } from '../../../base/bytes/many.js';
 import { ConflictError, NotFoundError } from '../../../base/errors.js';
 import { readHead } from '../../../storage/repo/refs/head.js';
 import { branchRefName, checkModelName } from '../../../storage/repo/refs/ref-name.js';
@@ -71,7 +72,7 @@ export async function baseCandidates(
   const tips = new Set((await listRefs(repo.layout, 'refs/heads')).map((ref) => ref.id));
   const found: { entry: FileEntry; step: number | null }[] = [];
   for (const tip of [...tips].slice(-FOREIGN_TIPS_MAX))
-    found.push(...(await filesWithSteps(repo, tip)));
+    pushAll(found, await filesWithSteps(repo, tip));
   return found;
 }
 

@@ -2,6 +2,7 @@
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
+import { pushAll } from '../../../base/bytes/many.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import type { Ref } from '../../../storage/repo/refs/refs.js';
 import type { Version } from '../../../storage/repo/version/version.js';
@@ -65,7 +66,7 @@ async function derives(
     }
     const version = await repo.version(id);
     const open = version.parents.filter((parent) => !known.has(parent));
-    if (open.length > 0) stack.push(...open);
+    if (open.length > 0) pushAll(stack, open);
     else {
       known.set(id, isMark(id, version) || version.parents.some((p) => known.get(p) === true));
     }

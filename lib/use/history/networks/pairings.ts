@@ -4,6 +4,7 @@
  */
 
 import type { Id } from '../../../base/bytes/hash.js';
+import { maxOf } from '../../../base/bytes/many.js';
 import { isUnreadable } from '../../../base/errors.js';
 import type { CountedTensor } from '../../../pure/network/cost/parameter-counts.js';
 import type { LayerView } from '../../../pure/network/layers/layer-view.js';
@@ -84,7 +85,7 @@ export async function pairCheckpoint(
     checkpoint: key,
     ...pairing,
     foldsChecked: errors.length,
-    foldError: errors.length === 0 ? null : Math.max(...errors),
+    foldError: errors.length === 0 ? null : maxOf(errors),
   };
 }
 

@@ -2,8 +2,10 @@
  * What the weights of a version look like: numbers and histograms of tensors and layers. Of large
  * checkpoints, leading planes are read: histograms are exact then, other numbers say what they are right to.
  */
+
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
+import { pushAll } from '../../../base/bytes/many.js';
 import { WIDTH_MAX } from '../../../base/limits.js';
 import { type CountedTensor, isBuffer } from '../../../pure/network/cost/parameter-counts.js';
 import type { LayerKind } from '../../../pure/network/layers/kinds.js';
@@ -86,7 +88,7 @@ export async function weightStatistics(
   const checkpoints: (() => CheckpointStatistics)[] = [];
   for (const { key, role, step, members } of side.snapshots) {
     const own: StoredTensor[] = [];
-    for (const path of members) own.push(...((await side.files.get(path)?.tensors()) ?? []));
+    for (const path of members) pushAll(own, (await side.files.get(path)?.tensors()) ?? []);
     const rows = uniqueNames(own.filter((tensor) => tensor.role === role)).map((one) => {
       const row: Row = { ...one, sums: null };
       work.push(row);

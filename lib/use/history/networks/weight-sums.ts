@@ -1,5 +1,7 @@
 /** Sums over weights, of a tensor or of several together, and the numbers that follow from them. */
+
 import { throwIfAborted } from '../../../base/bytes/abort.js';
+import { maxOf } from '../../../base/bytes/many.js';
 import {
   binRange,
   driftKind,
@@ -163,7 +165,7 @@ export function together(a: Sums, b: Sums): Sums {
     });
   }
   const scales = [a, b].flatMap((one) => (one.absolute === 0 ? [] : one.scale));
-  const scale = scales.length === 0 ? 0 : Math.max(...scales);
+  const scale = scales.length === 0 ? 0 : maxOf(scales);
   const power = (of: (one: Sums) => number, degree: number): number =>
     [a, b].reduce((sum, one) => {
       return of(one) === 0 ? sum : sum + of(one) * 2 ** (degree * (one.scale - scale));

@@ -9,6 +9,7 @@
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
+import { pushAll } from '../../../base/bytes/many.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { VersionNumbers } from '../../../storage/repo/refs/version-numbers.js';
 import type { BlobWriter } from '../../../storage/repo/version/blobs.js';
@@ -51,7 +52,7 @@ export function parentsFirst(versions: ReadonlyMap<Id, Version>): Id[] {
       const { parents } = versions.get(id) as Version;
       const open = done.has(id) ? [] : parents.filter((p) => versions.has(p) && !done.has(p));
       if (open.length > 0) {
-        stack.push(...open);
+        pushAll(stack, open);
         continue;
       }
       stack.pop();

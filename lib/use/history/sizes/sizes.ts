@@ -6,6 +6,7 @@
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
+import { pushAll } from '../../../base/bytes/many.js';
 import type { ObjectNeed } from '../../../knowledge/catalog/needs.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { namedObjects, openStoredFile } from '../../../storage/objects/stored/stored-file.js';
@@ -259,7 +260,7 @@ export async function versionsByModel(
     const line = models.get(model);
     if (line) line.push(id);
     else models.set(model, [id]);
-    queue.push(...parents);
+    pushAll(queue, parents);
   }
   const newest = (a: Id, b: Id): number => (times.get(b) as number) - (times.get(a) as number);
   return new Map(

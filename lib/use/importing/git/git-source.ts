@@ -2,8 +2,10 @@
  * The history of a git repository: its commits on branches and tags, with the files that git-lfs and DVC keep
  * elsewhere, from their folders beside the repository.
  */
+
 import { isUtf8 } from 'node:buffer';
 import path from 'node:path';
+import { pushAll } from '../../../base/bytes/many.js';
 import { NotFoundError } from '../../../base/errors.js';
 import { leadsTo } from '../../../base/files/files.js';
 import { pathProblem } from '../../../pure/paths/version-path.js';
@@ -117,7 +119,7 @@ class GitSource {
       },
       close: async () => {
         await this.close();
-        problems.push(...this.#problems);
+        pushAll(problems, this.#problems);
       },
     };
   }
@@ -272,7 +274,7 @@ class GitSource {
         const place = path.posix.normalize(path.posix.join(above, works, output.path));
         if (inGit.has(place)) continue;
         const dvc = await this.#dvcAt(above);
-        files.push(...(await dvc.files(output, place, (problem) => this.#problems.add(problem))));
+        pushAll(files, await dvc.files(output, place, (problem) => this.#problems.add(problem)));
       }
     }
     return files;

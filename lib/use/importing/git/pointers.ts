@@ -1,4 +1,5 @@
 /** What git holds in the place of large files: pointers of git-lfs, and what DVC writes beside its cache. */
+import { pushAll } from '../../../base/bytes/many.js';
 
 /** A file that a pointer stands for. */
 export interface LfsPointer {
@@ -147,7 +148,11 @@ export function parseDvcStages(text: string): DvcStage[] {
       } else if (path !== '') {
         const { outputs } = stages.at(-1) as DvcStage;
         if (MD5.test(md5)) outputs.push({ ...output, path });
-        else outputs.push(...item.files.map((file) => ({ ...file, path: `${path}/${file.path}` })));
+        else
+          pushAll(
+            outputs,
+            item.files.map((file) => ({ ...file, path: `${path}/${file.path}` })),
+          );
       }
     }
   };

@@ -30,7 +30,7 @@ import { endedChildrenSeconds } from './usage.js';
 import { Wake } from './wake.js';
 
 /** Processes that the command left behind may keep its output open; they are waited for this long. */
-const LEFT_BEHIND_MS = 10_000;
+const LEFT_BEHIND_MS = 2_000;
 const HYPERPARAMETERS_MAX = 1000;
 
 /** What the user sees of a run while it goes on. */
@@ -132,6 +132,9 @@ class Carrying {
       measured.addUp(true);
       await Promise.race([ended.closed, sleep(LEFT_BEHIND_MS, undefined, { ref: false })]);
       output.end();
+      // What the command left behind in the background may hold its output for hours: nobody reads it any more.
+      child.stdout?.destroy();
+      child.stderr?.destroy();
       await facts;
       await this.#end({ code, signal }, measured, saving);
     } finally {

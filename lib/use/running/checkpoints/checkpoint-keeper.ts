@@ -2,6 +2,7 @@
  * Follows the checkpoints of a run from the first sight of a file to the version: scans, holds, and has versions made
  * by whoever commits. Knows nothing of processes; whoever carries out the run calls it now and then.
  */
+import { maxOf } from '../../../base/bytes/many.js';
 import type { Layout } from '../../../storage/repo/layout.js';
 import {
   type RunCheckpoint,
@@ -30,7 +31,12 @@ export class CheckpointKeeper {
     this.#layout = layout;
     this.#record = record;
     this.#warn = warn;
-    this.#candidates = new Candidates(Math.max(0, ...record.checkpoints.map(({ n }) => n)) + 1);
+    this.#candidates = new Candidates(
+      maxOf(
+        record.checkpoints.map(({ n }) => n),
+        0,
+      ) + 1,
+    );
   }
 
   /** Takes what is there before the command begins for known. */

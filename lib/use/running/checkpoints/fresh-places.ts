@@ -1,4 +1,5 @@
 /** Which places on the disk a run wrote and are no versions yet. */
+import { maxOf } from '../../../base/bytes/many.js';
 import type { Layout } from '../../../storage/repo/layout.js';
 import {
   millisecondsOf,
@@ -18,7 +19,7 @@ export function readFreshPlaces(
     ({ state }) => state === 'committed' || state === 'held' || state === 'failed',
   );
   const fresh = places.filter(({ place, files }) => {
-    const written = Math.max(...files.map(({ stat }) => millisecondsOf(stat.mtimeNs)));
+    const written = maxOf(files.map(({ stat }) => millisecondsOf(stat.mtimeNs)));
     if (written < since) return false;
     const name = recordPlace(layout, place);
     return !stored.some((one) => one.place === name && written <= Math.max(one.written, one.time));
@@ -27,5 +28,5 @@ export function readFreshPlaces(
 }
 
 function newest({ files }: SeenPlace): number {
-  return Math.max(...files.map(({ stat }) => millisecondsOf(stat.mtimeNs)));
+  return maxOf(files.map(({ stat }) => millisecondsOf(stat.mtimeNs)));
 }

@@ -7,6 +7,7 @@
  */
 
 import path from 'node:path';
+import { pushAll } from '../../../base/bytes/many.js';
 import { type FileStat, listEntries, statThrough } from '../../../base/files/files.js';
 import { isFileOfLog } from '../../../pure/logs/read-logs.js';
 import { roleOfName, seriesOf } from '../../../pure/paths/checkpoint-names.js';
@@ -116,7 +117,7 @@ export class Scanner {
         for (const folder of this.#known) {
           await this.#look(folder, found, budget, 1);
         }
-        found.logs.push(...(await again(this.#walked.logs)));
+        pushAll(found.logs, await again(this.#walked.logs));
       }
     }
     for (const log of this.#options.logs) await this.#namedLog(log, found);
@@ -135,12 +136,12 @@ export class Scanner {
 
   async #walkLogs(found: Scan, whole: boolean): Promise<void> {
     if (!whole && performance.now() < this.#nextWalk) {
-      found.logs.push(...(await again(this.#walked.logs)));
+      pushAll(found.logs, await again(this.#walked.logs));
       return;
     }
     const walked: Scan = { places: [], logs: [] };
     await this.#walk(walked);
-    found.logs.push(...walked.logs);
+    pushAll(found.logs, walked.logs);
   }
 
   async #byGlob(
@@ -276,7 +277,7 @@ async function filesBelow(
       continue;
     const name = inside === '' ? entry.name : `${inside}/${entry.name}`;
     if (entry.isDirectory()) await filesBelow(folder, name, found);
-    else found.push(...(await fileAt(path.join(folder, ...name.split('/')), name)));
+    else pushAll(found, await fileAt(path.join(folder, ...name.split('/')), name));
   }
   return found;
 }

@@ -37,3 +37,10 @@ test('table: long cells keep their beginning and their end', (t) => {
   t.is(shorten('abcdefghijk', 7), 'abc…ijk');
   t.is(formatTable([{ limit: 5 }], [['model.layers.0.weight']])[0], 'mo…ht');
 });
+
+test('a table may have more rows than a call has arguments', (t) => {
+  const rows = Array.from({ length: 200_000 }, (_, i) => [String(i), 'x']);
+  const lines = formatTable([{ title: 'n', align: 'right' }, {}], rows);
+  t.is(lines.length, 200_001);
+  t.is(lines.at(-1), '199999  x');
+});

@@ -22,6 +22,13 @@ test('secrets are masked wherever they stand', (t) => {
     ['hf_abcabcabcabcabcabcabcabc'],
     ['--header', 'Authorization: Bearer abcabcabc'],
     ['AKIAABCABCABCABCABCA'],
+    ['-Dpassword=abc'],
+    ['--pw', 'abc'],
+    ['-lc', 'export WANDB_API_KEY=abc; python train.py --lr 1'],
+    ['-c', "HF_TOKEN='abc abc' exec python train.py"],
+    ['-c', 'cd x && python train.py --hf-token abc --lr 1'],
+    ['-c', 'python train.py --password "abc" | tee log'],
+    ['-c', "curl -H 'X-Api-Key: abc' https://host"],
   ];
   for (const words of secrets) {
     const { words: shown, masked } = maskWords(words);
@@ -35,6 +42,7 @@ test('secrets are masked wherever they stand', (t) => {
 test('settings that sound like secrets are kept', (t) => {
   const words = [
     ...['--max-tokens', '128', '--pad-token-id=0', '--key-dim', '64', '--tokenizer', 'bert'],
+    ...['-c', 'python x.py --max-tokens 128 --sort-key=loss; tokens: 5 key-dim: 3'],
     ...['--num_tokens', '9', '--sort-key=loss', '--author', 'ada', '--keyboard', 'us', 'a:b@c'],
   ];
   t.deepEqual(maskWords(words), { words, masked: false });

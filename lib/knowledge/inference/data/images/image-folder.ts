@@ -1,6 +1,8 @@
 /** A folder of pictures as an array: a folder for each class, or files in the order of their names. */
+
 import path from 'node:path';
 import { throwIfAborted } from '../../../../base/bytes/abort.js';
+import { maxOf } from '../../../../base/bytes/many.js';
 import { UsageError } from '../../../../base/errors.js';
 import { leadsTo, listDirectory, readSmallFile } from '../../../../base/files/files.js';
 import { PICTURE_BYTES_MAX } from '../../../../base/limits.js';
@@ -58,7 +60,7 @@ export async function openImageFolder(request: FolderRequest): Promise<ImageFold
   // One of each class in turn: the first examples are of all classes.
   const files: string[] = [];
   const truth: number[] = [];
-  const longest = Math.max(...lists.map((list) => list.length));
+  const longest = maxOf(lists.map((list) => list.length));
   for (let i = 0; i < longest; i++) {
     for (const [label, list] of lists.entries()) {
       const file = list[i];
