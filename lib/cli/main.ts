@@ -24,7 +24,7 @@ import {
 } from './run.js';
 import { SignalDesk } from './signals.js';
 import { TOPICS, type Topic, topicList } from './topics.js';
-import { folderFlagHint, usageHint } from './usage-hints.js';
+import { commandHint, folderFlagHint, usageHint } from './usage-hints.js';
 
 const ABOUT = `Git for model weights: byte-exact versions of checkpoints that cost what changed.
 
@@ -216,7 +216,12 @@ function report(cli: Cli, error: DlvError): void {
   const verb = names.find((name) => name === findVerb(argv));
   if (error.code === 'DLV_USAGE') {
     const command = [...cli.declared.keys()].find((one) => one.name() === verb) ?? null;
-    const hint = usageHint(error.message, names, command) ?? error.data.hint;
+    const isRun = verb === 'run' && /^unknown (option|action) /.test(error.message);
+    const behind = isRun && command !== null ? argv.slice(argv.indexOf('run') + 1) : null;
+    const hint =
+      (behind && commandHint(behind, command as Command)) ??
+      usageHint(error.message, names, command) ??
+      error.data.hint;
     error.data.hint = hint ?? `run 'dlv ${verb === undefined ? '' : `${verb} `}--help'`;
   }
   const isOfFolder = error.code === 'DLV_USAGE' || error.data.kind === 'folder';

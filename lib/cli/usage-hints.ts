@@ -1,5 +1,6 @@
 /** Guesses what a command line that dlv does not understand was meant to be. */
 import type { Command } from 'commander';
+import { shellWord } from '../base/bytes/words/wording.js';
 import {
   FLAGS_ELSEWHERE,
   FLAGS_EVERYWHERE,
@@ -35,6 +36,23 @@ export function usageHint(
 export function folderFlagHint(verb: string, flags: readonly string[]): string | null {
   const isAfter = flags.slice(flags.indexOf(verb) + 1).some((word) => word.startsWith('-C'));
   return isAfter ? (FOLDER_FLAG_ELSEWHERE[verb] ?? null) : null;
+}
+
+/**
+ * The line with `--` before the words that are the command of `dlv run`; null where that is there, or no word is one.
+ * @param words    behind 'run'.
+ * @param command  `dlv run`, whose flags may come first.
+ */
+export function commandHint(words: readonly string[], command: Command): string | null {
+  if (words.includes('--')) return null;
+  let first = 0;
+  for (let word = words[0]; word?.startsWith('-'); word = words[first]) {
+    const flag = command.options.find(({ long, short }) => long === word || short === word);
+    first += flag?.required === true ? 2 : 1;
+  }
+  const [own, given] = [words.slice(0, first), words.slice(first)];
+  if (given.length === 0 || /^(list|ls|show|logs?)$/.test(given[0] as string)) return null;
+  return `write: ${['dlv run', ...own.map(shellWord), '--', ...given.map(shellWord)].join(' ')}`;
 }
 
 function verbHint(verb: string, names: readonly string[]): string | null {

@@ -167,6 +167,16 @@ test('mistakes are told: no command, no program, no such run', async (t) => {
     (await repo.fails(2, 'run', 'python', 'x.py')).data.hint ?? '',
     /dlv run -- python x\.py/,
   );
+  const forgotten: [string[], string][] = [
+    [['python', 'train.py', '--steps', '20'], '-- python train.py --steps 20'],
+    [['python', 'x.py', '--name', 'a b'], "-- python x.py --name 'a b'"],
+    [['--name', 'r', 'sh', '-c', 'ls | wc'], "--name r -- sh -c 'ls | wc'"],
+    [['accelerate', 'launch', '--log', 'x', '-n', '2'], '-- accelerate launch --log x -n 2'],
+  ];
+  for (const [words, line] of forgotten) {
+    t.is((await repo.fails(2, 'run', ...words)).data.hint, `write: dlv run ${line}`);
+  }
+  t.regex((await repo.fails(2, 'run', 'list', '--steps')).data.hint ?? '', /dlv run --help/);
   t.regex((await repo.fails(1, 'run', '--', 'no-such-program-here')).message, /no such program/);
   t.is((await repo.fails(1, 'run', 'show', 'beef')).code, 'DLV_NOT_FOUND');
   t.deepEqual(await repo.json('run', 'list'), []);

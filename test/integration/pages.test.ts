@@ -152,6 +152,7 @@ test('pages: thousands of versions stay below two megabytes', async (t) => {
     fit: 3000,
     columns,
     hidden: [],
+    better: {},
     baseline: null,
     rows,
     groups: [],

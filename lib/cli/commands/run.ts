@@ -238,7 +238,7 @@ async function action(run: Run, words: string[], flags: Flags): Promise<number> 
     return look(run, first, rest, flags);
   if (first !== undefined) {
     throw new UsageError(`unknown action '${first}': the command to run comes after '--'`, {
-      hint: `write: dlv run -- ${[...before, ...(after ?? [])].join(' ')}`,
+      hint: "'dlv run -- python train.py' runs a command; list, show and log are actions",
     });
   }
   return carryOut(run, after ?? [], flags);

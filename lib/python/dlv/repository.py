@@ -260,13 +260,24 @@ class Repo:
             words.append(f"--last={limit}")
         return list(self._read("list", *words)["rows"])
 
-    def best(self, metric: str, *, better: str = "min", where: Optional[str] = None, model: Optional[str] = None) -> str:
-        """The version with the best value of a metric, as a revision such as bert@3."""
-        if better not in ("min", "max"):
+    def best(self, metric: str, *, better: Optional[str] = None, where: Optional[str] = None, model: Optional[str] = None) -> str:
+        """The version with the best value of a metric, as a revision such as bert@3.
+
+        Whether less (`better="min"`) or more (`better="max"`) is better is known of metrics that declare it and of
+        names as accuracy or loss, as `dlv diff`, `dlv keep` and `best()` know it. DlvError DLV_USAGE asks for it otherwise.
+        """
+        if better not in (None, "min", "max"):
             raise DlvError("DLV_USAGE", f"better is {better!r}", hint="it is 'min' or 'max'")
         column = f"metrics.`{metric}`" if not metric.replace("_", "a").isalnum() else f"metrics.{metric}"
         condition = f"{column} is not null" if where is None else f"({where}) and {column} is not null"
-        rows = self.versions(condition, sort=column if better == "min" else f"-{column}", model=model, limit=1)
+        if better is None:
+            words = [] if model is None else [f"--model={model}"]
+            told = self._read("list", "--versions", f"--where={condition}", f"--columns={column}", "--last=1", *words)
+            better = next(iter(told["better"].values()), None)
+            if better is None and told["fit"] > 0:
+                hint = f"say it: best({metric!r}, better='max'), or declare it: dlv commit --metric '{metric}:max'"
+                raise DlvError("DLV_USAGE", f"whether less or more of {metric!r} is better is not known", hint=hint)
+        rows = self.versions(condition, sort=f"-{column}" if better == "max" else column, model=model, limit=1)
         if not rows:
             raise DlvError("DLV_NOT_FOUND", f"no version has the metric {metric!r}", hint="Repo.versions() lists what versions have")
         return str(rows[0]["name"])

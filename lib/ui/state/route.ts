@@ -1,5 +1,7 @@
 /** Addresses of views: short names, readable values, everything that a view shows is in them. */
 
+import { shellWord } from '../../base/bytes/words/wording.js';
+
 export const VIEWS = [
   'models',
   'versions',
@@ -46,11 +48,6 @@ export function formatRoute({ view, params }: Route): string {
 /** Names in a value, separated by commas. */
 export function listOf(value: string | undefined): string[] {
   return value === undefined || value === '' ? [] : value.split(',');
-}
-
-/** A word of a command line as a shell reads it. */
-export function shellWord(word: string): string {
-  return /^[\w./:=@,^~%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** The command that shows what a view shows. */

@@ -1,6 +1,7 @@
 /** One run: its metrics as they are measured, its checkpoints, what it was run with, what it printed. */
 import type { JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
+import { shellWord } from '../../base/bytes/words/wording.js';
 import { metricText } from '../../cli/output/runs/run-tables.js';
 import { formatBytes, formatCount, formatDuration, formatNumber } from '../../cli/output/ui.js';
 import { type Fact, factList, type Section, tableOf, textBlock } from '../../cli/pages/parts.js';
@@ -10,7 +11,6 @@ import type { RunDetails } from '../../use/ops/runs.js';
 import { Document, Empty, Sections, Text } from '../parts/basics.js';
 import { ChartControls, Charts } from '../parts/charts.js';
 import { pathOf, useApi } from '../state/api.js';
-import { shellWord } from '../state/route.js';
 import { Link, useRoute } from '../state/router.js';
 import { plottedRun, runTitle } from '../state/runs.js';
 import { RunState } from './runs.js';

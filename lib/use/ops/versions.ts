@@ -1,6 +1,7 @@
 /** `dlv list` with rows: versions that fit a condition, as a table of metrics and hyperparameters. */
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
+import type { Direction } from '../../pure/logs/direction.js';
 import {
   type ColumnRef,
   parseColumn,
@@ -71,6 +72,8 @@ export interface VersionTable {
   columns: string[];
   /** Columns that are left out because all rows are equal. */
   hidden: string[];
+  /** Of the columns of metrics whether less or more is better, as it was declared or the names say; others are not in it. */
+  better: Record<string, Direction>;
   /** The version that numbers are compared with. */
   baseline: ListedVersion | null;
   rows: ListedVersion[];
@@ -121,10 +124,28 @@ export async function versions(
     fit: fitting.length,
     columns: [...groupBy, ...shown].map(({ name }) => name),
     hidden: hidden.map(({ name }) => name),
+    better: betterOf(columns, shown, fitting),
     baseline: baseRow === null ? null : of(baseRow),
     rows: isGrouped ? [] : await withCurves(repo, { rows, shown, of }, options, context),
     groups: isGrouped ? groupRows(fitting, groupBy, shown).slice(0, options.last) : [],
   };
+}
+
+function betterOf(
+  columns: Columns,
+  shown: readonly Column[],
+  rows: readonly VersionRow[],
+): Record<string, Direction> {
+  const found = shown.flatMap((column) => {
+    const direction = column.kind === 'metric' ? columns.direction(metricOf(column), rows) : null;
+    return direction === null ? [] : [[column.name, direction] as const];
+  });
+  return Object.fromEntries(found);
+}
+
+/** 'acc' of 'metrics.acc' and of 'best(metrics.acc)'. */
+function metricOf({ name }: Column): string {
+  return name.replace(/^\w+\((.*)\)$/s, '$1').replace(/^metrics\./, '');
 }
 
 /** Rows as they are listed, with the curves of the metrics that are columns if they were asked for. */
@@ -139,9 +160,7 @@ async function withCurves(
   { signal, warn }: OpContext,
 ): Promise<ListedVersion[]> {
   if (curves !== true) return rows.map(of);
-  const names = shown.flatMap(({ kind, name }) =>
-    kind === 'metric' ? [name.replace(/^\w+\((.*)\)$/s, '$1').replace(/^metrics\./, '')] : [],
-  );
+  const names = shown.filter(({ kind }) => kind === 'metric').map(metricOf);
   const listed: ListedVersion[] = [];
   for (const row of rows) {
     throwIfAborted(signal);

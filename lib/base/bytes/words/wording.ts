@@ -36,3 +36,8 @@ export function formatBytes(bytes: number): string {
   const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
   return `${bytes < 0 ? '-' : ''}${value.toFixed(digits)} ${BYTE_UNITS[unit]}`;
 }
+
+/** A word of a command line as a shell reads it. */
+export function shellWord(word: string): string {
+  return /^[\w./:=@,^~%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

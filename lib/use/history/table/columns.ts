@@ -137,6 +137,15 @@ export class Columns {
     return this.#names.all();
   }
 
+  /** Whether less or more of a metric is better; null if nothing says so, or rows say both. */
+  direction(metric: string, rows: readonly VersionRow[]): Direction | null {
+    const found = new Set(
+      rows.flatMap((row) => (pointsOf(row, metric).length > 0 ? [directionIn(row, metric)] : [])),
+    );
+    const [first = null] = found;
+    return found.size === 1 ? first : null;
+  }
+
   /** The column that a name means. @throws {NotFoundError} {UsageError} */
   find({ name, function: fn }: ColumnRef): Column {
     const [space, own] = this.#names.place(name);
