@@ -6,7 +6,10 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { encodeOnnx } from '../../lib/pure/formats/onnx/onnx-writer.js';
-import type { ProgressiveResult } from '../../lib/use/ops/eval-progressive.js';
+import {
+  evaluateProgressively,
+  type ProgressiveResult,
+} from '../../lib/use/ops/eval-progressive.js';
 import { type BoundedNetwork, modelOf, node } from '../helpers/bounded-networks.js';
 import { hasRuntime } from '../helpers/linear-network.js';
 import { fixture } from '../helpers/paths.js';
@@ -103,11 +106,38 @@ test('eval --progressive: every answer is that of all weights, from fewer bytes'
   const soon = await run('--goal', 'time');
   t.is(soon.differing, 0);
   t.deepEqual(
-    soon.answers.map(({ answer }) => answer),
-    result.answers.map(({ answer }) => answer),
+    soon.answers.map((one) => one?.answer),
+    result.answers.map((one) => one?.answer),
   );
   await repo.fails(2, 'eval', '--progressive', ...SET, '--decide', 'best');
   await repo.fails(2, 'eval', ...SET, '--decide', 'top1');
+});
+
+test('eval --progressive: interrupted, it reports the answers that were final by then', async (t) => {
+  if (skipped(t)) return;
+  const repo = await digitRepository(t);
+  const whole = await repo.json<ProgressiveResult>('eval', '--progressive', ...SET);
+  t.is(whole.unanswered, 0);
+  const abort = new AbortController();
+  const context = {
+    cwd: repo.dir,
+    warn: () => {},
+    signal: abort.signal,
+    // As Ctrl-C after the first answers.
+    progress: { start() {}, finish() {}, advance: () => abort.abort() },
+  };
+  await repo.with(async (open) => {
+    const set = { data: IMAGES, labels: LABELS, limit: 40, preprocess: { scale: 1 / 16 } };
+    const options = { revision: 'HEAD', ...set };
+    const part = await evaluateProgressively(open, options, context);
+    t.true(part.unanswered > 0 && part.unanswered < 40, String(part.unanswered));
+    t.is(part.answers.filter((one) => one === null).length, part.unanswered);
+    for (const [i, one] of part.answers.entries()) {
+      if (one !== null) t.deepEqual(one.answer, whole.answers[i]?.answer);
+    }
+    t.is((part.stages[0]?.settled as number) * 40, 40 - part.unanswered);
+    t.true((part.accuracy as number) <= 1);
+  });
 });
 
 test('eval --progressive: what an operator without bounds needs is read whole, and the rest by planes', async (t) => {

@@ -424,4 +424,25 @@ test('show: what an evaluation came to is read back without its data set', async
   }
   t.regex((await repo.dlv('show', 'net@2')).stdout, /Evaluations\n +1,797 examples .*accuracy 0\./);
   t.deepEqual((await repo.json<ShowResult>('show', 'net@1')).evaluations, []);
+  // Two of one file differ by how its numbers went in.
+  await repo.json('eval', 'net@2', ...SET);
+  const { stdout } = await repo.dlv('show', 'net@2');
+  t.regex(stdout, /net\.onnx +scale 1\/16 +accuracy/);
+  t.regex(stdout, /net\.onnx +values as they are +accuracy/);
+});
+
+test('eval: bytes that go in as they are are told of, and what was scaled is not', async (t) => {
+  if (skipped(t)) return;
+  const { repo } = await twoVersions(t);
+  const npy = Buffer.from(await fs.readFile(IMAGES));
+  const first = npy.length - 1797 * PIXELS;
+  for (let i = first; i < npy.length; i++) npy[i] = Math.min(255, npy[i]! * 16);
+  await repo.write('bytes.npy', npy);
+  const run = ['eval', 'net@2', '--data', 'bytes.npy', '--labels', LABELS];
+  const told = async (...flags: string[]): Promise<boolean> =>
+    /bytes, up to 255.*--scale 1\/255/.test((await repo.dlv(...run, ...flags)).stderr);
+  t.true(await told());
+  t.false(await told('--scale', '1/255'));
+  t.false(await told('--mean', '128', '--std', '128'));
+  t.false(/up to 255/.test((await repo.dlv('eval', 'net@2', ...SET)).stderr));
 });

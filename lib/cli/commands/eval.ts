@@ -1,6 +1,6 @@
 /** `dlv eval` on the command line. */
 import { type Command, Option } from 'commander';
-import { UsageError } from '../../base/errors.js';
+import { ERROR_TABLE, UsageError } from '../../base/errors.js';
 import type { DataOptions, EvalOptions, EvalResult } from '../../use/ops/eval.js';
 import type { ProgressiveOptions } from '../../use/ops/eval-progressive.js';
 import { parseCount } from '../arguments.js';
@@ -280,6 +280,7 @@ async function answerProgressively(
   run.answer(result, (ui) => {
     if (html === undefined) printProgressive(ui, result);
   });
+  if (result.unanswered > 0) return ERROR_TABLE.DLV_ABORTED;
   return (result.differing ?? 0) === 0 ? 0 : 1;
 }
 
@@ -307,7 +308,7 @@ export function register(program: Command, cli: Cli): void {
         '--progressive answers from the leading planes of the weights. Bounds prove that an ' +
         'answer is the one that all weights give; an example whose bounds do not prove it is ' +
         'answered from more planes, in the end from all. dlv reads only the planes that it ' +
-        'needs, also from a remote, and reports the share of answers and the bytes at each depth. Proofs cost time: seconds for an example of a convolutional network, where a plain run takes milliseconds. What is certified, and against which run, is in docs/progressive.md.',
+        'needs, also from a remote, and reports the share of answers and the bytes at each depth. Proofs cost time: seconds for an example of a convolutional network, where a plain run takes milliseconds. Ctrl-C stops it and prints the report of the examples that were answered by then. What is certified, and against which run, is in docs/progressive.md.',
       examples: [
         [
           'dlv eval mnist@1 mnist@2 --data t10k-images.gz --labels t10k-labels.gz --scale 1/255',

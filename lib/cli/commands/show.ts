@@ -14,6 +14,7 @@ import {
   changeForm,
   changeLines,
 } from '../output/changes.js';
+import { preprocessText } from '../output/evaluations/evaluation.js';
 import {
   bytesOf,
   EXAMPLE_VERSION,
@@ -83,6 +84,15 @@ const EXAMPLE: ShowResult = {
       data: 't10k-images.gz',
       labels: 't10k-labels.gz',
       network: 'model.onnx',
+      preprocess: {
+        scale: 0.00392156862745098,
+        mean: [0.286],
+        std: [0.353],
+        layout: 'as-is',
+        resize: null,
+        crop: null,
+        channels: null,
+      },
       task: 'classes',
       examples: 10000,
       metrics: { accuracy: 0.981, loss: 0.061, ece: 0.012 },
@@ -211,10 +221,11 @@ function printVersion(ui: Ui, shown: ShowResult): void {
   }
   print(
     'Evaluations',
-    shown.evaluations.map(({ data, network, examples, metrics }) => [
+    shown.evaluations.map(({ data, network, preprocess, examples, metrics }) => [
       formatCount(examples, 'example'),
       data,
       network,
+      preprocessText(preprocess),
       Object.entries(metrics)
         .map(([name, value]) => `${name} ${formatMetric(value)}`)
         .join(', '),

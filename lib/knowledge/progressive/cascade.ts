@@ -49,7 +49,7 @@ class Cascade {
   readonly #o: CascadeOptions;
   readonly #patience: Patience;
   readonly #stages: Stage[] = [];
-  readonly #answers: CascadeResult['answers'] = [];
+  readonly #answers: CascadeResult['answers'];
   #queries: Queries | null = null;
   #runtime = '';
   #bounds: NetworkBounds | null = null;
@@ -59,6 +59,7 @@ class Cascade {
     this.#bench = bench;
     this.#o = options;
     this.#patience = patience;
+    this.#answers = Array.from({ length: options.set.examples }, () => null);
   }
 
   /** Ends when nothing is being read any more. */
@@ -67,6 +68,27 @@ class Cascade {
   }
 
   async run(): Promise<CascadeResult> {
+    let full: number[][] | null = null;
+    let isPartial = false;
+    try {
+      full = await this.#answerAll();
+    } catch (error) {
+      // Of an interrupted run, what is final until then.
+      if (!this.#o.signal?.aborted || this.#answers.every((one) => one === null)) throw error;
+      isPartial = true;
+    }
+    return {
+      answers: this.#answers,
+      isPartial,
+      stages: this.#stages,
+      runtime: this.#runtime,
+      isCertified: this.#isMeasured,
+      full: full?.map((row) => (row.length === 0 ? [] : answerOf(this.#o.decision, row))) ?? null,
+    };
+  }
+
+  /** Makes every answer final. @returns scores by all weights, if they were computed. */
+  async #answerAll(): Promise<number[][] | null> {
     const { source, set, analysis, check } = this.#o;
     const { parameters } = source;
     const whole = depthsOf(parameters, ({ planes }) => planes);
@@ -98,13 +120,7 @@ class Cascade {
       full = await this.#queriesNow.scores(stage, null);
       this.#stages.pop();
     }
-    return {
-      answers: this.#answers,
-      stages: this.#stages,
-      runtime: this.#runtime,
-      isCertified: this.#isMeasured,
-      full: full?.map((row) => (row.length === 0 ? [] : answerOf(this.#o.decision, row))) ?? null,
-    };
+    return full;
   }
 
   get #queriesNow(): Queries {

@@ -51,8 +51,10 @@ export interface Stage {
 }
 
 export interface CascadeResult {
-  /** By example: its answer, the stage that made it final, and how. */
-  answers: { answer: number[]; stage: number; method: Method }[];
+  /** By example: its answer, the stage that made it final, and how; null: the run was interrupted before. */
+  answers: ({ answer: number[]; stage: number; method: Method } | null)[];
+  /** True if the run was interrupted after some answers were final: they are what they would have been. */
+  isPartial: boolean;
   stages: Stage[];
   /** Version of onnxruntime-node. */
   runtime: string;

@@ -59,6 +59,23 @@ class Commits(RepositoryCase):
             self.assertEqual(caught.exception.code, "DLV_USAGE")
             self.assertIn(hint, caught.exception.hint or "")
 
+    def test_the_best_version_is_the_one_that_dlv_calls_best(self) -> None:
+        for accuracy in (0.7, 0.9, 0.8):
+            metrics = {"accuracy": accuracy, "swish": accuracy, "val_loss": accuracy}
+            self.repo.commit(self.weights(int(accuracy * 10)), message="x", metrics=metrics)
+        self.assertEqual(self.repo.best("accuracy"), "net@2")
+        self.assertEqual(self.repo.best("accuracy", better="min"), "net@1")
+        self.assertEqual(self.repo.best("accuracy", where="accuracy < 0.85"), "net@3")
+        self.assertEqual(self.repo.best("val_loss"), "net@1")
+        with self.assertRaises(dlv.DlvError) as caught:
+            self.repo.best("swish")
+        self.assertEqual(caught.exception.code, "DLV_USAGE")
+        self.assertEqual(self.repo.best("swish", better="max"), "net@2")
+        self.repo.run("commit", "--allow-empty", "-m", "declared", "--metric", "swish=0.95", "--metric", "swish:min")
+        self.assertEqual(self.repo.best("swish", where="number = 4"), "net@4")
+        with self.assertRaises(dlv.DlvError):
+            self.repo.best("not_there")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -109,6 +109,7 @@ export async function evaluateVersion(
       ...plan.options,
       batch: result.batch,
       latency: result.latency,
+      preprocess: run.preprocess,
       outcomes: result.outcomes,
     };
     const note = plan.record ? await keep(repo, version, evaluation) : null;

@@ -1,6 +1,7 @@
 /** Evaluations that notes of a version hold, read back without their data sets. */
 import type { Id } from '../../base/bytes/hash.js';
 import { isUnreadable } from '../../base/errors.js';
+import type { Preprocess } from '../../knowledge/inference/data/preprocess.js';
 import { metricsNamed } from '../../pure/metrics/metrics.js';
 import { exampleCount, NONE, type Outcomes } from '../../pure/metrics/outcomes.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
@@ -20,6 +21,8 @@ export interface KeptEvaluation {
   labels: string;
   /** Path of the network in the version. */
   network: string;
+  /** How numbers of the data were prepared; null: its note does not say. */
+  preprocess: Preprocess | null;
   task: Outcomes['task'];
   examples: number;
   /** Name → value, of those that need no labels; 'dlv eval' on the same data has the others and intervals. */
@@ -42,9 +45,10 @@ export async function keptEvaluations(
   for (const { kind, body, file, id, time, tzMinutes } of await notesOf(repo, version)) {
     if (kind !== EVALUATION_NOTE) continue;
     try {
-      const { data, labels, network, outcomes } = unpackEvaluation(body, file);
+      const { data, labels, network, preprocess, outcomes } = unpackEvaluation(body, file);
       const kept = {
         ...{ note: id, time: formatMoment(time, tzMinutes), data, labels, network },
+        preprocess,
         ...{ task: outcomes.task, examples: exampleCount(outcomes), metrics: metricsOf(outcomes) },
       };
       found.push({ at: time, kept });

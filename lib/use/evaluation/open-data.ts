@@ -68,7 +68,29 @@ export async function openData(
     },
     context.signal,
   );
+  if (await areRawBytes(set, preprocess)) {
+    context.warn(
+      `numbers of '${set.data.name}' are bytes, up to 255, and go in as they are: --scale 1/255 makes them 0 to 1, ` +
+        'if that is what the network was trained with',
+      'last',
+    );
+  }
   return { set, preprocess };
+}
+
+/** Rows that are looked at for large bytes. */
+const LOOKED_AT_ROWS = 64;
+/** Above it, a byte is the grey of a picture rather than a class or a count. */
+const LARGE_BYTE = 127;
+
+async function areRawBytes(
+  { data, named, windows, examples }: DataSet,
+  { scale, mean, std }: Preprocess,
+): Promise<boolean> {
+  if (data.isBytes !== true || named !== null || windows !== null || scale !== 1) return false;
+  if ([...mean, ...std.map((one) => one - 1)].some((one) => one !== 0)) return false;
+  const values = await data.rows(0, Math.min(examples, LOOKED_AT_ROWS));
+  return values.some((value) => value > LARGE_BYTE);
 }
 
 async function declaredPreprocess(

@@ -3,10 +3,18 @@ import type { Packed } from '../../base/bytes/msgpack/msgpack.js';
 import { Fields } from '../../base/bytes/msgpack/msgpack.js';
 import { CorruptError } from '../../base/errors.js';
 import { EXAMPLES_MAX } from '../../base/limits.js';
+import {
+  checkPreprocess,
+  declaredPart,
+  type Preprocess,
+  parsePreprocess,
+} from '../../knowledge/inference/data/preprocess.js';
 import type { Outcomes } from '../../pure/metrics/outcomes.js';
 
 export const EVALUATION_NOTE = 'evaluation';
-const FORM = 1;
+const FORM = 2;
+/** The form that does not say how numbers were prepared. */
+const FORM_WITHOUT_PREPROCESS = 1;
 /** A sha256. */
 const KEY_BYTES = 32;
 
@@ -24,6 +32,8 @@ export interface EvaluationFacts {
   batch: number;
   /** Milliseconds of one batch. */
   latency: number;
+  /** How numbers were prepared; null: its note does not say. */
+  preprocess: Preprocess | null;
 }
 
 /** Body of an evaluation note. */
@@ -37,13 +47,14 @@ export interface Evaluation extends EvaluationFacts {
 export function packEvaluation(evaluation: Evaluation): Packed {
   const { key, outcomes, ...facts } = evaluation;
   return [
-    FORM,
+    facts.preprocess === null ? FORM_WITHOUT_PREPROCESS : FORM,
     Buffer.from(key, 'hex'),
     facts.data,
     facts.labels,
     facts.network,
     [facts.runtime, facts.threads, facts.optimization, facts.batch, facts.latency],
     packOutcomes(outcomes),
+    ...(facts.preprocess === null ? [] : [JSON.stringify(declaredPart(facts.preprocess))]),
   ];
 }
 
@@ -72,8 +83,9 @@ function bytesOf({ buffer, byteOffset, byteLength }: Uint32Array | Float32Array)
 
 /** The mirror of packEvaluation. @throws {CorruptError} {FormatVersionError} */
 export function unpackEvaluation(body: Packed, file: string): Evaluation {
-  const f = new Fields(body, file, 7);
-  f.form('evaluation form', FORM);
+  const isShort = Array.isArray(body) && body[0] === FORM_WITHOUT_PREPROCESS;
+  const f = new Fields(body, file, isShort ? 7 : 8);
+  f.form('evaluation form', isShort ? FORM_WITHOUT_PREPROCESS : FORM);
   const key = Buffer.from(f.bytes('key', KEY_BYTES)).toString('hex');
   const [data, labels] = [f.string('data'), f.string('labels')];
   const network = f.string('network');
@@ -88,7 +100,17 @@ export function unpackEvaluation(body: Packed, file: string): Evaluation {
     batch: r.count('batch'),
     latency: r.number('latency'),
   };
-  return { key, ...facts, outcomes: unpackOutcomes(f.any('outcomes'), file) };
+  const outcomes = unpackOutcomes(f.any('outcomes'), file);
+  const preprocess = isShort ? null : unpackPreprocess(f.string('preprocess'), file);
+  return { key, ...facts, preprocess, outcomes };
+}
+
+function unpackPreprocess(text: string, file: string): Preprocess {
+  try {
+    return checkPreprocess(parsePreprocess(text, file));
+  } catch (error) {
+    throw damaged(file, (error as Error).message);
+  }
 }
 
 function unpackOutcomes(packed: Packed, file: string): Outcomes {

@@ -19,7 +19,7 @@ export interface ProgressiveStage {
   final: Partial<Record<Method, number>>;
   /** Share of all examples whose answer is final here or before. */
   settled: number;
-  /** Share of all examples whose approximate answer at this depth is not the final one; null if not computed. */
+  /** Share of answered examples whose approximate answer at this depth is not the final one; null if not computed. */
   mismatch: number | null;
   milliseconds: Record<string, number>;
 }
@@ -38,13 +38,15 @@ export interface ProgressiveLayer {
 
 /** A report, without what was asked. */
 export interface ProgressiveNumbers {
+  /** Examples without an answer, since the run was interrupted; 0 else. */
+  unanswered: number;
   stages: ProgressiveStage[];
   layers: ProgressiveLayer[];
   /** Bytes of weights: the mean of queries that are answered alone by a cold reader, all of them together, all weights. */
   bytes: { mean: number; union: number; all: number };
   /** Examples by how their answer became final. */
   methods: Partial<Record<Method, number>>;
-  /** Share of examples whose first class is the label; null where the decision is not one class. */
+  /** Share of answered examples whose first class is the label; null where the decision is not one class. */
   accuracy: number | null;
   /** With `check`: answers that differ from those of all weights. */
   differing: number | null;
@@ -60,15 +62,17 @@ export async function reported(
   const { parameters } = source;
   const all = await source.bytesAt(depthsOf(parameters, ({ planes }) => planes));
   const methods: Partial<Record<Method, number>> = {};
-  for (const { method } of answers) methods[method] = (methods[method] ?? 0) + 1;
+  const known = answers.flatMap((one, i) => (one === null ? [] : [{ ...one, i }]));
+  for (const { method } of known) methods[method] = (methods[method] ?? 0) + 1;
   let settled = 0;
   const shown = stages.map((stage): ProgressiveStage => {
     const { depths, bytes, open, final, approximate, milliseconds } = stage;
     settled += Object.values(final).reduce((sum, count) => sum + count, 0);
     const planes = [...depths.values()];
-    const wrong = approximate?.filter(
-      (answer, i) => !sameAnswer(decision, answer, answers[i]?.answer ?? []),
-    );
+    const wrong =
+      approximate === null
+        ? undefined
+        : known.filter(({ answer, i }) => !sameAnswer(decision, approximate[i] ?? [], answer));
     return {
       planes: planes.length === 0 ? [0, 0] : [minOf(planes), maxOf(planes)],
       depths: Object.fromEntries(depths),
@@ -77,7 +81,7 @@ export async function reported(
       open,
       final,
       settled: settled / answers.length,
-      mismatch: wrong === undefined ? null : wrong.length / answers.length,
+      mismatch: wrong === undefined ? null : wrong.length / known.length,
       milliseconds: { ...milliseconds },
     };
   });
@@ -95,19 +99,20 @@ export async function reported(
     });
   }
   const mean =
-    answers.reduce((sum, { stage }) => sum + (stages[stage]?.bytes ?? 0), 0) / answers.length;
+    known.reduce((sum, { stage }) => sum + (stages[stage]?.bytes ?? 0), 0) / known.length;
   const isClass = decision.kind === 'top' && decision.count === 1 && truth !== null;
   const differing = full?.filter(
     (answer, i) => answer.length > 0 && !sameAnswer(decision, answer, answers[i]?.answer ?? []),
   ).length;
   const isChecked = full?.every((answer) => answer.length > 0) === true;
   return {
+    unanswered: answers.length - known.length,
     stages: shown,
     layers,
     bytes: { mean, union: stages.at(-1)?.bytes ?? 0, all },
     methods,
     accuracy: isClass
-      ? answers.filter(({ answer }, i) => answer[0] === truth[i]).length / answers.length
+      ? known.filter(({ answer, i }) => answer[0] === truth[i]).length / known.length
       : null,
     differing: isChecked ? (differing ?? null) : null,
   };

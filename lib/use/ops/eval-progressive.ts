@@ -64,13 +64,13 @@ export interface ProgressiveResult extends CalledVersion, ProgressiveNumbers {
   unbounded: string | null;
   /** Why a first part of the network was read whole and run as it is; null: none was. */
   whole: string | null;
-  /** By example: the answer, the stage that made it final, and how. */
+  /** By example: the answer, the stage that made it final, and how; null: it has none, since the run was interrupted. */
   answers: CascadeResult['answers'];
   seconds: number;
 }
 
 /**
- * Answers examples from leading planes.
+ * Answers examples from leading planes. Interrupted after some answers were final, it gives those.
  * @throws {UsageError} if data, labels and network do not fit; {InferenceError} {NotFoundError} {PromisedError}
  */
 export async function evaluateProgressively(
@@ -124,7 +124,7 @@ export async function evaluateProgressively(
         },
       });
       // Those that all weights answered in the end.
-      context.progress.advance(Math.max(0, set.examples - told));
+      if (!result.isPartial) context.progress.advance(Math.max(0, set.examples - told));
       const why =
         unbounded ??
         (result.isCertified || guarantee === 'approximate'

@@ -5,6 +5,7 @@ import {
   encodeCanonical,
   type Packed,
 } from '../../../lib/base/bytes/msgpack/msgpack.js';
+import { AS_IS } from '../../../lib/knowledge/inference/data/preprocess.js';
 import { emptyClassOutcomes, enterScores } from '../../../lib/pure/metrics/outcomes.js';
 import {
   type Evaluation,
@@ -18,7 +19,7 @@ function evaluation(classes: number): Evaluation {
   enterScores(outcomes, { first: 0, scores, truth: Uint32Array.of(0, 1), kind: 'logits' });
   const facts = { threads: 1, optimization: 'all', batch: 64, latency: 1.5 };
   const names = { data: 'x.npy', labels: 'y.npy', network: 'n.onnx', runtime: '1.30.0' };
-  return { key: 'ab'.repeat(32), ...names, ...facts, outcomes };
+  return { key: 'ab'.repeat(32), ...names, ...facts, preprocess: AS_IS, outcomes };
 }
 
 test('evaluation notes: come back as they were', (t) => {
@@ -37,7 +38,16 @@ test('evaluation notes: come back as they were', (t) => {
       bytes: Float32Array.of(9, 3),
     },
   };
-  for (const one of [evaluation(2), evaluation(3), values, tokens]) {
+  const prepared = { scale: 1 / 255, mean: [0.25, 0.5], std: [0.3, 0.4], layout: 'hwc' } as const;
+  const pictures = { ...AS_IS, ...prepared, resize: [8, 9], crop: 7, channels: 3 } as const;
+  const others = [prepared, pictures].map((one) => ({
+    ...evaluation(3),
+    preprocess: { ...AS_IS, ...one },
+  }));
+  // What was written before notes said it.
+  const old = { ...evaluation(3), preprocess: null };
+  t.is((packEvaluation(old) as Packed[]).length, 7);
+  for (const one of [evaluation(2), evaluation(3), values, tokens, ...others, old]) {
     const bytes = encodeCanonical(packEvaluation(one));
     t.deepEqual(unpackEvaluation(decodeCanonical(bytes, 'note'), 'note'), one);
   }
@@ -47,7 +57,8 @@ test('evaluation notes: damaged ones are told', (t) => {
   const whole = packEvaluation(evaluation(3)) as Packed[];
   const outcomes = whole[6] as Packed[];
   const changed = (at: number, value: Packed): Packed[] => {
-    return [...whole.slice(0, 6), outcomes.map((one, i) => (i === at ? value : one))];
+    const own = outcomes.map((one, i) => (i === at ? value : one));
+    return [...whole.slice(0, 6), own, ...whole.slice(7)];
   };
   for (const bad of [
     whole.slice(0, 6),
@@ -55,7 +66,11 @@ test('evaluation notes: damaged ones are told', (t) => {
     changed(3, new Uint8Array(7)),
     changed(4, new Uint8Array(4)),
     changed(5, 'text'),
-    [...whole.slice(0, 6), 5],
+    [...whole.slice(0, 6), 5, ...whole.slice(7)],
+    whole.slice(0, 7),
+    [...whole.slice(0, 7), '{"scale":"x"}'],
+    [...whole.slice(0, 7), '{'],
+    [...whole.slice(0, 7), 5],
     [...whole.slice(0, 1), new Uint8Array(3), ...whole.slice(2)],
   ]) {
     t.throws(() => unpackEvaluation(bad, 'note'), { code: 'DLV_CORRUPT' });

@@ -2,6 +2,7 @@
 import { maxOf, minOf } from '../../../base/bytes/many.js';
 import { sparkline, textInterval } from '../../../pure/picture/text-plot.js';
 import type { EvalComparison, EvalMetric, EvalResult } from '../../../use/ops/eval.js';
+import type { KeptEvaluation } from '../../../use/ops/show.js';
 import { formatTable } from '../table.js';
 import { formatBytes, formatCount, formatNumber, type Ui } from '../ui.js';
 
@@ -30,6 +31,25 @@ export function metricText({ value, interval }: EvalMetric): string {
 export function pText(p: number | null): string {
   if (p === null) return 'not defined';
   return p < 1e-4 ? p.toExponential(1) : p.toFixed(4);
+}
+
+/** `scale 1/255, mean 0.286`: how numbers went in; empty if that is not known. */
+export function preprocessText(given: KeptEvaluation['preprocess']): string {
+  if (given === null) return '';
+  const { scale, mean, std, layout, resize, crop, channels } = given;
+  const parts = Math.round(1 / scale);
+  const isPart = scale < 1 && scale > 0 && Math.abs(1 / scale - parts) < 1e-6 * parts;
+  const said: [name: string, isPlain: boolean, text: string | number][] = [
+    ['scale', scale === 1, isPart ? `1/${parts}` : formatNumber(scale)],
+    ['mean', mean.every((one) => one === 0), mean.map(formatNumber).join(',')],
+    ['std', std.every((one) => one === 1), std.map(formatNumber).join(',')],
+    ['layout', layout === 'as-is', layout],
+    ['resize', resize === null, [resize].flat().join('x')],
+    ['crop', crop === null, [crop].flat().join('x')],
+    ['channels', channels === null, channels ?? ''],
+  ];
+  const told = said.flatMap(([name, isPlain, text]) => (isPlain ? [] : [`${name} ${text}`]));
+  return told.length === 0 ? 'values as they are' : told.join(', ');
 }
 
 export function printEval(ui: Ui, result: EvalResult): void {

@@ -30,6 +30,12 @@ export function printProgressive(ui: Ui, result: ProgressiveResult): void {
   ui.line(
     `reference: ${reference.name} ${reference.version}, all weights, optimization ${reference.optimization}`,
   );
+  if (result.unanswered > 0) {
+    ui.line(
+      `interrupted: this is of the ${formatCount(answers.length - result.unanswered, 'example')} that were answered, ` +
+        `${result.unanswered} more were not`,
+    );
+  }
   ui.line('');
   const right = 'right' as const;
   const columns = [
@@ -56,7 +62,7 @@ export function printProgressive(ui: Ui, result: ProgressiveResult): void {
   ui.line('');
   ui.line(
     `bytes of weights: ${formatBytes(bytes.mean)} for a query alone (mean), ` +
-      `${formatBytes(bytes.union)} for all ${answers.length}, ${formatBytes(bytes.all)} in all`,
+      `${formatBytes(bytes.union)} for all ${answers.length - result.unanswered}, ${formatBytes(bytes.all)} in all`,
   );
   if (result.accuracy !== null) ui.line(`accuracy: ${result.accuracy.toFixed(4)}`);
   if (result.whole !== null) ui.line(`a first part was read whole: ${result.whole}`);

@@ -33,6 +33,7 @@ export function progressivePage(result: ProgressiveResult, origin: PageOrigin): 
 function summary({
   bytes,
   answers,
+  unanswered,
   accuracy,
   differing,
   unbounded,
@@ -60,8 +61,15 @@ function summary({
     yFromZero: true,
   });
   return html`${factList([
+    unanswered === 0
+      ? null
+      : ['Interrupted', formatNumber(unanswered), 'examples without an answer'],
     ['Bytes for a query alone', formatBytes(bytes.mean), 'mean'],
-    ['Bytes for all', formatBytes(bytes.union), formatCount(answers.length, 'query', 'queries')],
+    [
+      'Bytes for all',
+      formatBytes(bytes.union),
+      formatCount(answers.length - unanswered, 'query', 'queries'),
+    ],
     ['Bytes of all weights', formatBytes(bytes.all)],
     accuracy === null ? null : ['Accuracy', accuracy.toFixed(4)],
     differing === null ? null : ['Answers that differ', formatNumber(differing)],

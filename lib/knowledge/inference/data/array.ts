@@ -13,6 +13,8 @@ export interface DataArray {
   readonly name: string;
   /** True if all its numbers are whole by type. */
   readonly isWhole: boolean;
+  /** True if they are bytes by type, 0 to 255. */
+  readonly isBytes?: boolean;
   /** Rows, then the shape of one row. */
   readonly shape: readonly number[];
   /** Row-major numbers of `count` rows from `first`. @throws {IoError} {CorruptError} */
@@ -39,6 +41,7 @@ export interface Wanted {
 class StoredArray implements DataArray {
   readonly name: string;
   readonly isWhole: boolean;
+  readonly isBytes: boolean;
   readonly shape: readonly number[];
   readonly #source: ByteSource;
   readonly #place: Place;
@@ -49,6 +52,7 @@ class StoredArray implements DataArray {
     const { kind, width } = DTYPES[place.dtype];
     this.name = source.name;
     this.shape = place.shape;
+    this.isBytes = place.dtype === 'U8';
     this.isWhole = kind === 'int' || kind === 'uint' || kind === 'bool';
     this.#source = source;
     this.#place = place;

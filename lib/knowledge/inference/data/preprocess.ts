@@ -63,6 +63,13 @@ export function parsePreprocess(text: string, name: string): Partial<Preprocess>
   return found;
 }
 
+/** What a declaration says besides that numbers go in as they are. */
+export function declaredPart(whole: Preprocess): Partial<Preprocess> {
+  const isPlain = ([key, value]: [string, unknown]): boolean =>
+    JSON.stringify(value) === JSON.stringify(AS_IS[key as keyof Preprocess]);
+  return Object.fromEntries(Object.entries(whole).filter((one) => !isPlain(one)));
+}
+
 /** '1/255' or '0.5'; NaN for other text. */
 export function fraction(text: string): number {
   const [above = '', below = '1', ...more] = text.split('/');

@@ -98,6 +98,7 @@ async function arrayOf(
   return {
     name: folder,
     isWhole: true,
+    isBytes: true,
     shape: [files.length, channels, height, width],
     rows: async (from, count) => {
       const values = new Float64Array(count * size);
