@@ -226,9 +226,9 @@ export function briefTables(result: BenchResult, brief: BriefResult): BenchTable
   }
   if (plans.length > 0) {
     tables.push({
-      title: "What 'dlv archive' would make of these versions",
+      title: "What 'dlv archive' would make of them and what they need",
       notes: [
-        `now ${formatBytes(storedBytes)} with all that they need; budget: no version reads more than so many times its least`,
+        `now ${formatBytes(storedBytes)}; budget: no version reads more than so many times its least`,
       ],
       head: ['command', 'bytes', 'change', 'at best'],
       rows: plans.map(({ budget, bytes, lowerBound }) => [

@@ -1,7 +1,7 @@
 /** Where objects that a fetch needs stand at a remote, and which of its pack sets are wanted whole. */
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
-import type { CorruptError } from '../../../base/errors.js';
+import { type CorruptError, isDamage } from '../../../base/errors.js';
 import {
   type BlobEntry,
   type SegmentEntry,
@@ -66,7 +66,7 @@ export class Places {
       const bases: (BlobEntry | SegmentEntry)[] = [];
       for (const info of sets) {
         throwIfAborted(signal);
-        for await (const batch of this.#parts.remote.recordBatchesIn(info)) {
+        for await (const batch of this.#batchesIn(info)) {
           for (const entry of batch) this.#look(entry, round === 0, wanted, bases);
         }
       }
@@ -74,6 +74,15 @@ export class Places {
       wanted = await this.#newBases(bases);
     }
     return sets.flatMap(({ id }) => this.#planned.get(id) ?? []);
+  }
+
+  /** @throws {CorruptError} that names the remote. */
+  async *#batchesIn(info: SetInfo): AsyncGenerator<(BlobEntry | SegmentEntry)[]> {
+    try {
+      yield* this.#parts.remote.recordBatchesIn(info);
+    } catch (error) {
+      throw isDamage(error) ? damagedRemote(this.#parts.shown, error.message) : error;
+    }
   }
 
   #look(

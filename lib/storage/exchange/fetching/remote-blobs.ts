@@ -38,12 +38,16 @@ export class BlobsAhead {
     if (blob === 0 || this.#bytes + blob > BLOB_CACHE_BYTES) return;
     const bytes = await incoming.read(remoteFile(info, 'blob'), 0, blob);
     this.#bytes += blob;
-    for await (const batch of remote.recordBatchesIn(info)) {
-      for (const entry of batch) {
-        // Blobs come first.
-        if (!('kind' in entry) || this.#bytes > BLOB_CACHE_BYTES) return;
-        this.#add(entry, bytes.subarray(entry.offset, entry.offset + entry.recordBytes));
+    try {
+      for await (const batch of remote.recordBatchesIn(info)) {
+        for (const entry of batch) {
+          // Blobs come first.
+          if (!('kind' in entry) || this.#bytes > BLOB_CACHE_BYTES) return;
+          this.#add(entry, bytes.subarray(entry.offset, entry.offset + entry.recordBytes));
+        }
       }
+    } catch (error) {
+      if (!isDamage(error)) throw error;
     }
   }
 
