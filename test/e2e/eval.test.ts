@@ -7,6 +7,7 @@ import fs from 'node:fs/promises';
 import test, { type ExecutionContext } from 'ava';
 import type { EvalResult } from '../../lib/use/ops/eval.js';
 import type { ShowResult } from '../../lib/use/ops/show.js';
+import type { VersionTable } from '../../lib/use/ops/versions.js';
 import { DLV_BIN } from '../helpers/dlv.js';
 import { hasRuntime, linearNetwork, sumNetwork } from '../helpers/linear-network.js';
 import { fixture } from '../helpers/paths.js';
@@ -429,6 +430,35 @@ test('show: what an evaluation came to is read back without its data set', async
   const { stdout } = await repo.dlv('show', 'net@2');
   t.regex(stdout, /net\.onnx +scale 1\/16 +accuracy/);
   t.regex(stdout, /net\.onnx +values as they are +accuracy/);
+});
+
+test('eval: what it found is a column of tables and queries, the newest of each version', async (t) => {
+  if (skipped(t)) return;
+  const { repo } = await twoVersions(t);
+  const hint = await repo.fails(1, 'list', '--where', 'accuracy > 0.5');
+  t.regex(hint.data.hint ?? '', /numbers of 'dlv eval' are eval\.accuracy/);
+  await repo.json('eval', 'net@1', 'net@2', ...SET, '--limit', '20');
+  const { versions } = await repo.json<EvalResult>('eval', 'net@1', 'net@2', ...SET);
+  const [first, second] = versions.map(({ metrics }) => metrics[0]!.value as number);
+  const table = await repo.json<VersionTable>('list', '--where', `eval.accuracy > ${first}`);
+  t.deepEqual(
+    table.rows.map(({ name, values }) => [name, values['eval.accuracy']]),
+    [['net@2', second]],
+  );
+  t.is(table.better['eval.accuracy'], 'max');
+  const sorted = await repo.json<VersionTable>(
+    ...['list', '--sort', '-eval.accuracy', '--columns', 'name,eval.*'],
+  );
+  t.deepEqual(
+    sorted.rows.map(({ name }) => name),
+    ['net@2', 'net@1'],
+  );
+  t.true(sorted.columns.includes('eval.loss'));
+  const asked = await repo.json<{ rows: unknown[][] }>(
+    ...['query', `select m.name, m.eval.accuracy where m.eval.accuracy > ${first}`],
+  );
+  t.is(asked.rows.length, 1);
+  t.true(JSON.stringify(asked.rows).includes(String(second)));
 });
 
 test('eval: bytes that go in as they are are told of, and what was scaled is not', async (t) => {

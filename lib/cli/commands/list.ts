@@ -120,7 +120,8 @@ export function register(program: Command, cli: Cli): void {
         'With revisions, or with any of --versions, --where, --columns, --group, --baseline, ' +
         '--only-changed, --md, --csv or --sort by a column, shows versions instead, one in each ' +
         'row, the newest first: the revisions and all that they derive from, or else those of ' +
-        'all branches and tags. Columns are metrics.NAME, params.NAME, env.NAME, data.NAME, or ' +
+        'all branches and tags. Columns are metrics.NAME, params.NAME, env.NAME, data.NAME, eval.NAME (of the newest ' +
+        "'dlv eval' of a version that has this metric), or " +
         'version, name, model, number, message, author, email, time, step, files, bytes, ' +
         'parents, refs, branch (on whose own line it is), operation, parameters, macs and layers (of the networks of a version, ' +
         'for a batch of 1). A NAME alone is enough if only one of these has it; put names with ' +
@@ -131,7 +132,7 @@ export function register(program: Command, cli: Cli): void {
         'with a regular expression (!~ for what does not match). Sizes may have units: bytes > 1.5MiB. A version that has no value for ' +
         'a column meets no comparison of it, and no negated one either. --csv puts an apostrophe before texts ' +
         'that a spreadsheet would run.\n\n' +
-        'With --json the document of versions has versions, fit, columns, hidden, baseline, rows (version, name, ' +
+        'With --json the document of versions has versions, fit, columns, hidden, better (min or max, of columns of metrics), baseline, rows (version, name, ' +
         'model, number, values, steps, deltas) and groups (group, versions, cells with count, value, mean, min, max).',
       examples: [
         ['dlv list', 'all models and the last version of each'],
@@ -141,6 +142,10 @@ export function register(program: Command, cli: Cli): void {
         [
           "dlv list --where 'metrics.acc > 0.9 and params.lr < 1e-3' --sort -best(acc)",
           'versions that fit, the best first',
+        ],
+        [
+          "dlv list --where 'eval.accuracy > 0.9' --sort -eval.accuracy",
+          "by what 'dlv eval' found",
         ],
         [
           "dlv list --versions --columns 'name,best(acc),params.*' --only-changed --baseline bert@3",

@@ -8,6 +8,7 @@ import {
   runStatement,
 } from '../construction/run-statement.js';
 import type { OpContext } from '../context.js';
+import { evaluatedReader } from '../evaluation/evaluated-reader.js';
 import { readRows } from '../history/table/version-rows.js';
 import { RepositoryHost } from '../query/repository-host.js';
 import type { Repository } from '../repository.js';
@@ -31,7 +32,8 @@ export async function construct(
       hint: "'dlv help dql' shows both",
     });
   }
-  const { rows } = await readRows(repo, {}, context.signal);
+  const evaluated = evaluatedReader(repo, [text], context);
+  const { rows } = await readRows(repo, { evaluated }, context.signal);
   const host = new RepositoryHost(repo, rows, context);
   const isAsked = statement.explain === true;
   const asked = isAsked ? { ...options, dryRun: true } : options;

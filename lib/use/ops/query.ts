@@ -10,6 +10,7 @@ import { changeQueries, readQueries, readQuery } from '../../storage/repo/querie
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { innerStatement, runStatement } from '../construction/run-statement.js';
 import type { OpContext } from '../context.js';
+import { evaluatedReader } from '../evaluation/evaluated-reader.js';
 import { mentionsNetworks } from '../history/table/network-sizes.js';
 import { mentionsBranches, readRows } from '../history/table/version-rows.js';
 import { type MetricValue, metricValue } from '../history/version-values.js';
@@ -65,7 +66,11 @@ export async function query(
   const made = await makeSources(repo, text, statement, context);
   const { rows } = await readRows(
     repo,
-    { networks: mentionsNetworks([text]), branches: mentionsBranches([text]) },
+    {
+      networks: mentionsNetworks([text]),
+      branches: mentionsBranches([text]),
+      evaluated: evaluatedReader(repo, [text], context),
+    },
     context.signal,
   );
   const host = new RepositoryHost(repo, rows, context);
@@ -126,7 +131,8 @@ async function makeSources(
           `ask it alone: explain ${inner.kind} …`,
         );
       }
-      const { rows } = await readRows(repo, {}, context.signal);
+      const evaluated = evaluatedReader(repo, [text], context);
+      const { rows } = await readRows(repo, { evaluated }, context.signal);
       const host = new RepositoryHost(repo, rows, context);
       const asked = innerStatement(host, text, inner);
       const { versions } = await runStatement(repo, asked, {}, context);

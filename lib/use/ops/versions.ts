@@ -11,6 +11,7 @@ import {
 import { compareValues, compileCondition } from '../../pure/where/evaluate.js';
 import { ComparedKinds } from '../../pure/where/kinds.js';
 import type { OpContext } from '../context.js';
+import { evaluatedReader } from '../evaluation/evaluated-reader.js';
 import { type Curve, readCurves } from '../history/curves.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { type Column, Columns, differs, type VersionRow } from '../history/table/columns.js';
@@ -94,23 +95,29 @@ export async function versions(
   const { where = '', sort: order = [], columns: names = [], group = [] } = options;
   const texts = [where, ...order, ...names, ...group];
   const [networks, branches] = [mentionsNetworks(texts), mentionsBranches(texts)];
-  const all = await readRows(repo, { ...options, networks, branches }, context.signal);
+  const evaluated = evaluatedReader(repo, texts, context);
+  const all = await readRows(repo, { ...options, networks, branches, evaluated }, context.signal);
   const base = options.baseline === undefined ? null : await resolveId(repo, options.baseline);
   const baseRow =
     base === null ? null : (all.rows.find(({ id }) => id === base) ?? (await all.read(base)));
   const columns = new Columns(all.rows);
   const kinds = new ComparedKinds();
-  const fits =
-    condition && compileCondition<VersionRow>(condition, (ref) => columns.find(ref), kinds);
+  const asked: Column[] = [];
+  const find = (ref: ColumnRef): Column => {
+    const column = columns.find(ref);
+    asked.push(column);
+    return column;
+  };
+  const fits = condition && compileCondition<VersionRow>(condition, find, kinds);
   const fitting = fits === null ? [...all.rows] : all.rows.filter(fits);
   for (const warning of kinds.warnings()) context.warn(warning, 'last');
   sortRows(
     fitting,
-    sort.map(({ ref, sign }) => ({ column: columns.find(ref), sign })),
+    sort.map(({ ref, sign }) => ({ column: find(ref), sign })),
   );
   const rows = options.last === undefined ? fitting : fitting.slice(0, options.last);
   const groupBy = grouped.map((ref) => columns.find(ref));
-  const chosen = wanted === undefined ? columns.usual(fitting) : columns.listed(wanted);
+  const chosen = wanted === undefined ? columns.usual(fitting, asked) : columns.listed(wanted);
   const groupNames = new Set(groupBy.map(({ name }) => name));
   const compared = chosen.filter(({ name }) => !groupNames.has(name));
   const hidden = options.onlyChanged

@@ -16,6 +16,7 @@ import { layerView } from '../../pure/network/layers/layer-view.js';
 import { readQueries } from '../../storage/repo/queries.js';
 import { innerStatement, runStatement } from '../construction/run-statement.js';
 import type { OpContext } from '../context.js';
+import { evaluatedReader } from '../evaluation/evaluated-reader.js';
 import { chooseTarget, placeNetwork } from '../evaluation/place-network.js';
 import type { StoreAccess } from '../history/access.js';
 import { resolveId } from '../history/lines/resolve.js';
@@ -61,7 +62,8 @@ export async function findSources(
     from.kind === 'named' ? ((await readQueries(repo.layout)).get(from.name) as string) : null;
   const statement =
     inner !== null ? parseStatement(inner) : from.kind === 'query' ? from.query : null;
-  const { rows } = await readRows(repo, { networks: true }, context.signal);
+  const evaluated = evaluatedReader(repo, [text, inner ?? ''], context);
+  const { rows } = await readRows(repo, { networks: true, evaluated }, context.signal);
   const host = new RepositoryHost(repo, rows, context);
   if (statement === null) {
     throw queryError(

@@ -9,7 +9,7 @@ const ATTRIBUTE_NAMES: readonly string[] =
   'version name model number message author email time step files bytes parents refs branch operation parameters macs layers'.split(
     ' ',
   );
-const SPACE_NAMES = ['metrics', 'params', 'env', 'data'] as const;
+const SPACE_NAMES = ['metrics', 'params', 'env', 'data', 'eval'] as const;
 export type Space = (typeof SPACE_NAMES)[number];
 /** Attributes that give way to what people call so themselves. */
 const YIELDING = new Set(['parameters', 'macs', 'layers', 'branch']);
@@ -30,6 +30,10 @@ const SPACES: Readonly<Record<string, Space>> = {
   env: 'env',
   environment: 'env',
   data: 'data',
+  eval: 'eval',
+  evals: 'eval',
+  evaluation: 'eval',
+  evaluations: 'eval',
 };
 const FUNCTIONS = ['best', 'best_step', 'last', 'last_step', 'min', 'max', 'count'] as const;
 export type Fn = (typeof FUNCTIONS)[number];
@@ -39,6 +43,8 @@ const FUNCTION_ALIASES: Readonly<Record<string, Fn>> = {
   highest: 'max',
   points: 'count',
 };
+/** Metrics that notes of `dlv eval` have. */
+const EVALUATED = new Set('accuracy loss perplexity ece mae rmse top5 bits-per-byte'.split(' '));
 /** Columns that an error names. */
 const NAMED_MAX = 40;
 
@@ -64,6 +70,7 @@ export class ColumnNames {
     params: new Set(),
     env: new Set(),
     data: new Set(),
+    eval: new Set(),
   };
 
   add(space: Space, name: string): void {
@@ -88,6 +95,10 @@ export class ColumnNames {
     if (Object.hasOwn(SPACES, prefix)) {
       const space = SPACES[prefix] as Space;
       const own = name.slice(dot + 1);
+      // A log may call a metric 'eval.loss' itself.
+      if (space === 'eval' && !this.#names.eval.has(own) && this.#names.metrics.has(name)) {
+        return ['metrics', name];
+      }
       if (!this.#names[space].has(own)) throw this.#unknown(name, `${space}.${own}`);
       return [space, own];
     }
@@ -117,14 +128,18 @@ export class ColumnNames {
       ...ATTRIBUTE_NAMES,
     ];
     const near = closestNames(full, all);
+    const own = full.slice(full.indexOf('.') + 1);
+    const isEvaluated = !/^eval\./.test(full) && EVALUATED.has(own);
+    const evaluated = isEvaluated ? `; numbers of 'dlv eval' are eval.${own}` : '';
     return new NotFoundError(`no version has the column '${name}'`, {
       kind: 'column',
       name,
       candidates: near,
       hint:
-        near.length > 0
+        (near.length > 0
           ? `did you mean ${near.join(' or ')}?`
-          : `there are ${all.slice(0, NAMED_MAX).join(', ')}${all.length > NAMED_MAX ? ` and ${all.length - NAMED_MAX} more` : ''}`,
+          : `there are ${all.slice(0, NAMED_MAX).join(', ')}${all.length > NAMED_MAX ? ` and ${all.length - NAMED_MAX} more` : ''}`) +
+        evaluated,
     });
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Columns of a table of versions: what a version says of itself, its hyperparameters, its metrics.
- * Names are `metrics.acc`, `params.lr`, `env.python`, `data.train`, attributes, or a bare name where one
+ * Names are `metrics.acc`, `params.lr`, `env.python`, `data.train`, `eval.accuracy`, attributes, or a bare name where one
  * thing alone has it; `best(acc)`, `best_step(acc)`, `min`, `max`, `last`, `last_step`, `count` are asked of metrics.
  */
 
@@ -28,6 +28,8 @@ export interface VersionRow {
   refs: string[];
   /** The branch on whose own line it is; null if it is on none, or nobody asks. */
   branch: string | null;
+  /** What `dlv eval` found of it, by metric, of each the newest; empty if nobody asks. */
+  evaluated: ReadonlyMap<string, number>;
   /** Size of the networks that it keeps; null if it keeps none, or nobody asks. */
   network: NetworkSize | null;
 }
@@ -119,7 +121,8 @@ export class Columns {
   /** @param rows  all versions of the table: what none of them has is no column. */
   constructor(rows: readonly VersionRow[]) {
     this.#rows = rows;
-    for (const { facts } of rows) {
+    for (const { facts, evaluated } of rows) {
+      for (const name of evaluated.keys()) this.#names.add('eval', name);
       for (const { name } of facts.metrics) this.#names.add('metrics', name);
       for (const { name } of facts.params) this.#names.add('params', name);
       for (const { name } of facts.knowledge.environment) this.#names.add('env', name);
@@ -139,6 +142,10 @@ export class Columns {
 
   /** Whether less or more of a metric is better; null if nothing says so, or rows say both. */
   direction(metric: string, rows: readonly VersionRow[]): Direction | null {
+    const [, evaluated] = /^eval\.(.*)$/s.exec(metric) ?? [];
+    if (evaluated !== undefined && !this.#names.of('metrics').includes(metric)) {
+      return directionOf(evaluated);
+    }
     const found = new Set(
       rows.flatMap((row) => (pointsOf(row, metric).length > 0 ? [directionIn(row, metric)] : [])),
     );
@@ -167,6 +174,14 @@ export class Columns {
         return text === undefined ? null : parseParam(text);
       };
       return { name: full, kind: 'param', get, step: null };
+    }
+    if (space === 'eval') {
+      return {
+        name: full,
+        kind: 'metric',
+        get: (row) => row.evaluated.get(own) ?? null,
+        step: null,
+      };
     }
     const list = space === 'env' ? 'environment' : 'data';
     const get = ({ facts }: VersionRow): Value =>
@@ -206,15 +221,18 @@ export class Columns {
   /**
    * What a table shows where nobody says: names, times, hyperparameters that differ, and of metrics what the
    * version itself has, by which conditions and `show` go, too: its weights are not those of the best step.
+   * @param asked  columns that conditions and orders go by: those of evaluations are shown.
    */
-  usual(rows: readonly VersionRow[]): Column[] {
+  usual(rows: readonly VersionRow[], asked: readonly Column[] = []): Column[] {
     const ref = (name: string): Column =>
       this.find({ kind: 'column', name, function: null, at: 0 });
     const metrics = this.names('metrics').map((name) => ref(`metrics.${name}`));
     const params = this.names('params')
       .map((name) => ref(`params.${name}`))
       .filter((column) => differs(column, rows));
-    return [ref('name'), ref('time'), ...metrics, ...params, ref('message')];
+    const evaluated = asked.filter(({ name }) => name.startsWith('eval.'));
+    const usual = [ref('name'), ref('time'), ...evaluated, ...metrics, ...params, ref('message')];
+    return [...new Map(usual.map((column) => [column.name, column])).values()];
   }
 
   /** Columns of `--columns`, each once: names, with * for any of a space. @throws as `find` */

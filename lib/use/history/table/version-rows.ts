@@ -27,12 +27,16 @@ export interface RowsWanted {
   networks?: boolean;
   /** Tells on the line of which branch each is, too. */
   branches?: boolean;
+  /** Reads what evaluations found of a version, too. */
+  evaluated?: ((id: Id) => Promise<ReadonlyMap<string, number>>) | undefined;
 }
+
+const NOT_ASKED: ReadonlyMap<string, number> = new Map();
 
 /** All rows that are asked for, the newest first, and a way to read one more. */
 export async function readRows(
   repo: ReadAccess,
-  { revisions = [], model, networks = false, branches = false }: RowsWanted,
+  { revisions = [], model, networks = false, branches = false, evaluated }: RowsWanted,
   signal?: AbortSignal,
 ): Promise<{ rows: VersionRow[]; read: (id: Id) => Promise<VersionRow> }> {
   const catalog = openCatalog(repo);
@@ -61,7 +65,9 @@ export async function readRows(
     const [number, name] = [await describer.number(id), await describer.name(id)];
     const network = facts.network === null ? null : (sizes.get(facts.network) ?? null);
     const branch = branches ? await branchOf(id, facts.model) : null;
-    return { id, facts, number, name, refs: await describer.shortRefs(id), branch, network };
+    const found = (await evaluated?.(id)) ?? NOT_ASKED;
+    const refs = await describer.shortRefs(id);
+    return { id, facts, number, name, refs, branch, evaluated: found, network };
   };
   const ids = [...found]
     .filter(([, facts]) => model === undefined || facts.model === model)
