@@ -39,7 +39,8 @@ export function versionTitle(ui: Ui, version: VersionSummary): string {
   const refs = version.refs.join(', ');
   return [
     style.yellow(shortId(version.version)),
-    style.cyan(version.name),
+    // One that has no other name is called by its id.
+    ...(version.version.startsWith(version.name) ? [] : [style.cyan(version.name)]),
     ...(refs === '' ? [] : [style.green(`(${refs})`)]),
     ...(version.tier === null ? [] : [style.red(`[${tierText(version.tier)}]`)]),
   ].join(' ');
