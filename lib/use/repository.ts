@@ -45,7 +45,7 @@ import { Layout } from '../storage/repo/layout.js';
 import { finishMoves, hasMoves } from '../storage/repo/moves/carry-out.js';
 import { type LockOptions, type RepositoryLock, withLock } from '../storage/repo/processes/lock.js';
 import { newWorkName } from '../storage/repo/processes/made-names.js';
-import { forgetWholeSets, leavesOut } from '../storage/repo/promised.js';
+import { forgetWholeSets, leavesOut, readPromised } from '../storage/repo/promised.js';
 import { type Head, readHead } from '../storage/repo/refs/head.js';
 import { modelNameProblem, takenByRevision } from '../storage/repo/refs/ref-name.js';
 import { Config, readConfig } from '../storage/repo/settings/config.js';
@@ -151,6 +151,7 @@ export class Repository implements Readers {
     const store = await ObjectStore.open(new FolderBackend(layout.dir));
     const repo = new Repository({ layout, format, store, config, options });
     await repo.#openPromises();
+    store.readPromises = () => repo.readPromises();
     if (await hasMoves(layout)) await repo.#finishMoves();
     return repo;
   }
@@ -170,9 +171,11 @@ export class Repository implements Readers {
     });
     const store = await ObjectStore.open(new FolderBackend(layout.dir));
     const repo = new Repository({ layout, format, store, config, options });
-    await repo.#openPromises().catch((error: unknown) => {
+    const unlessDamaged = (error: unknown): void => {
       if (!isDamage(error)) throw error;
-    });
+    };
+    await repo.#openPromises().catch(unlessDamaged);
+    store.readPromises = () => repo.readPromises().catch(unlessDamaged);
     return repo;
   }
 
@@ -207,6 +210,8 @@ export class Repository implements Readers {
       await this.#promises.reload();
       return;
     }
+    // Most repositories are whole: these need not load what fetches.
+    if ((await readPromised(this.layout)).size === 0) return;
     const { Promises: Opened } = await import('../storage/exchange/partial/promises.js');
     const {
       promised: mode = 'fetch',

@@ -6,8 +6,7 @@
  * is visible before `publish`.
  */
 import type { Id } from '../../base/bytes/hash.js';
-import { ConflictError, isDamage, NotFoundError } from '../../base/errors.js';
-import { isMissing } from '../../base/files/files.js';
+import { NotFoundError } from '../../base/errors.js';
 import type { RepositoryLock } from '../repo/processes/lock.js';
 import { leavesOut, type PartialFilter } from '../repo/promised.js';
 import { shortId } from '../repo/version/version.js';
@@ -16,6 +15,7 @@ import { removeSealed } from '../store/packs/rolling-writer.js';
 import type { SealedSet, SetId } from '../store/types.js';
 import { type FetchingRepository, type FetchPlan, planFetch } from './fetch-plan.js';
 import { checkArrived } from './fetching/arrival.js';
+import { checkUndisturbed, type FetchRun, whileItChanges } from './fetching/disturbed.js';
 import { checkRoom, download } from './fetching/download.js';
 import { keepIndexes } from './fetching/keep-indexes.js';
 import { knownVersions, newNotes } from './fetching/known-here.js';
@@ -24,7 +24,7 @@ import { isWholly } from './fetching/places.js';
 import { Incoming } from './incoming.js';
 import { type FetchedNumbers, joinNumbers, raiseNumbers } from './numbers.js';
 import { Announced } from './partial/announced.js';
-import { checkUndisturbed, listPartly } from './partial/bring.js';
+import { listPartly } from './partial/bring.js';
 import { downloadPartly } from './partial/partial-download.js';
 import { waitingSets } from './partial/waiting.js';
 import type { RemoteReader } from './remote.js';
@@ -85,24 +85,14 @@ export async function fetchVersions(
   { tips, moveRefs }: FetchedTips,
   options: FetchOptions = {},
 ): Promise<Fetched> {
-  for (let attempt = 1; ; attempt++) {
+  const begin = (): FetchRun<Fetched> => {
     const fetch = new Fetch(repo, source, options);
-    try {
-      return await fetch.run(tips, moveRefs);
-    } catch (error) {
-      // What an earlier run left may have been torn by a power cut: it is fetched anew, once.
-      const isTorn = isDamage(error) && fetch.resumed;
-      if (isTorn) await fetch.forget();
-      if (attempt > 1 || !(isTorn || isGone(error))) throw error;
-      await repo.store.reload();
-    }
-  }
-}
-
-/** True if a file of a listed set went away: gc was at work, here or in the repository read from. */
-function isGone(error: unknown): boolean {
-  const data = (error as { data?: { missing?: unknown } }).data;
-  return isMissing(error) || data?.missing === true;
+    return {
+      run: () => fetch.run(tips, moveRefs),
+      forgetTorn: () => fetch.forgetTorn(),
+    };
+  };
+  return whileItChanges(repo.store, source, begin, options);
 }
 
 /** What follows once what is taken is here. */
@@ -131,13 +121,11 @@ class Fetch {
     this.#cache = new RemoteCache(repo.layout);
   }
 
-  get resumed(): boolean {
-    return (this.#incoming?.resumedBytes ?? 0) > 0;
-  }
-
-  /** Removes all that has arrived. */
-  async forget(): Promise<void> {
+  /** What an earlier run left may have been torn by a power cut: it is fetched anew. */
+  async forgetTorn(): Promise<boolean> {
+    if ((this.#incoming?.resumedBytes ?? 0) === 0) return false;
     await this.#incoming?.remove();
+    return true;
   }
 
   async run(tips: readonly Id[], moveRefs: MoveRefs): Promise<Fetched> {
@@ -295,16 +283,7 @@ class Fetch {
   ): Promise<void> {
     const { store } = this.#repo;
     await this.#repo.locked(async (lock) => {
-      await store.reload();
-      const listed = new Set(store.sets().map(({ id }) => id));
-      if ([...seen].some((id) => !listed.has(id))) {
-        throw new ConflictError(
-          'another command collected or merged packs while versions were fetched',
-          {
-            hint: 'run the command again: what has arrived is not fetched again',
-          },
-        );
-      }
+      await checkUndisturbed(store, seen);
       await addRemoteFlags(lock, this.#source.format);
       if (sealed.length > 0) await store.publish(sealed);
       await raiseNumbers(lock, numbers, this.#source.state.numbers);

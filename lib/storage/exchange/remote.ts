@@ -81,6 +81,8 @@ export interface RemoteReader {
     take: (bytes: Uint8Array) => Promise<void>,
     options?: ReadOptions,
   ): Promise<void>;
+  /** Reads again what it says of itself. @returns true if that changed since it was read. */
+  renew(options?: TransferOptions): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -276,6 +278,12 @@ export class Remote implements RemoteReader {
     options?: ReadOptions,
   ): Promise<void> {
     return this.transport.read(name, range, take, options);
+  }
+
+  async renew(options: TransferOptions = {}): Promise<boolean> {
+    const before = this.#tag;
+    await this.refresh(options);
+    return this.#tag !== before;
   }
 
   /** Reads the state again. */

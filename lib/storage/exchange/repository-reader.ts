@@ -23,6 +23,8 @@ export class RepositoryReader implements RemoteReader {
   readonly needs: readonly Id[] = [];
   readonly #layout: Layout;
   readonly #files: FolderTransport;
+  /** Number of the manifest that was read last; -1 before. */
+  #generation = -1;
   format: Format = CURRENT_FORMAT;
   state: Pick<RemoteState, 'head' | 'numbers' | 'refs'> = {
     head: null,
@@ -50,16 +52,7 @@ export class RepositoryReader implements RemoteReader {
   async #read(): Promise<void> {
     const layout = this.#layout;
     this.format = await readFormat(layout);
-    for (const [remote, { filter, thin }] of await readPromised(layout)) {
-      if (!leavesOut(filter) && thin.size === 0) continue;
-      throw new RemoteError(
-        `'${this.shown}' is a partial clone: some of its content is at '${remote}'`,
-        {
-          url: this.shown,
-          hint: `use the address of '${remote}', which 'dlv remote -v' shows there`,
-        },
-      );
-    }
+    await this.#checkWhole();
     const refs: RemoteState['refs'] = new Map();
     for (const prefix of ['refs/heads', 'refs/tags']) {
       for (const { name, id } of await listRefs(layout, prefix)) refs.set(name, id);
@@ -72,10 +65,27 @@ export class RepositoryReader implements RemoteReader {
     };
   }
 
+  /** @throws {RemoteError} if some of its content is at a remote alone. */
+  async #checkWhole(): Promise<void> {
+    for (const [remote, { filter, thin }] of await readPromised(this.#layout)) {
+      if (!leavesOut(filter) && thin.size === 0) continue;
+      throw new RemoteError(
+        `'${this.shown}' is a partial clone: some of its content is at '${remote}'`,
+        {
+          url: this.shown,
+          hint: `use the address of '${remote}', which 'dlv remote -v' shows there`,
+        },
+      );
+    }
+  }
+
   async holdings(): Promise<Holdings> {
     const store = await ObjectStore.open(new FolderBackend(this.#layout.dir));
     const notes: Holdings['notes'] = new Map();
     try {
+      // What its sets are without was promised before they were listed: it may be since it was opened.
+      await this.#checkWhole();
+      this.#generation = store.generation;
       for (const version of await listNotedVersions(this.#layout)) {
         notes.set(version, await readNotes(this.#layout, version));
       }
@@ -89,6 +99,15 @@ export class RepositoryReader implements RemoteReader {
     } finally {
       await store.close();
     }
+  }
+
+  async renew(): Promise<boolean> {
+    const before = this.#generation;
+    const store = await ObjectStore.open(new FolderBackend(this.#layout.dir));
+    this.#generation = store.generation;
+    await store.close();
+    await this.#read();
+    return this.#generation !== before;
   }
 
   read(

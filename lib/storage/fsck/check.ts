@@ -129,10 +129,12 @@ export class Check {
         this.#sound.add(info.id);
         return true;
       }
-      await store.reload();
+      await store.renew();
       if (!store.sets().some(({ id }) => id === info.id)) return false;
       // Gone while it was opened, and listed: another look says which file is missing.
       if (problems === null) continue;
+      // Left to a remote meanwhile.
+      if ((store.promised?.absent(info.id) ?? []).length !== absent.length) continue;
       for (const problem of problems) this.#pack(problem, info);
       return true;
     }

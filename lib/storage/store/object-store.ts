@@ -2,7 +2,7 @@
  * All pack sets of a repository behind one look-up.
  *
  * The manifest says which sets are live and in which order (set-indexes.ts looks through them). Readers
- * take no lock: one that misses a key or a file reads the manifest again once.
+ * take no lock: one that misses a key or a file reads the manifest again once, and what remotes promised.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type BlobKind, type Id, isId } from '../../base/bytes/hash.js';
@@ -56,6 +56,8 @@ export class ObjectStore {
   readonly backend: Backend;
   /** What is promised by remotes; null: whatever is not here is missing. */
   promised: Promised | null = null;
+  /** Reads again what remotes promised, which another process may have changed; null: nothing is promised. */
+  readPromises: (() => Promise<void>) | null = null;
   /** The same records without what is promised: reads fail, or find nothing, where that is wanted. */
   readonly here: RecordsHere;
   readonly #indexes: SetIndexes;
@@ -99,8 +101,16 @@ export class ObjectStore {
   async reload(): Promise<boolean> {
     const bytes = await readManifestBytes(this.backend);
     if (Buffer.compare(bytes, this.#manifest.bytes) === 0) return false;
-    this.#use({ ...decodeManifest(bytes, MANIFEST_NAME), bytes });
+    const manifest = { ...decodeManifest(bytes, MANIFEST_NAME), bytes };
+    // It was promised before it was listed.
+    await this.readPromises?.();
+    this.#use(manifest);
     return true;
+  }
+
+  /** Reads the manifest again, and what remotes promised even if it is the same: files may have gone since. */
+  async renew(): Promise<void> {
+    if (!(await this.reload())) await this.readPromises?.();
   }
 
   #use(manifest: ReadManifest): void {
@@ -112,11 +122,13 @@ export class ObjectStore {
   /**
    * Runs a look-up; if it misses or a file is gone, reads the manifest again, and retries if that is
    * another one than the look-up began with: look-ups overlap, so that the reload of one may already
-   * have brought what the other needs. Damage is looked at twice, because another process may have
-   * put a repaired file in the place of the one that is open here.
+   * have brought what the other needs. Files of a listed set go where a remote promised them, so that is
+   * read again as well. Damage is looked at twice, because another process may have put a repaired file
+   * in the place of the one that is open here.
    */
   async #retrying<T>(isMiss: (found: T) => boolean, lookUp: () => Promise<T>): Promise<T> {
     let refreshed = false;
+    let reread = false;
     for (let attempt = 1; ; attempt++) {
       const before = this.#manifest;
       const result = await lookUp().then(
@@ -136,8 +148,10 @@ export class ObjectStore {
       if ('found' in result && !isMiss(result.found)) return result.found;
       if (this.#manifest === before) await this.reload();
       if (this.#manifest !== before && attempt < LOOK_UPS_MAX) continue;
-      if ('gone' in result) throw result.gone;
-      return result.found;
+      if (!('gone' in result)) return result.found;
+      if (reread || this.readPromises === null) throw result.gone;
+      reread = true;
+      await this.readPromises();
     }
   }
 
@@ -212,7 +226,7 @@ export class ObjectStore {
   }
 
   #orPromised<T>(need: Need, lookUp: () => Promise<T | null>): Promise<T | null> {
-    return orPromised(this.promised, need, lookUp);
+    return orPromised(() => this.promised, need, lookUp);
   }
 
   /** See lend-payloads.ts. */

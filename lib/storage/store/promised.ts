@@ -146,26 +146,35 @@ export function checkHere(
   });
 }
 
-/** Looks something up; if it is not here and promised, it is fetched. @throws {PromisedError} {RemoteError} */
+/** Look-ups of one record; each after the second because what came was given up again meanwhile. */
+const LOOK_UPS_MAX = 4;
+
+/**
+ * Looks something up; if it is not here and promised, it is fetched.
+ * @param promised  what is promised now: a look-up may have found out that it is more than before.
+ * @throws {PromisedError} {RemoteError}
+ */
 export async function orPromised<T>(
-  promised: Promised | null,
+  promised: () => Promised | null,
   need: Need,
   lookUp: () => Promise<T | null>,
 ): Promise<T | null> {
-  if (promised === null) return lookUp();
-  let missing: unknown;
-  try {
-    const found = await lookUp();
-    if (found !== null) return found;
-  } catch (error) {
-    const isAbsent = error instanceof NotFoundError && error.data.kind === 'planes';
-    if (!isAbsent && !isMissing(error)) throw error;
-    missing = error;
+  for (let attempt = 1; ; attempt++) {
+    let missing: unknown;
+    try {
+      const found = await lookUp();
+      if (found !== null) return found;
+    } catch (error) {
+      const isAbsent = error instanceof NotFoundError && error.data.kind === 'planes';
+      if (!isAbsent && !isMissing(error)) throw error;
+      missing = error;
+    }
+    const by = promised();
+    if (attempt < LOOK_UPS_MAX && by !== null && (await by.of(need)) !== null) {
+      await by.bring(need);
+      continue;
+    }
+    if (missing !== undefined) throw missing;
+    return null;
   }
-  if ((await promised.of(need)) !== null) {
-    await promised.bring(need);
-    return lookUp();
-  }
-  if (missing !== undefined) throw missing;
-  return null;
 }

@@ -85,7 +85,10 @@ async function list(
   });
 }
 
-/** Reads the new sets back; one that is damaged is taken out again. @throws {CorruptError} then. */
+/**
+ * Reads the new sets back; one that is damaged is taken out again.
+ * @throws {CorruptError} then; {ConflictError} if another command has taken it, or files of it, away already.
+ */
 async function verifyFresh(
   repo: PackAccess,
   sealed: readonly SealedSet[],
@@ -97,7 +100,9 @@ async function verifyFresh(
     for await (const problem of verifySet(store.backend, info)) {
       const bad = sealed.map((set) => set.info.id).filter((id) => !old.has(id));
       await repo.locked(async () => {
-        await store.reload();
+        await store.renew();
+        const isThere = store.sets().some(({ id }) => id === info.id);
+        if (!isThere || (store.promised?.absent(info.id) ?? []).length > 0) throw conflict();
         await store.publish([], (sets) => sets.filter((other) => !bad.includes(other.id)));
         await store.retire(bad);
       });

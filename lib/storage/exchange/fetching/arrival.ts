@@ -25,6 +25,7 @@ import type { ReadAt } from '../fetch-plan.js';
 import { damagedRemote } from '../remote-damage.js';
 import type { TransferOptions } from '../transports/transport.js';
 import { ArrivedBackend } from './arrived-backend.js';
+import { unlessDisturbed } from './disturbed.js';
 
 export interface ArrivalOptions extends TransferOptions {
   /** The address, for messages. */
@@ -44,8 +45,17 @@ export interface Arrived {
   readonly thin?: ReadonlyMap<SetId, readonly PlaneClass[]>;
 }
 
-/** @throws {CorruptError} if a byte is not what it should be. */
-export async function checkArrived(
+/** @throws {CorruptError} if a byte is not what it should be; {ConflictError} if sets here changed meanwhile. */
+export function checkArrived(
+  repo: ReadAccess,
+  arrived: Arrived,
+  options: ArrivalOptions,
+): Promise<void> {
+  // Bases that are here already may go meanwhile: then it is not the remote that is damaged.
+  return unlessDisturbed(repo.store, () => check(repo, arrived, options));
+}
+
+async function check(
   repo: ReadAccess,
   { sealed, whole, needed, readAt, thin }: Arrived,
   options: ArrivalOptions,

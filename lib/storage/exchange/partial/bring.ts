@@ -3,7 +3,7 @@
  * here: a record of more planes hides the one of fewer.
  */
 import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
-import { ConflictError, isDamage, RemoteError } from '../../../base/errors.js';
+import { RemoteError } from '../../../base/errors.js';
 import type { SupplyWants } from '../../objects/stored/bring.js';
 import { PROMISED_FLAG, requireReadFlag } from '../../repo/format.js';
 import type { RepositoryLock } from '../../repo/processes/lock.js';
@@ -19,6 +19,7 @@ import { removeSealed } from '../../store/packs/rolling-writer.js';
 import type { PlaneClass, SealedSet, SetId, SetInfo } from '../../store/types.js';
 import type { FetchingRepository } from '../fetch-plan.js';
 import { checkArrived } from '../fetching/arrival.js';
+import { checkUndisturbed, type FetchRun, whileItChanges } from '../fetching/disturbed.js';
 import type { FetchParts } from '../fetching/parts.js';
 import { Incoming } from '../incoming.js';
 import { RemoteCache } from '../remote-cache.js';
@@ -43,20 +44,41 @@ export async function bringObjects(
   wants: SupplyWants,
   options: BringOptions = {},
 ): Promise<PartlyDownloaded> {
+  return whileItChanges(
+    repo.store,
+    from.source,
+    () => bringOnce(repo, from, wants, options),
+    options,
+  );
+}
+
+function bringOnce(
+  repo: FetchingRepository,
+  from: NamedSource,
+  wants: SupplyWants,
+  options: BringOptions,
+): FetchRun<PartlyDownloaded> {
   const { announced, watched } = announce(options);
-  const incoming = await Incoming.open(repo.layout, from.source, watched);
-  try {
-    const done = await bring(repo, from, wants, { ...watched, incoming });
-    announced.end();
-    if (!(options.keepsWhole && from.source.sendsWhole)) await incoming.remove();
-    return done;
-  } catch (error) {
-    // What an earlier run left may have been torn by a power cut: the next one begins anew.
-    if (isDamage(error) && incoming.resumedBytes > 0) await incoming.remove();
-    throw error;
-  } finally {
-    await incoming.close();
-  }
+  let incoming: Incoming | null = null;
+  const run = async (): Promise<PartlyDownloaded> => {
+    const opened = await Incoming.open(repo.layout, from.source, watched);
+    incoming = opened;
+    try {
+      const done = await bring(repo, from, wants, { ...watched, incoming: opened });
+      announced.end();
+      if (!(options.keepsWhole && from.source.sendsWhole)) await opened.remove();
+      return done;
+    } finally {
+      await opened.close();
+    }
+  };
+  const forgetTorn = async (): Promise<boolean> => {
+    // What an earlier run left may have been torn by a power cut.
+    if (incoming === null || incoming.resumedBytes === 0) return false;
+    await incoming.remove();
+    return true;
+  };
+  return { run, forgetTorn };
 }
 
 /** Options whose bytes end at the total that `onPlan` tells. */
@@ -155,16 +177,6 @@ export async function openParts(
   const places = { local: store.backend, listed: trusted, cache, incoming };
   const remote = await ObjectStore.open(new RemoteBackend(sets, places));
   return { repo, remote, sets, notes, incoming, shown: source.shown, isSeen };
-}
-
-/** @throws {ConflictError} if sets went away that were counted on. */
-export async function checkUndisturbed(store: ObjectStore, seen: Iterable<SetId>): Promise<void> {
-  await store.reload();
-  const listed = new Set(store.sets().map(({ id }) => id));
-  if ([...seen].every((id) => listed.has(id))) return;
-  throw new ConflictError('another command collected or merged packs while objects were fetched', {
-    hint: 'run the command again: what has arrived is not fetched again',
-  });
 }
 
 /** What a remote promised from now on. */

@@ -23,12 +23,13 @@ import type { PlaneClass, SealedSet, SegmentEntry, SetId, SetInfo } from '../../
 import { replaceSets } from '../../upkeep/replace-sets.js';
 import { replaceThinSets } from '../../upkeep/thin-sets.js';
 import type { FetchingRepository } from '../fetch-plan.js';
+import { checkUndisturbed } from '../fetching/disturbed.js';
 import { Incoming, type RemoteFile } from '../incoming.js';
 import type { Remote } from '../remote.js';
 import { damagedRemote } from '../remote-damage.js';
 import { remoteFile } from '../remote-store.js';
 import type { ByteRange, TransferOptions } from '../transports/transport.js';
-import { checkUndisturbed, listPartly } from './bring.js';
+import { listPartly } from './bring.js';
 import { checkStillKept, type KeeperParts, type Kept, readKept } from './keeper.js';
 import { isSameCoding, keyOf, placeOf } from './partial-download.js';
 import { type NamedSource, waitingSets } from './waiting.js';

@@ -37,6 +37,7 @@ import {
   type SetInfo,
   segmentHeaderBytes,
 } from '../../store/types.js';
+import { disturbedHere } from '../fetching/disturbed.js';
 import type { FetchParts } from '../fetching/parts.js';
 import { joinRanges } from '../ranges.js';
 import { damagedRemote } from '../remote-damage.js';
@@ -327,8 +328,7 @@ class PartialDownload {
       twin === null
         ? await readPlanesOf(remote.backend, head, classes)
         : await repo.store.here.readPlanes(head, PLANE_CLASSES.filter(isLocal));
-    if (record === null)
-      throw damagedRemote(this.#parts.shown, 'records moved meanwhile', entry.id);
+    if (record === null) throw disturbedHere();
     const whole = { ...record };
     const absent: Partial<Record<'mid' | 'low', { bytes: number; crc: number }>> = {};
     for (const plane of ['mid', 'low'] as const) {

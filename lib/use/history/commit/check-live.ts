@@ -24,7 +24,7 @@ export async function checkLive(
           : await session.hasExtent(object.id, segmentCount(object.count as number));
       if (!live) {
         throw new ConflictError(
-          `an object of '${result.path}' was collected as garbage meanwhile`,
+          `an object of '${result.path}' was collected as garbage, or left to a remote, meanwhile`,
           { path: result.path, hint: 'run the command again' },
         );
       }
