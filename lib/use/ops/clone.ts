@@ -232,10 +232,11 @@ async function fill(
     const { staging } = await readStaging(repo.layout);
     const entries = await stagedEntriesOf(repo, await repo.tree(version), staging);
     await repo.locked(async (lock) => {
-      await make(lock);
       moveLine(staging, head.model, { version, branch: head.branch, entries });
       await writeStaging(lock, staging);
       await writeHead(lock, to);
+      // The last: what has a branch of its own is no clone that was killed, and is not gone on with.
+      await make(lock);
     });
     if (options.noCheckout || planes !== undefined) return { ...place, version, written: [] };
     const taking = new PartialTaking({ ...wholeFilter(), only });
