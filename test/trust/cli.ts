@@ -80,6 +80,7 @@ export function answerProblems(answer: Answer, isJson = true): string[] {
   let document: {
     ok?: boolean;
     fit?: number;
+    problems?: { kind?: string }[];
     error?: { code?: string; message?: string; data?: { hint?: unknown } };
   };
   try {
@@ -93,8 +94,10 @@ export function answerProblems(answer: Answer, isJson = true): string[] {
     return wrong;
   }
   if (error === undefined) {
-    // fsck that found damage; slice or construct that found no network to work on.
-    const isAnswer = code === 12 ? document.ok === false : code === 1 && document.fit === 0;
+    // fsck that found damage, or nothing but what a newer dlv wrote; slice or construct that found no network to work on.
+    const { ok, problems = [], fit } = document;
+    const isNewer = ok === false && problems.every(({ kind }) => kind === 'newer');
+    const isAnswer = code === 12 ? ok === false : code === 13 ? isNewer : code === 1 && fit === 0;
     if (!isAnswer) wrong.push(`exit code ${code} without an error: ${stdout}`);
     return wrong;
   }
