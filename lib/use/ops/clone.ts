@@ -235,7 +235,7 @@ async function fill(
       moveLine(staging, head.model, { version, branch: head.branch, entries });
       await writeStaging(lock, staging);
       await writeHead(lock, to);
-      // The last: what has a branch of its own is no clone that was killed, and is not gone on with.
+      // Written last: a folder that has a branch counts as a finished repository, which the same command does not continue.
       await make(lock);
     });
     if (options.noCheckout || planes !== undefined) return { ...place, version, written: [] };

@@ -201,7 +201,7 @@ class SpecReader {
         [...this.#around.there.keys()].some((ref) => ref.startsWith(`refs/heads/${first}/`)));
     const place = parseBranchTitle(isModel ? plain : `${model}/${plain}`);
     if (place !== null) return place;
-    throw new UsageError(`'${text}' is no name of a branch`, {
+    throw new UsageError(`'${text}' is not a valid branch name`, {
       hint: 'write <branch> or <model>/<branch>',
     });
   }
@@ -227,7 +227,7 @@ function isBranchRef(text: string): boolean {
 function checkedTag(name: string): string {
   const ref = tagRefName(name);
   if (parseRefName(ref) !== null) return ref;
-  throw new UsageError(`'${name}' is no name of a tag`, { name });
+  throw new UsageError(`'${name}' is not a valid tag name`, { name });
 }
 
 function noVersionYet(branch: BranchName): NotFoundError {

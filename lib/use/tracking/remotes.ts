@@ -114,7 +114,7 @@ export function upstreamToFollow(
   if (track === false) return null;
   const upstream = upstreamOfRef(ref, model);
   if (upstream !== null || track === undefined) return upstream;
-  throw new UsageError(`'${shown}' is no branch of a remote, so a branch cannot follow it`, {
+  throw new UsageError(`'${shown}' is not a branch of a remote, so no branch can follow it`, {
     option: '--track',
     hint: "name one as origin/main; 'dlv branch -r' lists them",
   });

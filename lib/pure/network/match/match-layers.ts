@@ -11,7 +11,7 @@ export type LayerMatch = 'name' | 'alias' | 'structure';
 export interface MatchableLayer extends LayerType {
   name: string;
   alias: string;
-  /** True where its name was given, and is no alias that looks like one. */
+  /** True if somebody gave it its name, even where an alias would read the same. */
   isNamed?: boolean;
   /** Shapes of its parameters, in one spelling. */
   weights: string;
