@@ -33,13 +33,15 @@ walk('ui: what a run measures is seen while it goes on, and how it ends', async 
     await appendRows(layout, record.id, [row]);
     await page.waitForSelector(`.runline >> text=loss ${loss}`);
   }
+  await page.waitForSelector('.chart canvas');
   t.is(await page.locator('.chart canvas').count(), 1);
   const ended = { ...record, state: 'finished' as const, code: 0, ended: Date.now() };
   await writeRun(layout, ended, { durable: false });
   await page.waitForSelector('.state.finished');
   await page.goBack();
   await page.waitForSelector('main h1 >> text=Models');
-  t.is(await page.locator('.going').count(), 0);
+  // What was known before is shown until the server has answered again.
+  await page.waitForSelector('.going', { state: 'detached' });
 });
 
 walk(
@@ -50,13 +52,14 @@ walk(
     await visit(page, new URL('/versions', address).href);
     await page.selectOption('.group select', 'params.rate');
     await page.waitForSelector('table.groups tbody tr');
-    t.is(await page.locator('table.groups tbody tr').count(), 3);
+    await page.waitForFunction("document.querySelectorAll('table.groups tbody tr').length === 3");
     await page.click('table.groups tbody tr:first-child td a');
     await page.waitForSelector('text=1 of 3 versions');
     t.regex(decodeURIComponent(page.url()), /where=params\.rate\+=\+0\.3/);
     await page.goBack();
     await page.waitForSelector('table.groups');
     await visit(page, new URL('/versions?as=scatter&x=params.rate&y=number', address).href);
+    await page.waitForSelector('svg.scatter');
     const box = await page.locator('svg.scatter').boundingBox();
     if (box === null) return t.fail('no plot');
     await page.mouse.move(box.x + box.width * 0.5, box.y + 4);
@@ -81,11 +84,12 @@ walk('ui: a box of a network is opened alone, walked by keys, and Back folds it'
   const { page } = await opened(t, await browser.newContext(), address);
   await visit(page, new URL('/version?v=deep@1&tab=network&detail=few', address).href);
   const boxes = (): Promise<number> => page.locator('.net g[data-n]').count();
+  await page.waitForSelector('.net g[data-n]');
   const before = await boxes();
   t.true(before <= 42, String(before));
   await page.click('g[data-folds=open] >> nth=1');
   await page.waitForURL('**open=**');
-  t.true((await boxes()) > before);
+  await page.waitForFunction(`document.querySelectorAll('.net g[data-n]').length > ${before}`);
   await page.goBack();
   await page.waitForFunction(`document.querySelectorAll('.net g[data-n]').length === ${before}`);
   await page.focus('.net g[tabindex="0"]');
