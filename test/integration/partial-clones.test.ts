@@ -171,26 +171,50 @@ test.serial('a bucket: clones in parts, and every byte of them is reported', asy
 test('diff in a planes clone: numbers with bounds and no bytes; --exact fetches', async (t) => {
   const { repo: source, top, url } = await largeRemote(t);
   const { repo } = await cloned(top, url, 'half', '--planes', '2');
-  interface Numbers {
-    relativeL2: number;
-    bound: { relativeL2: number; planes: number } | null;
-  }
+  const NUMBERS = ['relativeL2', 'cosine', 'maxAbs'] as const;
+  type Told = Record<(typeof NUMBERS)[number], number>;
+  type Numbers = Told & { bound: (Told & { planes: number }) | null };
+  type Cell = Told & { bound: number; cosineBound: number; maxAbsBound: number };
   interface Diffed {
+    layers: { name: string; cells: (Cell | null)[] }[];
     snapshots: { tensors: { name: string; numbers: Numbers }[] }[];
   }
   const args = ['diff', 'net@1', 'net@3', '--exact'];
+  const boundsOf = ({ bound, cosineBound, maxAbsBound }: Cell): number[] => [
+    bound,
+    cosineBound,
+    maxAbsBound,
+  ];
   const numbersOf = ({ snapshots }: Diffed): Map<string, Numbers> =>
     new Map(
       snapshots.flatMap(({ tensors }) => tensors.map(({ name, numbers }) => [name, numbers])),
     );
-  const exact = numbersOf(await source.json<Diffed>(...args));
+  const whole = await source.json<Diffed>(...args);
+  const exact = numbersOf(whole);
   await without(url, async () => {
-    const rough = numbersOf(await repo.json<Diffed>('diff', 'net@1', 'net@3'));
-    for (const [name, { relativeL2, bound }] of rough) {
-      const right = exact.get(name)?.relativeL2 as number;
+    const answer = await repo.json<Diffed>('diff', 'net@1', 'net@3');
+    for (const [name, { bound, ...told }] of numbersOf(answer)) {
       if (name === 'a.weight') t.is(bound?.planes, 2);
-      t.true(Math.abs(relativeL2 - right) <= (bound?.relativeL2 ?? 0) + 1e-12, name);
+      for (const number of NUMBERS) {
+        const right = exact.get(name)?.[number] as number;
+        const off = Math.abs(told[number] - right);
+        t.true(off <= (bound?.[number] ?? 0) + 1e-12, `${number} of ${name}`);
+      }
     }
+    for (const [at, { name, cells }] of answer.layers.entries()) {
+      const [cell, right] = [cells[1] as Cell, whole.layers[at]?.cells[1] as Cell];
+      if (name === 'a') for (const bound of boundsOf(cell)) t.true(bound > 0);
+      t.deepEqual(boundsOf(right), [0, 0, 0]);
+      for (const [i, number] of NUMBERS.entries()) {
+        const off = Math.abs(cell[number] - right[number]);
+        t.true(off <= (boundsOf(cell)[i] as number) + 1e-12, `${number} of layer ${name}`);
+      }
+    }
+    // What is shown of it says so, number by number.
+    const { stdout } = await repo.dlv('diff', 'net@1', 'net@3', '--layers');
+    const lines = stdout.split('\n').filter((line) => /^ +a(\.weight)? /.test(line));
+    t.is(lines.length, 2, stdout);
+    for (const line of lines) t.is(line.match(/±/g)?.length, NUMBERS.length, line);
     t.is((await repo.fails(1, ...args)).code, 'DLV_REMOTE');
   });
   const fetched = numbersOf(await repo.json<Diffed>(...args));

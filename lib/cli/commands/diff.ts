@@ -182,6 +182,8 @@ const EXAMPLE: DiffResult = {
           changed: 0.998,
           signFlips: 0.0004,
           bound: 0,
+          maxAbsBound: 0,
+          cosineBound: 0,
         },
       ],
     },

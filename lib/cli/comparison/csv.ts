@@ -54,12 +54,15 @@ export function* csvLines(
   for (const { name, cells } of top === null ? result.layers : result.layers.slice(0, top)) {
     for (const [at, cell] of cells.entries()) {
       if (cell === null) continue;
-      const { relativeL2, cosine, maxAbs, changed, signFlips, bound } = cell;
+      const { relativeL2, cosine, maxAbs, changed, signFlips, bound, maxAbsBound, cosineBound } =
+        cell;
       yield* rows('layers', name, at, {
         relative_l2: relativeL2,
         relative_l2_bound: bound === 0 ? null : bound,
         cosine,
+        cosine_bound: cosineBound === 0 ? null : cosineBound,
         max_abs: maxAbs,
+        max_abs_bound: maxAbsBound === 0 ? null : maxAbsBound,
         changed,
         sign_flips: signFlips,
       });
@@ -86,9 +89,11 @@ function* pairRows(
         status,
         changed: numbers?.changed,
         max_abs: numbers?.maxAbs,
+        max_abs_bound: numbers?.bound?.maxAbs,
         relative_l2: numbers?.relativeL2,
         relative_l2_bound: numbers?.bound?.relativeL2,
         cosine: numbers?.cosine,
+        cosine_bound: numbers?.bound?.cosine,
         sign_flips: numbers?.signFlips,
         effective_rank: numbers?.rank?.effective,
       });

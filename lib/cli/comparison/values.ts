@@ -8,7 +8,15 @@ import type {
   LayerDrift,
   ManyDiffResult,
 } from '../../use/ops/diff.js';
-import { driftText, metricText, percent, signed, significant } from '../output/tensor-numbers.js';
+import {
+  cosineText,
+  driftText,
+  metricText,
+  percent,
+  signed,
+  significant,
+  within,
+} from '../output/tensor-numbers.js';
 import { formatCount, formatNumber } from '../output/ui.js';
 import type { Section } from './sections.js';
 
@@ -146,8 +154,8 @@ function pairCells(cell: LayerDrift['cells'][number]): string[] {
   return [
     driftText(cell),
     changed === null ? '–' : `${cell.bound > 0 ? '≥ ' : ''}${percent(changed)}`,
-    maxAbs === null ? '–' : significant(maxAbs),
-    cosine === null ? '–' : cosine.toFixed(6),
+    maxAbs === null ? '–' : within(maxAbs, cell.maxAbsBound),
+    cosineText(cosine, cell.cosineBound),
     signFlips === null ? '–' : percent(signFlips),
   ];
 }

@@ -5,7 +5,7 @@ import { pushAll } from '../../base/bytes/many.js';
 import { UsageError } from '../../base/errors.js';
 import type { CheckpointDiff, FileDiff, SnapshotDiff, TensorDiff } from '../../use/ops/diff.js';
 import { type Cell, formatTable } from './table.js';
-import { changedText, percent, rankText, within } from './tensor-numbers.js';
+import { changedText, cosineText, percent, rankText, within } from './tensor-numbers.js';
 import { formatBytes, formatCount, type Ui } from './ui.js';
 
 /** What is shown of changes: every tensor in numbers, or a list of files. */
@@ -256,7 +256,7 @@ function tensorRow(ui: Ui, tensor: TensorDiff): Cell[] {
     changedText(numbers),
     numbers.maxAbs === null ? '–' : `${within(numbers.maxAbs, bound?.maxAbs ?? 0)}${extra}`,
     numbers.relativeL2 === null ? '–' : within(numbers.relativeL2, bound?.relativeL2 ?? 0),
-    numbers.cosine === null ? '–' : numbers.cosine.toFixed(6),
+    cosineText(numbers.cosine, bound?.cosine ?? 0),
     numbers.signFlips === null ? '–' : percent(numbers.signFlips),
     rankText(numbers),
   ];

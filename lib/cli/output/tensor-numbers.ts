@@ -76,6 +76,12 @@ export function driftText(cell: DriftCell | null): string {
   return cell.relativeL2 === null ? '–' : within(cell.relativeL2, cell.bound);
 }
 
+/** `0.999897`, or `0.99989 ±2e-5` where leading planes gave it; `–` for none. */
+export function cosineText(cosine: number | null, bound: number): string {
+  if (cosine === null) return '–';
+  return bound === 0 ? cosine.toFixed(6) : within(cosine, bound);
+}
+
 /** `+0.012`: a difference with its sign. */
 export function signed(delta: number): string {
   const text = formatMetric(delta);

@@ -21,7 +21,7 @@ import {
   valueSection,
 } from '../comparison/values.js';
 import { tierText } from '../output/render.js';
-import { driftText, percent, significant } from '../output/tensor-numbers.js';
+import { cosineText, driftText, percent, significant, within } from '../output/tensor-numbers.js';
 import { formatCount, formatNumber } from '../output/ui.js';
 import { filesOf, tensorSections, textSections } from './diff-tables.js';
 import { type PageOrigin, pageOf } from './frame/frame.js';
@@ -283,8 +283,8 @@ function tellDrift(cell: NonNullable<LayerDrift['cells'][number]>): string {
   const { changed, maxAbs, cosine, signFlips } = cell;
   return [
     changed === null ? '' : `${cell.bound > 0 ? 'at least ' : ''}${percent(changed)} changed`,
-    maxAbs === null ? '' : `max |Δ| ${significant(maxAbs)}`,
-    cosine === null ? '' : `cosine ${cosine.toFixed(6)}`,
+    maxAbs === null ? '' : `max |Δ| ${within(maxAbs, cell.maxAbsBound)}`,
+    cosine === null ? '' : `cosine ${cosineText(cosine, cell.cosineBound)}`,
     signFlips === null ? '' : `${percent(signFlips)} of signs turned`,
   ]
     .filter(Boolean)

@@ -1,6 +1,6 @@
 import { html, type Markup } from '../../pure/picture/markup.js';
 import type { PairDiff, SnapshotDiff, TextDiff } from '../../use/ops/diff.js';
-import { changedText, percent, rankText, significant, within } from '../output/tensor-numbers.js';
+import { changedText, cosineText, percent, rankText, within } from '../output/tensor-numbers.js';
 import { formatBytes, formatCount, formatNumber } from '../output/ui.js';
 import { namedTensor, type Section, type TableCell, tableOf } from './parts.js';
 
@@ -69,14 +69,17 @@ function tensorTable({ tensors, added, removed, changed, equal }: SnapshotDiff):
         ? ['', '', '', '', '', '']
         : [
             num(numbers.changed, changedText(numbers)),
-            num(numbers.maxAbs, numbers.maxAbs === null ? '–' : significant(numbers.maxAbs)),
+            num(
+              numbers.maxAbs,
+              numbers.maxAbs === null ? '–' : within(numbers.maxAbs, numbers.bound?.maxAbs ?? 0),
+            ),
             num(
               numbers.relativeL2,
               numbers.relativeL2 === null
                 ? '–'
                 : within(numbers.relativeL2, numbers.bound?.relativeL2 ?? 0),
             ),
-            num(numbers.cosine, numbers.cosine === null ? '–' : Number(numbers.cosine).toFixed(6)),
+            num(numbers.cosine, cosineText(numbers.cosine, numbers.bound?.cosine ?? 0)),
             num(numbers.signFlips, numbers.signFlips === null ? '–' : percent(numbers.signFlips)),
             num(numbers.rank?.effective ?? null, rankText(numbers)),
           ]),

@@ -3,7 +3,7 @@ import { maxOf } from '../../base/bytes/many.js';
 import { type CountedTensor, isBuffer } from '../../pure/network/cost/parameter-counts.js';
 import type { LayerKind } from '../../pure/network/layers/kinds.js';
 import { groupParameters } from '../../pure/network/weights/groups.js';
-import type { TensorComparison } from '../history/diff/compare.js';
+import { cosineBound, type TensorComparison } from '../history/diff/compare.js';
 import type { SnapshotDiff, TensorDiff } from '../history/diff/snapshots.js';
 import type { NetworkSide } from './networks.js';
 import type { DriftCell, LayerDrift } from './result.js';
@@ -159,10 +159,15 @@ export function driftOf(tensors: readonly Pick<TensorDiff, 'numbers'>[]): DriftC
     if (elements === 0) return null;
     return told.reduce((sum, one) => sum + (of(one) as number) * one.elements, 0) / elements;
   };
-  const maxima = numbers.map(({ maxAbs }) => Number(maxAbs ?? 0));
+  const greatest = (of: (one: TensorComparison) => number): number =>
+    numbers.reduce((most, one) => Math.max(most, of(one)), 0);
+  const maxAbs = greatest((one) => Number(one.maxAbs ?? 0));
+  // The largest difference lies between the largest that is certain and the largest that is possible.
+  const certain = greatest((one) => Number(one.maxAbs ?? 0) - (one.bound?.maxAbs ?? 0));
+  const possible = greatest((one) => Number(one.maxAbs ?? 0) + (one.bound?.maxAbs ?? 0));
   // Errors of the norms of parts add up as the parts do.
   const error = Math.sqrt(numbers.reduce((sum, { bound }) => sum + (bound?.change ?? 0) ** 2, 0));
-  const norm = numbers.reduce((most, { bound }) => Math.max(most, bound?.norm ?? 0), 0);
+  const norm = greatest(({ bound }) => bound?.norm ?? 0);
   const size = Math.sqrt(before);
   const ratio = Math.sqrt(change) / size;
   const [least, most] = [
@@ -173,10 +178,12 @@ export function driftOf(tensors: readonly Pick<TensorDiff, 'numbers'>[]): DriftC
   return {
     relativeL2: before > 0 ? ratio : null,
     cosine: cosine === null ? null : Math.max(-1, Math.min(1, cosine)),
-    maxAbs: maxima.reduce((most, one) => Math.max(most, one), 0),
+    maxAbs,
     changed: share(({ changed }) => changed),
     signFlips: share(({ signFlips }) => signFlips),
     bound: before > 0 ? Math.max(most - ratio, ratio - least) : 0,
+    maxAbsBound: Math.max(maxAbs - certain, possible - maxAbs),
+    cosineBound: cosineBound(cosine, norm),
   };
 }
 

@@ -167,6 +167,9 @@ export interface DriftCell {
   signFlips: number | null;
   /** The relative L2 is right to ± this; 0 if it comes from all bytes. */
   bound: number;
+  /** The same for the largest difference and for the cosine. */
+  maxAbsBound: number;
+  cosineBound: number;
 }
 
 /** A layer by its tensors: those whose names are equal but for the last part. */

@@ -226,22 +226,27 @@ function boundOf(
     Math.max(0, Math.sqrt(sums.change) - change) / (before * (1 + norm)),
     (Math.sqrt(sums.change) + change) / (before * (1 - norm)),
   ];
-  // Each vector may turn by the angle whose sine is its relative error.
-  const angle = Math.acos(cosine ?? 1);
-  const turn = 2 * Math.asin(norm);
-  const own = Math.cos(angle);
-  const lowest = Math.cos(Math.min(Math.PI, angle + turn));
-  const highest = Math.cos(Math.max(0, angle - turn));
   return {
     planes: read,
     of: DTYPES[b.dtype].width,
     changedIsExact: isExact,
     maxAbs: Math.max(sums.maxAbsMost - largest, largest - sums.maxAbsLeast),
     relativeL2: relativeL2 === null ? 0 : Math.max(most - relativeL2, relativeL2 - least),
-    cosine: Math.max(own - lowest, highest - own),
+    cosine: cosineBound(cosine, norm),
     change,
     norm,
   };
+}
+
+/** How far off the cosine of two vectors may be. @param norm  the relative error of each vector, below 1. */
+export function cosineBound(cosine: number | null, norm: number): number {
+  // Each vector may turn by the angle whose sine is its relative error.
+  const angle = Math.acos(cosine ?? 1);
+  const turn = 2 * Math.asin(norm);
+  const own = Math.cos(angle);
+  const lowest = Math.cos(Math.min(Math.PI, angle + turn));
+  const highest = Math.cos(Math.max(0, angle - turn));
+  return Math.max(own - lowest, highest - own);
 }
 
 /** Squares of float64 values beyond 1e154 overflow: the quotient of such sums says nothing. */
