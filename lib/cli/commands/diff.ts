@@ -1,9 +1,10 @@
 /** `dlv diff` on the command line. */
 import { type Command, Option } from 'commander';
-import { UsageError } from '../../base/errors.js';
+import { NoRepositoryError, UsageError } from '../../base/errors.js';
 import type { Curve } from '../../use/history/curves.js';
-import type { DiffOptions, DiffResult } from '../../use/ops/diff.js';
+import type { DiffOptions, DiffResult, ManyDiffResult } from '../../use/ops/diff.js';
 import { parseCount } from '../arguments.js';
+import { DIFF_EXAMPLE } from '../comparison/example.js';
 import { type DiffForm, printDiff } from '../comparison/print.js';
 import {
   addChangeOptions,
@@ -17,6 +18,8 @@ import type { Cli, OpenRepository, Run } from '../run.js';
 interface Flags extends ChangeFlags {
   staged?: boolean;
   cached?: boolean;
+  /** False: --no-index. */
+  index?: boolean;
   quiet?: boolean;
   model?: string;
   files?: boolean;
@@ -35,161 +38,6 @@ interface Flags extends ChangeFlags {
   html?: HtmlFlag;
 }
 
-const EXAMPLE: DiffResult = {
-  before: { label: 'mnist@1', version: null, tier: null },
-  after: { label: 'mnist@2', version: null, tier: null },
-  same: false,
-  files: [
-    { path: 'model.safetensors', status: 'modified', bytesBefore: 5733472, bytesAfter: 5733472 },
-  ],
-  checkpoints: [],
-  snapshots: [
-    {
-      role: 'weights',
-      keyBefore: 'model.safetensors',
-      keyAfter: 'model.safetensors',
-      stepBefore: 2750,
-      stepAfter: 3000,
-      added: 0,
-      removed: 0,
-      changed: 1,
-      equal: 25,
-      renamed: 0,
-      renamedAs: null,
-      tensors: [
-        {
-          name: 'fc.weight',
-          nameBefore: 'fc.weight',
-          status: 'changed',
-          before: { dtype: 'F32', shape: [10, 256] },
-          after: { dtype: 'F32', shape: [10, 256] },
-          numbers: {
-            elements: 2560,
-            equal: false,
-            changed: 0.998,
-            maxAbs: 0.0021,
-            relativeL2: 0.0013,
-            cosine: 0.9999991,
-            signFlips: 0.0004,
-            nonFinite: 0,
-            norms: { before: 5.1, after: 5.11, change: 0.0066, dot: 26.06 },
-            rank: { rows: 10, columns: 256, effective: 7.2, energy99: 9, sampledRows: null },
-            bound: null,
-            reshaped: false,
-            dtypeChanged: false,
-          },
-        },
-      ],
-    },
-  ],
-  texts: [
-    {
-      path: 'config.json',
-      added: 1,
-      removed: 1,
-      hunks: [{ before: 1, after: 1, lines: ['-{"lr": 0.1}', '+{"lr": 0.01}'] }],
-      omitted: 0,
-      reformatted: false,
-    },
-  ],
-  ends: [
-    { label: 'mnist@1', version: null, tier: null },
-    { label: 'mnist@2', version: null, tier: null },
-  ],
-  baseline: 0,
-  params: [
-    {
-      name: 'lr',
-      cells: [
-        { value: 0.1, delta: null },
-        { value: 0.01, delta: -0.09 },
-      ],
-      equal: false,
-    },
-  ],
-  metrics: [
-    {
-      name: 'accuracy',
-      direction: 'max',
-      cells: [
-        {
-          last: { step: 2750, value: 0.91 },
-          best: { step: 2500, value: 0.912 },
-          delta: null,
-          count: 11,
-          parting: null,
-        },
-        {
-          last: { step: 3000, value: 0.921 },
-          best: { step: 3000, value: 0.921 },
-          delta: 0.009,
-          count: 12,
-          parting: { common: 11, differs: 250, step: 1500, delta: 0.004, noise: 0.001 },
-        },
-      ],
-      equal: false,
-      leaders: [1],
-    },
-  ],
-  operation: [],
-  environment: [],
-  data: [],
-  networks: [
-    {
-      paths: ['model.onnx', 'model.onnx'],
-      isGraph: true,
-      layers: [
-        {
-          name: 'fc',
-          alias: 'fc1',
-          kind: 'full',
-          type: 'FULL',
-          cells: [
-            {
-              name: 'fc',
-              alias: 'fc1',
-              kind: 'full',
-              type: 'FULL',
-              shape: [1, 10],
-              parameters: 2570,
-              macs: 2560,
-              changes: [],
-              match: null,
-              drift: null,
-            },
-            null,
-          ],
-        },
-      ],
-      edges: [{ from: 0, to: 1, ends: [true, false] }],
-      kinds: [{ kind: 'full', cells: [null, { added: 0, removed: 1, changed: 0, equal: 0 }] }],
-      totals: [{ layers: 1, parameters: 2570, macs: 2560 }, null],
-    },
-  ],
-  layers: [
-    {
-      key: 'weights model.safetensors',
-      name: 'fc',
-      kind: 'full',
-      tensors: ['fc.weight', 'fc.bias'],
-      elements: 2570,
-      cells: [
-        null,
-        {
-          relativeL2: 0.0013,
-          cosine: 0.9999991,
-          maxAbs: 0.0021,
-          changed: 0.998,
-          signFlips: 0.0004,
-          bound: 0,
-          maxAbsBound: 0,
-          cosineBound: 0,
-        },
-      ],
-    },
-  ],
-};
-
 export function register(program: Command, cli: Cli): void {
   const command = cli
     .command(program, 'diff', {
@@ -199,7 +47,10 @@ export function register(program: Command, cli: Cli): void {
         'work tree with that version; with two, or a..b, the second version with the first; with ' +
         'a...b, b with the last common ancestor of both. <rev>:<path> is one folder or file of a ' +
         'version: two of them are compared with each other, whatever their names, and one is ' +
-        'compared with the same path in the work tree, or with the path given after it.\n\nA ' +
+        'compared with the same path in the work tree, or with the path given after it.\n\nTwo files ' +
+        'or folders on disk are compared as two versions are if one of them is tracked nowhere or ' +
+        'lies outside of the repository; a file and <rev>:<path>, too. With --no-index all paths ' +
+        'are such, no repository is needed, and the exit code is 1 if they differ, as with git.\n\nA ' +
         'moved file is found by its content or by its tensors and shown as renamed. Folders of ' +
         'checkpoints that were added, removed or moved as a whole are one row (in JSON, ' +
         'checkpoints), and a new checkpoint is compared with the last one before it. If the ' +
@@ -231,16 +82,19 @@ export function register(program: Command, cli: Cli): void {
         ['dlv diff mnist@1 mnist@4 -- model.safetensors', 'only one file'],
         ['dlv diff HEAD:checkpoint-500 HEAD:checkpoint-1000', 'two checkpoints of one version'],
         ['dlv diff base@1:model.pt HEAD:model.safetensors', 'two files of any versions'],
+        ['dlv diff HEAD:model.safetensors ~/new.safetensors', 'a file before it is added'],
+        ['dlv diff --no-index a.safetensors b.pt', 'two files, also where there is no repository'],
         ['dlv diff base tuned --sort drift --top 10', 'the tensors and layers that moved most'],
         ['dlv diff mnist@1 mnist@4 mnist@7 --graph', 'three versions, their networks as one graph'],
         ['dlv diff a b c --baseline b --md', 'tables for a pull request, compared with b'],
         ['dlv diff mnist@1 mnist@4 mnist@7 --html', 'the same as a page, with pictures'],
         ['dlv diff --quiet HEAD', 'exit code 1 if the work tree differs from the last version'],
       ],
-      json: EXAMPLE,
-      exitCodes: { 1: 'with --exit-code or --quiet: something differs' },
+      json: DIFF_EXAMPLE,
+      exitCodes: { 1: 'with --exit-code, --quiet or --no-index: something differs' },
     })
     .argument('[revisions...]', 'none to eight revisions or <rev>:<path>, then paths')
+    .option('--no-index', 'compare two files or folders on disk, whether they are tracked or not')
     .option('--staged', 'compare what is staged instead of the work tree')
     .option('--cached', 'the same as --staged')
     .option('--model <name>', "model line of the work tree (default: HEAD's)");
@@ -268,8 +122,9 @@ export function register(program: Command, cli: Cli): void {
     .addOption(htmlOption('diff'))
     .action(
       cli.action(async (run, operands: string[], flags: Flags) => {
-        const { diffAny } = await import('../../use/ops/diff.js');
         const { before, after } = run.split(operands);
+        const isOnDisk = flags.index === false;
+        if (isOnDisk) checkOnDisk(flags);
         const isQuiet = flags.quiet === true && !run.ui.json;
         const form = changeForm(flags) ?? 'patch';
         const options: DiffOptions = {
@@ -291,13 +146,9 @@ export function register(program: Command, cli: Cli): void {
         const how = diffForm(flags, form);
         const { html } = flags;
         if (html !== undefined) pageFile(html, 'diff');
-        const { result, curves } = await run.repository(async (repo) => {
-          const found = await diffAny(repo, options, run.context);
-          return {
-            result: found,
-            curves: html === undefined ? [] : await curvesOf(run, repo, found),
-          };
-        });
+        const { result, curves } = isOnDisk
+          ? await compareOnDisk(run, options)
+          : await compare(run, options, html !== undefined);
         if (html !== undefined) {
           const { diffPage } = await import('../pages/diff-page.js');
           await writePage(run, { verb: 'diff', flag: html }, (origin) =>
@@ -305,9 +156,55 @@ export function register(program: Command, cli: Cli): void {
           );
         }
         run.answer(result, (ui) => isQuiet || html !== undefined || printDiff(ui, result, how));
-        return (flags.exitCode || (flags.quiet && html === undefined)) && !result.same ? 1 : 0;
+        const isAnswer = isOnDisk || flags.exitCode || (flags.quiet && html === undefined);
+        return isAnswer && !result.same ? 1 : 0;
       }),
     );
+}
+
+interface Compared {
+  result: DiffResult | ManyDiffResult;
+  curves: Curve[][];
+}
+
+/** Compares what the options name; outside of a repository two paths, which is all that there is. */
+async function compare(run: Run, options: DiffOptions, hasCurves: boolean): Promise<Compared> {
+  const { arePairOnDisk, diffAny } = await import('../../use/ops/diff.js');
+  try {
+    return await run.repository(async (repo) => {
+      const result = await diffAny(repo, options, run.context);
+      return { result, curves: hasCurves ? await curvesOf(run, repo, result) : [] };
+    });
+  } catch (error) {
+    const isNowhere = error instanceof NoRepositoryError;
+    if (!isNowhere || !(await arePairOnDisk(wordsOf(options), run.context))) throw error;
+    return compareOnDisk(run, options);
+  }
+}
+
+async function compareOnDisk(run: Run, options: DiffOptions): Promise<Compared> {
+  const { diffOnDisk } = await import('../../use/ops/diff.js');
+  return { result: await diffOnDisk(wordsOf(options), options, run.context), curves: [] };
+}
+
+function wordsOf({ revisions = [], paths = [] }: DiffOptions): string[] {
+  return [...revisions, ...paths];
+}
+
+/** @throws {UsageError} for flags that say something of a repository. */
+function checkOnDisk({ staged, cached, model, baseline }: Flags): void {
+  const named = {
+    '--staged': staged,
+    '--cached': cached,
+    '--model': model,
+    '--baseline': baseline,
+  };
+  for (const [flag, value] of Object.entries(named)) {
+    if (value === undefined) continue;
+    throw new UsageError(`--no-index and ${flag} cannot be used together`, {
+      hint: '--no-index compares two files or folders on disk, whatever is tracked',
+    });
+  }
 }
 
 /** The curves of the versions that are compared, for a page. */

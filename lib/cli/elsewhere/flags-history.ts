@@ -89,7 +89,6 @@ export const HISTORY_FLAGS: FlagTable = {
     '--precision': "'dlv diff --json' has all digits",
     '--no-path': "'dlv diff --json' is for scripts",
     '--check': "'dlv fsck' checks what is stored",
-    '--no-index': "'dlv bench --files <a> <b>' measures files outside of a repository",
     '--diff-filter': "'dlv diff --name-status' says A, M or D before each path",
   },
   show: {

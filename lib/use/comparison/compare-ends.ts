@@ -1,5 +1,6 @@
 /** What two to eight versions have and how it differs: the whole comparison but for files and tensors. */
 import { throwIfAborted } from '../../base/bytes/abort.js';
+import { isUnreadable } from '../../base/errors.js';
 import type { CountedTensor } from '../../pure/network/cost/parameter-counts.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { type Knowledge, readKnowledge } from '../../storage/repo/version/knowledge.js';
@@ -7,6 +8,7 @@ import { shortId, type Version } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
 import { seriesOf } from '../history/commit/tell.js';
 import type { DiffSide } from '../history/diff/sides.js';
+import { definingCandidates, mayDefineNetwork } from '../history/networks/candidates.js';
 import { networksOfVersion, type VersionNetwork } from '../history/networks/networks.js';
 import { compareLayers, sortByDrift } from './layers.js';
 import { compareMetrics, type MetricSource } from './metrics.js';
@@ -114,9 +116,29 @@ async function networksIn(
   side: DiffSide,
   context: OpContext,
 ): Promise<VersionNetwork[]> {
-  if (side.version === null) return [];
+  if (side.version === null) return networksOfFiles(side, context);
   const found = await networksOfVersion(repo, side.version, context);
   return found.filter(({ path }) => side.files.has(path));
+}
+
+/** Networks that files define which no version keeps: of the work tree, staged, anywhere on disk. */
+async function networksOfFiles(
+  { files, snapshots }: DiffSide,
+  { signal, warn }: OpContext,
+): Promise<VersionNetwork[]> {
+  const known = [...files].map(([path, file]) => ({ path, file }));
+  const found: VersionNetwork[] = [];
+  for (const { path, file } of definingCandidates({ files: known, snapshots })) {
+    if (!mayDefineNetwork(path)) continue;
+    try {
+      const described = await file.network(signal);
+      if (described !== null) found.push({ ...described, path, stored: false });
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      warn(`'${file.path}' is described by its tensors alone: ${error.message}`);
+    }
+  }
+  return found;
 }
 
 /**

@@ -1,22 +1,25 @@
 /** `dlv diff`: how two to eight versions differ, from their files down to every tensor. */
 import { UsageError } from '../../base/errors.js';
+import type { SuppliedReader } from '../../storage/objects/stored/bring.js';
 import { compareEnds, endOf } from '../comparison/compare-ends.js';
 import type { Comparison, PairDiff } from '../comparison/result.js';
 import { compareTexts } from '../comparison/texts.js';
 import type { OpContext } from '../context.js';
 import { diffCheckpoints } from '../history/diff/checkpoints.js';
 import { diffFiles } from '../history/diff/files.js';
+import { nothingStored } from '../history/diff/nothing-stored.js';
 import type { DiffSide } from '../history/diff/sides.js';
 import { diffSnapshots, type TensorDiff } from '../history/diff/snapshots.js';
 import { resolveId } from '../history/lines/resolve.js';
 import type { Repository } from '../repository.js';
-import { type DiffOptions, openManySides, openSides } from '../worktree/diff-sides.js';
+import { type DiffOptions, openManySides, openSides } from '../worktree/sides/diff-sides.js';
+import { diskSide, isOnDisk, matchSides } from '../worktree/sides/disk-side.js';
 
 export type * from '../comparison/result.js';
 export type { CheckpointDiff } from '../history/diff/checkpoints.js';
 export type { FileDiff } from '../history/diff/files.js';
 export type { SnapshotDiff, TensorDiff } from '../history/diff/snapshots.js';
-export type { DiffOptions } from '../worktree/diff-sides.js';
+export type { DiffOptions } from '../worktree/sides/diff-sides.js';
 
 /** How two sides differ. */
 export interface DiffResult extends PairDiff, Comparison {}
@@ -61,8 +64,40 @@ export async function diffAny(
   return compareTwo(repo, [before, after], options, context);
 }
 
+/**
+ * Compares two files or folders on disk, whether a version holds them or not; no repository is needed.
+ * @param words  both, as the user wrote them. @throws {NotFoundError} {UsageError}
+ */
+export async function diffOnDisk(
+  words: readonly string[],
+  options: Pick<DiffOptions, 'filesOnly' | 'all' | 'exact' | 'rank' | 'onlyChanged' | 'sort'>,
+  context: OpContext,
+): Promise<DiffResult> {
+  const [first, second, ...others] = words;
+  if (first === undefined || second === undefined || others.length > 0) {
+    throw new UsageError('two files or folders are compared on disk', {
+      hint: "as in 'dlv diff --no-index a.safetensors b.safetensors'",
+    });
+  }
+  const [before, after] = matchSides(
+    await diskSide(first, context),
+    await diskSide(second, context),
+  );
+  return compareTwo(await nothingStored(context.cwd), [before, after], options, context);
+}
+
+/** True if words name two files or folders on disk, which is all that can be compared without a repository. */
+export async function arePairOnDisk(
+  words: readonly string[],
+  context: OpContext,
+): Promise<boolean> {
+  if (words.length !== 2) return false;
+  for (const word of words) if (!(await isOnDisk(word, context))) return false;
+  return true;
+}
+
 async function compareTwo(
-  repo: Repository,
+  repo: SuppliedReader,
   sides: readonly [DiffSide, DiffSide],
   options: DiffOptions,
   context: OpContext,
@@ -117,7 +152,7 @@ async function baselineOf(
 }
 
 async function comparePair(
-  repo: Repository,
+  repo: SuppliedReader,
   [before, after]: readonly [DiffSide, DiffSide],
   options: DiffOptions,
   context: OpContext,
@@ -147,7 +182,7 @@ function byDrift(tensors: readonly TensorDiff[]): TensorDiff[] {
 }
 
 async function comparison(
-  repo: Repository,
+  repo: SuppliedReader,
   sides: readonly DiffSide[],
   {
     filesOnly,

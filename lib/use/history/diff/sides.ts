@@ -3,11 +3,13 @@
  * them. Tensors are opened only when they are needed.
  */
 import type { Id } from '../../../base/bytes/hash.js';
+import type { DescribedNetwork } from '../../../pure/network/encode.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { streamFile } from '../../../storage/objects/stored/rebuild.js';
 import { openStoredFile } from '../../../storage/objects/stored/stored-file.js';
 import { type StoredTensor, tensorsOf } from '../../../storage/objects/stored/tensors.js';
 import type { FileEntry, Snapshot } from '../../../storage/repo/version/file-page.js';
+import { readNetwork } from '../networks/networks.js';
 
 export interface DiffFile {
   /** Its path; the side knows it by its path below the folder that is compared. */
@@ -22,6 +24,8 @@ export interface DiffFile {
   tensors(): Promise<StoredTensor[]>;
   /** All of its bytes: for small files. */
   content(): Promise<Uint8Array>;
+  /** The network that the file defines; null if it defines none. @throws {CorruptError} */
+  network(signal?: AbortSignal): Promise<DescribedNetwork | null>;
 }
 
 export interface DiffSide {
@@ -68,6 +72,7 @@ export function storedFile(repo: ReadAccess, entry: FileEntry): DiffFile {
       }
       return Buffer.concat(pieces);
     },
+    network: (signal) => readNetwork(repo, entry, signal),
   };
 }
 

@@ -1,10 +1,16 @@
 /** Which files of a version may define its network, by their names alone: `status` needs no more than that. */
-import type { FileEntry, FilePage } from '../../../storage/repo/version/file-page.js';
+import type { FilePage } from '../../../storage/repo/version/file-page.js';
 
 export const NETWORK_SUFFIX = '.onnx';
 
 /** Files that may define a network, by their names and places alone. */
-export function definingCandidates({ files, snapshots }: FilePage): FileEntry[] {
+export function definingCandidates<T extends { path: string }>({
+  files,
+  snapshots,
+}: {
+  files: readonly T[];
+  snapshots: FilePage['snapshots'];
+}): T[] {
   const keys = new Set(snapshots.filter(({ role }) => role === 'weights').map(({ key }) => key));
   return files.filter(({ path }) => keys.has(path) || path.endsWith(NETWORK_SUFFIX));
 }

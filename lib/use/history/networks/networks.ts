@@ -2,7 +2,7 @@
  * The networks of a version: read from the files that define them, stored with the version, and read
  * back. A version of an older dlv has none stored; its networks are then found when they are asked for.
  */
-import { MemorySource } from '../../../base/bytes/byte-source.js';
+import { type ByteSource, MemorySource } from '../../../base/bytes/byte-source.js';
 import type { Id } from '../../../base/bytes/hash.js';
 import { isDamage, isUnreadable } from '../../../base/errors.js';
 import { readOnnxModel } from '../../../pure/formats/onnx/onnx-graph.js';
@@ -32,10 +32,26 @@ export const NETWORK_FORMAT = 'onnx';
 
 type BlobReaders = Pick<Readers, 'blobs'>;
 
-/** True for a file that defines a network. One without tensors is a blob, and told by its name. */
-function definesNetwork({ skeleton, recipe, ref }: StoredFile): boolean {
-  if (recipe === null) return ref.path.endsWith(NETWORK_SUFFIX);
-  return skeleton?.format === NETWORK_FORMAT;
+/** The format of files that are stored as they are, without tensors. */
+const NO_FORMAT = 'blob';
+
+/** True for a file that defines a network. One without tensors is told by its name. */
+export function definesNetwork(format: string, path: string): boolean {
+  return format === NO_FORMAT ? path.endsWith(NETWORK_SUFFIX) : format === NETWORK_FORMAT;
+}
+
+function isDefinition({ skeleton, recipe, ref }: StoredFile): boolean {
+  return definesNetwork(recipe === null ? NO_FORMAT : (skeleton?.format ?? ''), ref.path);
+}
+
+/** The network that the bytes of a file define. @throws as `networkOfOnnx`. */
+export async function networkFrom(
+  source: ByteSource,
+  path: string,
+  signal?: AbortSignal,
+): Promise<DescribedNetwork> {
+  const network = networkOfOnnx(await readOnnxModel(source, signal), path);
+  return { network, view: layerView(network) };
 }
 
 /** What is told of a file whose network cannot be read. */
@@ -48,12 +64,11 @@ export async function readNetwork(
   signal?: AbortSignal,
 ): Promise<DescribedNetwork | null> {
   const file = await openStoredFile(readers, ref);
-  if (!definesNetwork(file)) return null;
+  if (!isDefinition(file)) return null;
   const source =
     structureSource(readers, file) ??
     new MemorySource(await readers.blobs.readBlob(ref.recipe.id, 'blob'), ref.path);
-  const network = networkOfOnnx(await readOnnxModel(source, signal), ref.path);
-  return { network, view: layerView(network) };
+  return networkFrom(source, ref.path, signal);
 }
 
 /** The networks that files define, in the order of their paths. Files that cannot be read are told of. */
@@ -149,7 +164,7 @@ async function definingPath(
   for (const ref of files) {
     // Of one that was given up, the kept network says that it defined it.
     const isGone = ref.tombstone !== undefined;
-    if (isGone || definesNetwork(await openStoredFile(readers, ref))) return ref.path;
+    if (isGone || isDefinition(await openStoredFile(readers, ref))) return ref.path;
   }
   return null;
 }

@@ -24,31 +24,56 @@ export async function splitWords(
   context: OpContext,
 ): Promise<{ revisions: string[]; paths: string[] }> {
   for (const [i, word] of words.entries()) {
-    try {
-      const range = parseRange(word);
-      const place = splitPlace(word)?.revision ?? word.replace(/^\^/, '');
-      const ends = range === null || place !== word ? [place] : [range.from, range.to];
-      for (const end of ends) await resolveId(repo, end);
-    } catch (error) {
-      const isUnknown =
-        error instanceof DlvError && (error.code === 'DLV_NOT_FOUND' || error.code === 'DLV_USAGE');
-      if (!isUnknown || !(await namesFile(repo, word, context))) throw error;
-      return { revisions: words.slice(0, i), paths: words.slice(i) };
-    }
+    const problem = await revisionProblem(repo, word);
+    if (problem === null) continue;
+    if (!(await namesFile(repo, word, context))) throw problem;
+    return { revisions: words.slice(0, i), paths: words.slice(i) };
   }
   return { revisions: [...words], paths: [] };
 }
 
-async function namesFile(repo: ReadAccess, word: string, context: OpContext): Promise<boolean> {
-  let input: PathInput;
+/** What is wrong with a word as a revision, a range or a place in a version; null if it is one. @throws {AmbiguousError} */
+export async function revisionProblem(repo: ReadAccess, word: string): Promise<DlvError | null> {
   try {
-    input = new PathInput(repo.layout, context.cwd, word);
-  } catch {
-    return false; // no path of this work tree: what is wrong with it as a revision is said
+    const range = parseRange(word);
+    const place = splitPlace(word)?.revision ?? word.replace(/^\^/, '');
+    const ends = range === null || place !== word ? [place] : [range.from, range.to];
+    for (const end of ends) await resolveId(repo, end);
+    return null;
+  } catch (error) {
+    const isUnknown =
+      error instanceof DlvError && (error.code === 'DLV_NOT_FOUND' || error.code === 'DLV_USAGE');
+    if (isUnknown) return error;
+    throw error;
   }
+}
+
+/** A word as a path of the work tree; null if it can be none. */
+function workPath(repo: ReadAccess, word: string, { cwd }: OpContext): PathInput | null {
+  try {
+    return new PathInput(repo.layout, cwd, word);
+  } catch {
+    return null; // what is wrong with it as a revision is said
+  }
+}
+
+async function namesFile(repo: ReadAccess, word: string, context: OpContext): Promise<boolean> {
+  const input = workPath(repo, word, context);
+  if (input === null) return false;
   if (input.path === '' || (await statOrNull(nodePath.resolve(context.cwd, word))) !== null) {
     return true;
   }
+  return isTracked(repo, word, context);
+}
+
+/** True if a word names tracked files of any model line. */
+export async function isTracked(
+  repo: ReadAccess,
+  word: string,
+  context: OpContext,
+): Promise<boolean> {
+  const input = workPath(repo, word, context);
+  if (input === null) return false;
   const { staging } = await readStaging(repo.layout);
   const tracked = staging.models().flatMap(({ model }) => staging.entries(model));
   return input.select(tracked.map(({ path }) => path)).size > 0;

@@ -3,27 +3,28 @@
  * tensors are opened only when they are needed.
  */
 
-import { UsageError } from '../../base/errors.js';
-import type { StagedEntry } from '../../storage/repo/staging/staging.js';
-import { readStaging } from '../../storage/repo/staging/staging-file.js';
-import { makeSnapshots } from '../../storage/repo/version/snapshots.js';
-import type { OpContext } from '../context.js';
-import type { LineAccess } from '../history/access.js';
-import { narrowToPlace, renameFile, splitPlace } from '../history/diff/places.js';
+import { UsageError } from '../../../base/errors.js';
+import type { StagedEntry } from '../../../storage/repo/staging/staging.js';
+import { readStaging } from '../../../storage/repo/staging/staging-file.js';
+import { makeSnapshots } from '../../../storage/repo/version/snapshots.js';
+import type { OpContext } from '../../context.js';
+import type { LineAccess } from '../../history/access.js';
+import { narrowToPlace, renameFile, splitPlace } from '../../history/diff/places.js';
 import {
   type DiffSide,
   emptySide,
   narrowSide,
   storedFile,
   versionSide,
-} from '../history/diff/sides.js';
-import { currentLine } from '../history/lines/lines.js';
-import { parseRange, resolveEnds } from '../history/lines/ranges.js';
-import { resolveId } from '../history/lines/resolve.js';
-import { isBelow } from '../history/steps/pick-snapshot.js';
-import { PathInput, placePath } from './operands/path-input.js';
-import { splitWords } from './operands/revisions-or-paths.js';
-import { selectPaths } from './operands/select-paths.js';
+} from '../../history/diff/sides.js';
+import { currentLine } from '../../history/lines/lines.js';
+import { parseRange, resolveEnds } from '../../history/lines/ranges.js';
+import { resolveId } from '../../history/lines/resolve.js';
+import { isBelow } from '../../history/steps/pick-snapshot.js';
+import { PathInput, placePath } from '../operands/path-input.js';
+import { isTracked, revisionProblem, splitWords } from '../operands/revisions-or-paths.js';
+import { selectPaths } from '../operands/select-paths.js';
+import { diskSide, isOnDisk, matchSides, type PlacedSide } from './disk-side.js';
 import { workSide } from './work-side.js';
 
 export interface DiffOptions {
@@ -63,6 +64,8 @@ export async function openSides(
   options: DiffOptions,
   context: OpContext,
 ): Promise<{ before: DiffSide; after: DiffSide }> {
+  const onDisk = await sidesOnDisk(repo, options, context);
+  if (onDisk !== null) return { before: onDisk[0], after: onDisk[1] };
   const words = await splitDiffWords(repo, options, context);
   const { paths } = words;
   const places = words.revisions.map(splitPlace);
@@ -135,6 +138,8 @@ export async function openManySides(
   options: DiffOptions,
   context: OpContext,
 ): Promise<DiffSide[]> {
+  const onDisk = await sidesOnDisk(repo, options, context);
+  if (onDisk !== null) return onDisk;
   const { revisions, paths } = await splitDiffWords(repo, options, context);
   if (revisions.length <= SIDES_MIN) {
     const { before, after } = await openSides(repo, options, context);
@@ -164,6 +169,38 @@ export async function openManySides(
     for (const side of sides) narrowSide(side, (path) => wanted.has(path));
   }
   return sides;
+}
+
+/**
+ * Both sides where one at least is a path on disk that is tracked nowhere: two paths, or one and `<rev>:<path>`. Null
+ * for other words; they are revisions and tracked paths.
+ */
+async function sidesOnDisk(
+  repo: LineAccess,
+  { revisions = [], paths = [], staged }: DiffOptions,
+  context: OpContext,
+): Promise<[DiffSide, DiffSide] | null> {
+  const [first, second, ...others] = revisions;
+  const isPair = first !== undefined && second !== undefined && others.length === 0;
+  if (!isPair || paths.length > 0 || staged) return null;
+  let isAnyUntracked = false;
+  for (const word of [first, second]) {
+    if ((await revisionProblem(repo, word)) === null) {
+      if (splitPlace(word) === null) return null;
+    } else if (!(await isOnDisk(word, context))) return null;
+    else isAnyUntracked ||= !(await isTracked(repo, word, context));
+  }
+  if (!isAnyUntracked) return null;
+  const open = async (word: string): Promise<PlacedSide> => {
+    const place = splitPlace(word);
+    if (place === null || (await revisionProblem(repo, word)) !== null) {
+      return diskSide(word, context);
+    }
+    const side = await versionSide(repo, await resolveId(repo, place.revision), word);
+    const file = await narrowToPlace(side, placePath(repo.layout, context.cwd, place.path));
+    return { side, file };
+  };
+  return matchSides(await open(first), await open(second));
 }
 
 /** Gives the only file of a side the name that the only file of the first side has. */
