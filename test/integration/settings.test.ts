@@ -21,6 +21,7 @@ import { recordedSlurm } from '../helpers/recorded-slurm.js';
 import { SHAPES, TestRepository } from '../helpers/repository.js';
 import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
 import { tempDir } from '../helpers/temp-dir.js';
+import { atTerminal, hasTerminal } from '../helpers/terminal.js';
 
 /** Runs `action` while the user's settings are `text` and the environment names no author. */
 async function asUser<T>(t: ExecutionContext, text: string, action: () => Promise<T>): Promise<T> {
@@ -175,6 +176,21 @@ const OBEYED: Record<ConfigKey, (t: ExecutionContext) => Promise<void>> = {
       t.deepEqual(await repo.head(), { kind: 'branch', model: 'net', branch: 'trunk' });
       await repo.close();
     });
+  },
+  'core.editor': async (t) => {
+    const repo = await TestRepository.create(t);
+    await repo.write('notes.txt', 'one\n');
+    await repo.json('add', 'notes.txt');
+    const config = path.join(path.dirname(repo.dir), 'settings');
+    await fs.writeFile(config, '[core]\n  editor = echo mine >\n');
+    if (!hasTerminal) {
+      t.pass();
+      return;
+    }
+    const env = { VISUAL: 'false', EDITOR: 'false', DLV_CONFIG: config };
+    const { code, shown } = await atTerminal(repo.dir, ['commit'], env);
+    t.is(code, 0, shown);
+    t.regex(shown, /\] mine/);
   },
   'core.lockTimeoutMs': async (t) => {
     const repo = await TestRepository.create(t);

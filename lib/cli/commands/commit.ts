@@ -17,6 +17,7 @@ import {
   parseParams,
   parseStep,
 } from '../arguments.js';
+import { canEdit, withWritten } from '../editor.js';
 import { readMessage } from '../message.js';
 import { exampleId, subject } from '../output/render.js';
 import { formatBytes, formatCount, formatDuration, type Ui } from '../output/ui.js';
@@ -162,10 +163,30 @@ async function action(run: Run, flags: Flags): Promise<number> {
     run.answer(preview, (ui) => printPreview(ui, preview));
     return 0;
   }
-  const result = await run.repository((repo) => commit(repo, asked, run.context));
-  const title = asked.message === undefined ? 'amended' : subject(asked.message);
-  run.report(result, (ui) => print(ui, result, title, flags));
+  const make = async (given: CommitOptions): Promise<void> => {
+    const result = await run.repository((repo) => commit(repo, given, run.context));
+    const title = given.message === undefined ? 'amended' : subject(given.message);
+    run.report(result, (ui) => print(ui, result, title, flags));
+  };
+  const isWritten = asked.message === undefined && !asked.amend && asked.heldOf === undefined;
+  if (isWritten && canEdit(run)) {
+    const draft = await run.repository(async (repo) => ({
+      comment: aboutVersion(asked.from ?? (await dryCommit(repo, asked, run.context))),
+      setting: repo.config.get('core.editor'),
+    }));
+    await withWritten(run, draft, (message) => make({ ...asked, message }));
+  } else await make(asked);
   return 0;
+}
+
+/** What a message is written for, as lines. @param of  changes, or the folder whose files are taken. */
+function aboutVersion(of: CommitPreview | string): string[] {
+  if (typeof of === 'string') return [`A version of the files of '${of}'.`];
+  const { model, branch, changes } = of;
+  return [
+    `${formatCount(changes.length, 'change')} to ${model}/${branch}:`,
+    ...changes.map(({ path, status }) => `  ${status.padEnd(9)} ${path}`),
+  ];
 }
 
 export function register(program: Command, cli: Cli): void {
@@ -173,7 +194,8 @@ export function register(program: Command, cli: Cli): void {
     .command(program, 'commit', {
       summary: 'make a version from the staged files',
       about:
-        'A metric may have a step: --metric loss@2000=0.31. A number may be nan, inf or -inf. With --amend, the new version ' +
+        'Without -m and -F, in a terminal, an editor opens for the message, below which it lists the changes: that of the setting ' +
+        'core.editor, else VISUAL, EDITOR, vi.\n\nA metric may have a step: --metric loss@2000=0.31. A number may be nan, inf or -inf. With --amend, the new version ' +
         'replaces the last one on the branch: it keeps the message, author, hyperparameters, ' +
         'metrics and logs that are not given again, and gets a number of its own. In the JSON ' +
         'document, storedBytes counts what was stored for this version since its parent, also by ' +
@@ -195,6 +217,7 @@ export function register(program: Command, cli: Cli): void {
         'and --metric override logs; the curve of a metric that is given without a step is kept.',
       examples: [
         ["dlv commit -m 'first run'", 'makes a version from the staged files'],
+        ['dlv commit -a', 'opens an editor for the message'],
         [
           "dlv commit -a -m 'step 3000' --step 3000 --metric accuracy=0.92",
           'stages changed tracked files first',

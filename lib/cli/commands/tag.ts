@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { TagChange, TagEntry } from '../../use/ops/tag.js';
 import { parseCount } from '../arguments.js';
+import { canEdit, withWritten } from '../editor.js';
 import { exampleId, shortId, subject } from '../output/render.js';
 import { formatTable } from '../output/table.js';
 import type { Ui } from '../output/ui.js';
@@ -65,11 +66,29 @@ async function change(
   revision: string | undefined,
   flags: Flags,
 ): Promise<void> {
+  if (flags.annotate && flags.message === undefined) {
+    if (!canEdit(run)) {
+      throw new UsageError('a tag of its own message needs the message', {
+        hint: 'give it with -m',
+      });
+    }
+    const setting = await run.repository(async ({ config }) => config.get('core.editor'));
+    const comment = [`The tag '${name}' at ${revision ?? 'HEAD'}.`];
+    return withWritten(run, { comment, setting }, (message) =>
+      carryOut(run, name, revision, { ...flags, message }),
+    );
+  }
+  return carryOut(run, name, revision, flags);
+}
+
+async function carryOut(
+  run: Run,
+  name: string,
+  revision: string | undefined,
+  flags: Flags,
+): Promise<void> {
   const ops = await import('../../use/ops/tag.js');
   const { message } = flags;
-  if (flags.annotate && message === undefined) {
-    throw new UsageError('a tag of its own message needs the message', { hint: 'give it with -m' });
-  }
   if (flags.delete && message !== undefined) throw new UsageError('-d takes no message');
   if (flags.delete && revision !== undefined) throw new UsageError('-d takes one tag');
   const result = await run.repository((repo) =>
@@ -117,7 +136,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--contains <rev>', 'list the tags of <rev> and of its descendants')
     .option('-d, --delete', 'delete a tag')
     .option('-m, --message <text>', 'message, kept with its author and time')
-    .option('-a, --annotate', 'require a message: the same as -m')
+    .option('-a, --annotate', 'with a message: that of -m, or from an editor')
     .option('-f, --force', 'move an existing tag')
     .option('--exact', 'protect its exact bytes: no tier can replace them while the tag exists')
     .action(

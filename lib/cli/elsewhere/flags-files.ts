@@ -1,6 +1,6 @@
 /** Flags of git and DVC that commands lack which work on files and staging, by command. */
 import type { FlagTable } from './flag-table.js';
-import { NO_EDITOR, NO_HOOKS } from './reasons.js';
+import { NO_HOOKS, WRITTEN } from './reasons.js';
 
 const WHOLE = 'every add stores the whole file: leave the flag out';
 
@@ -32,10 +32,10 @@ export const FILE_FLAGS: FlagTable = {
     '--intent-to-add': 'a file is stored when it is added; there is no empty entry for later',
   },
   commit: {
-    '-e': 'dlv opens no editor: give the message with -m or -F',
-    '--edit': 'dlv opens no editor: give the message with -m or -F',
-    '-t': 'dlv opens no editor: give the message with -m or -F',
-    '--template': 'dlv opens no editor: give the message with -m or -F',
+    '-e': WRITTEN,
+    '--edit': WRITTEN,
+    '-t': WRITTEN,
+    '--template': WRITTEN,
     '-c': "'dlv commit --amend' keeps the message of the last version",
     '--reuse-message': "'dlv commit --amend' keeps the message of the last version",
     '--allow-empty-message': 'every version has a message: give it with -m',
@@ -62,8 +62,8 @@ export const FILE_FLAGS: FlagTable = {
     '-f': WHOLE,
     '--force': WHOLE,
     '--cleanup': 'the message is kept as it is given: leave the flag out',
-    '--status': NO_EDITOR,
-    '--no-status': NO_EDITOR,
+    '--status': WRITTEN,
+    '--no-status': WRITTEN,
     '--no-post-rewrite': NO_HOOKS,
     '-b': "'dlv switch -c <name>' makes a branch; --branch commits to another one",
     '--tag': "'dlv tag <name>' names the version that was made",

@@ -1,5 +1,6 @@
 /** Flags of git and DVC that commands lack which look at versions and go back, by command. */
 import type { FlagTable } from './flag-table.js';
+import { NO_EDITOR } from './reasons.js';
 
 const IN_NUMBERS = 'every tensor is compared in numbers';
 /** What git chooses among ways of comparing lines. */
@@ -107,9 +108,9 @@ export const HISTORY_FLAGS: FlagTable = {
   },
   revert: {
     '-n': 'write --no-commit to make no version, or --dry-run to only see what would change',
-    '-e': 'dlv opens no editor: give the message with -m',
-    '--edit': 'dlv opens no editor: give the message with -m',
-    '--no-edit': 'dlv opens no editor: leave the flag out',
+    '-e': 'this command opens no editor: give the message with -m',
+    '--edit': 'this command opens no editor: give the message with -m',
+    '--no-edit': NO_EDITOR,
     '--abort': 'a revert that meets a conflict changes nothing: there is nothing to abort',
     '--continue': 'a revert that meets a conflict changes nothing: there is nothing to continue',
   },

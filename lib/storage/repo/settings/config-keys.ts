@@ -71,6 +71,12 @@ export const CONFIG_KEYS = {
     about: 'first branch of a new model',
     problem: refNameProblem,
   },
+  'core.editor': {
+    type: 'text',
+    repository: 'trusted',
+    default: null,
+    about: 'editor for messages, as a command; else VISUAL, EDITOR, vi',
+  },
   'core.lockTimeoutMs': {
     type: 'integer',
     repository: 'trusted',
