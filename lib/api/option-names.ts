@@ -64,7 +64,7 @@ export const OPTION_NAMES = {
   gcRemote: 'dryRun jobs limitRate pruneNow',
   fsck: 'files rebuild repair',
   setConfig: 'user',
-  status: 'paths rehash untracked',
+  status: 'ignored paths rehash untracked',
   log: 'all author changes curves firstParent grep maxCount merges model paths reverse revisions since skip topological until',
   reflog: 'deleted maxCount ref',
   show: '',

@@ -43,6 +43,8 @@ export const VERBS_ELSEWHERE: Readonly<Record<string, string>> = {
   bisect: "'dlv log' lists versions; 'dlv checkout <version>' goes to one",
   'cat-file': "'dlv cat <rev>:<path>' writes a file of a version",
   'cherry-pick': "take files of another version with 'dlv checkout <rev> <paths>', then commit",
+  'check-ignore':
+    "'dlv status --ignored <paths>' says which of them are ignored, and by which file",
   clean: "dlv removes no untracked files: 'dlv status' lists them",
   data: "'dlv status' shows what is staged, changed and not tracked",
   describe: "'dlv log -n 1' names a version as model@number, with its tags",

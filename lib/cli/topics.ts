@@ -34,6 +34,7 @@ The patterns are those of .gitignore, one in each line:
   [ab] ? \\*       a or b, any character, a star
 
 A file in an ignored folder stays ignored, even if an exception matches it: except the folder first.
+'dlv status --ignored' lists what is ignored, and by which file; 'dlv status --ignored <path>' tells of one file.
 
 In a git repository, model files are usually in .gitignore. To have 'dlv add .' add them, write in .dlvignore:
 

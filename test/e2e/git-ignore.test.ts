@@ -29,6 +29,31 @@ test('add: a folder obeys .gitignore and says which model files it leaves out', 
   t.regex(lines.at(-2) ?? '', /2 files staged/, 'the warning stands below the answer');
 });
 
+test('status --ignored: what is ignored and by which file, of all or of the paths that are named', async (t) => {
+  type Ignored = { ignored: { path: string; by: string }[]; untracked: string[]; clean: boolean };
+  const repo = await repository(t);
+  await repo.write('.dlvignore', 'cache/\n!model.pt\n');
+  await repo.json('add', '.');
+  const all = await repo.json<Ignored>('status', '--ignored');
+  t.deepEqual(all.ignored, [
+    { path: 'cache/', by: '.dlvignore' },
+    { path: 'notes.tmp', by: '.gitignore' },
+    { path: 'runs/', by: '.gitignore' },
+  ]);
+  t.deepEqual((await repo.json<Ignored>('status')).ignored, []);
+  t.deepEqual((await repo.json<Ignored>('status', '--ignored', '-uno')).untracked, []);
+  const of = async (...args: string[]): Promise<string[]> =>
+    (await repo.json<Ignored>('status', '--ignored', ...args)).ignored.map(({ path }) => path);
+  // Of an ignored folder, the file that is asked about; what is tracked or not there is not ignored.
+  t.deepEqual(await of('runs/1/model.pt', 'model.pt', 'runs/none.pt'), ['runs/1/model.pt']);
+  t.deepEqual(await of('runs'), ['runs/']);
+  t.deepEqual(await of('*.tmp'), ['notes.tmp']);
+  const short = await repo.dlv('status', '-s', '--ignored');
+  t.deepEqual(short.stdout.split('\n').slice(-4), ['!! cache/', '!! notes.tmp', '!! runs/', '']);
+  t.regex((await repo.dlv('status', '--ignored')).stdout, /^ {2}cache\/ {2}by \.dlvignore$/m);
+  t.regex((await repo.fails(2, 'check-ignore', 'x')).data.hint ?? '', /status --ignored <paths>/);
+});
+
 test('add: what is named is taken, as a file, a folder, a glob, or with !pattern in .dlvignore', async (t) => {
   const repo = await repository(t);
   t.deepEqual(paths(await repo.json<Added>('add', '-n', 'model.pt')), ['model.pt']);

@@ -13,6 +13,7 @@ interface Flags {
   branch?: boolean;
   untrackedFiles?: string | true;
   rehash?: boolean;
+  ignored?: boolean;
 }
 
 const EXAMPLE: StatusResult = {
@@ -34,6 +35,7 @@ const EXAMPLE: StatusResult = {
   apart: [],
   untracked: ['notes.txt'],
   gitIgnored: [],
+  ignored: [{ path: 'cache/', by: '.dlvignore' }],
   clean: false,
 };
 
@@ -47,12 +49,14 @@ export function register(program: Command, cli: Cli): void {
         "not update times; 'dlv add --rehash' then stages the changes. A symbolic link counts as " +
         "unchanged while its target has the content of the tracked file, as after 'dlv add " +
         "--follow'. If the target changes, the file is shown as modified, and the same command " +
-        'stages it.',
+        'stages it.\n\nWith --ignored, what .dlvignore and .gitignore leave out is listed too, with the file that says so; ' +
+        'paths tell of these alone whether they are ignored.',
       examples: [
         ['dlv status', 'all models of the work tree'],
         ['dlv status -s', 'one line for each file: staged state, work tree state, path'],
         ['dlv status --json', 'the same for scripts'],
         ['dlv status -uno runs', 'only the tracked files of a folder'],
+        ['dlv status --ignored cache/a.pt', 'whether a file is ignored, and by what'],
         ['dlv status --rehash', 'compares contents instead of times'],
       ],
       json: EXAMPLE,
@@ -65,6 +69,7 @@ export function register(program: Command, cli: Cli): void {
       '-u, --untracked-files [mode]',
       'no: list only tracked files; all: list untracked ones too (the default)',
     )
+    .option('--ignored', 'also list what is ignored, and by which file')
     .option('--rehash', 'read every tracked file, even if its size and times are unchanged')
     .action(
       cli.action(async (run, paths: string[], flags: Flags) => {
@@ -73,6 +78,7 @@ export function register(program: Command, cli: Cli): void {
           paths,
           untracked: !isNo(flags.untrackedFiles),
           rehash: flags.rehash === true,
+          ignored: flags.ignored === true,
         };
         const result = await run.repository((repo) => status(repo, run.context, options));
         const isShort = flags.short || flags.porcelain;
@@ -96,8 +102,12 @@ const ABSENT_SHOWN = 10;
 
 const LETTERS = { added: 'A', modified: 'M', deleted: 'D' } as const;
 
-/** Letters of the staged and of the work file, then the path; `??` for what is not tracked. */
-function printShort(ui: Ui, { head, models, untracked }: StatusResult, flags: Flags): void {
+/** Letters of the staged and of the work file, then the path; `??` for what is not tracked, `!!` if it is ignored. */
+function printShort(
+  ui: Ui,
+  { head, models, untracked, ignored }: StatusResult,
+  flags: Flags,
+): void {
   if (flags.branch && !flags.porcelain) {
     const follows = head.upstream === null ? '' : `...${distance(head.upstream)}`;
     ui.line(
@@ -117,6 +127,7 @@ function printShort(ui: Ui, { head, models, untracked }: StatusResult, flags: Fl
     ui.line(`${ui.style.green(staged)}${ui.style.red(work)} ${path}`);
   }
   for (const path of untracked) ui.line(`${ui.style.red('??')} ${path}`);
+  for (const { path } of ignored) ui.line(`${ui.style.red('!!')} ${path}`);
 }
 
 function print(ui: Ui, result: StatusResult): void {
@@ -146,6 +157,11 @@ function print(ui: Ui, result: StatusResult): void {
     ui.line('');
     ui.line("Left out by .gitignore (use 'dlv add <path>', or see 'dlv help ignore'):");
     for (const path of result.gitIgnored) ui.line(`  ${ui.style.dim(path)}`);
+  }
+  if (result.ignored.length > 0) {
+    ui.line('');
+    ui.line("Ignored (see 'dlv help ignore'):");
+    for (const { path, by } of result.ignored) ui.line(`  ${ui.style.dim(path)}  by ${by}`);
   }
   if (!result.clean) return;
   const isWhole = models.every(({ absent }) => absent.length === 0);

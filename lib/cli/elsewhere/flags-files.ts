@@ -82,7 +82,6 @@ export const FILE_FLAGS: FlagTable = {
     '-r': "'dlv fetch <remote>' asks a remote, then 'dlv status' says how far it is ahead",
     '-R': "'dlv status <dir>' shows the files of a folder",
     '-d': "'dlv status' shows all files",
-    '--ignored': "'dlv help ignore' tells what .dlvignore and .gitignore leave out",
     '-z': "'dlv status --json' is for scripts",
   },
   mv: {

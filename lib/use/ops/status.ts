@@ -5,7 +5,10 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { isDamage } from '../../base/errors.js';
+import { statOrNull } from '../../base/files/files.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
+import type { PatternFile } from '../../storage/repo/settings/ignore.js';
+import { GIT_IGNORE_FILE } from '../../storage/repo/settings/pattern-file.js';
 import { readLineStagings, readStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import { type PathChange, stagedChanges } from '../history/commit/staged-changes.js';
@@ -17,7 +20,7 @@ import type { Repository } from '../repository.js';
 import { type Followed, followed } from '../tracking/ahead-behind.js';
 import { absentFiles, type WorkChange, workChanges } from '../worktree/changes.js';
 import { modelsAmong } from '../worktree/left-out.js';
-import { pathTest } from '../worktree/operands/path-input.js';
+import { PathInput, pathTest } from '../worktree/operands/path-input.js';
 import { walkFiles } from '../worktree/scan/walk-files.js';
 
 export interface ModelStatus {
@@ -46,6 +49,12 @@ export interface StagedApart {
   staged: PathChange[];
 }
 
+/** What is left out, and the kind of file that says so. */
+export interface IgnoredPath {
+  path: string;
+  by: PatternFile;
+}
+
 export interface StatusResult {
   head: {
     model: string;
@@ -61,6 +70,8 @@ export interface StatusResult {
   untracked: string[];
   /** Model files that are not tracked because git ignores them, and folders (with '/') that hold one. */
   gitIgnored: string[];
+  /** What is not tracked because a file of patterns says so, if that was asked for; folders end with '/'. */
+  ignored: IgnoredPath[];
   /** True if nothing is staged, changed, untracked or being merged. */
   clean: boolean;
 }
@@ -72,6 +83,8 @@ export interface StatusOptions {
   paths?: string[];
   /** False leaves out what is not tracked: the work tree is not walked. */
   untracked?: boolean;
+  /** Lists what is ignored as well, with what says so. */
+  ignored?: boolean;
 }
 
 async function called(
@@ -121,10 +134,11 @@ export async function status(
     });
   }
   const tracked = new Set(models.flatMap(({ model }) => staging.entries(model).map((e) => e.path)));
-  const { untracked, gitIgnored } =
-    options.untracked === false
-      ? { untracked: [], gitIgnored: [] }
-      : await listUntracked(repo, tracked, isWanted, context);
+  const isWalked = options.untracked !== false || options.ignored;
+  const found = isWalked
+    ? await listUntracked(repo, tracked, isWanted, context)
+    : { untracked: [], ignored: [] };
+  const untracked = options.untracked === false ? [] : found.untracked;
   const busy = models.some((m) => m.staged.length + m.unstaged.length + m.merging.length > 0);
   return {
     head: {
@@ -137,7 +151,8 @@ export async function status(
     models,
     apart: await stagedApart(repo, only, context),
     untracked,
-    gitIgnored,
+    gitIgnored: options.untracked === false ? [] : await gitIgnoredModels(repo, found, isWanted),
+    ignored: options.ignored ? await shownIgnored(repo, found, options.paths ?? [], context) : [],
     clean: !busy && untracked.length === 0,
   };
 }
@@ -153,8 +168,8 @@ function upstreamOfLine(
 
 interface Untracked {
   untracked: string[];
-  /** Model files among what git ignores, and folders that hold one. */
-  gitIgnored: string[];
+  /** All that is ignored, wherever it is. */
+  ignored: IgnoredPath[];
 }
 
 async function stagedApart(
@@ -185,17 +200,53 @@ async function listUntracked(
   context: OpContext,
 ): Promise<Untracked> {
   const untracked: string[] = [];
-  const ignored: string[] = [];
+  const ignored: IgnoredPath[] = [];
   const warn = (message: string): void => context.warn(message);
   const signal = context.signal ? { signal: context.signal } : {};
-  const onGitIgnored = (path: string): void => void ignored.push(path);
-  const walk = { tracked, warn, onGitIgnored, ...signal };
+  const onIgnored = (path: string, by: PatternFile): void => void ignored.push({ path, by });
+  const walk = { tracked, warn, onIgnored, ...signal };
   for await (const path of walkFiles(repo.layout, '', walk)) {
     if (!tracked.has(path) && isWanted(path)) untracked.push(path);
   }
-  const gitIgnored = await modelsAmong(repo.layout, ignored.filter(isWanted));
   return {
     untracked: untracked.sort(comparePaths),
-    gitIgnored: gitIgnored.sort(comparePaths),
+    ignored: ignored.sort((a, b) => comparePaths(a.path, b.path)),
   };
+}
+
+/** Model files among what git ignores, and folders that hold one. */
+async function gitIgnoredModels(
+  { layout }: Repository,
+  { ignored }: Untracked,
+  isWanted: (path: string) => boolean,
+): Promise<string[]> {
+  const paths = ignored.filter(({ path, by }) => by === GIT_IGNORE_FILE && isWanted(path));
+  const models = await modelsAmong(
+    layout,
+    paths.map(({ path }) => path),
+  );
+  return models.sort(comparePaths);
+}
+
+/** What is ignored of the paths that are named; of an ignored folder, what of it was named. */
+async function shownIgnored(
+  { layout }: Repository,
+  { ignored }: Untracked,
+  texts: readonly string[],
+  { cwd }: OpContext,
+): Promise<IgnoredPath[]> {
+  const isWanted = pathTest(layout, cwd, texts);
+  if (isWanted === null) return ignored;
+  const shown: IgnoredPath[] = [];
+  const named = texts.flatMap((text) => new PathInput(layout, cwd, text).path ?? []);
+  for (const one of ignored) {
+    if (isWanted(one.path)) shown.push(one);
+    for (const path of one.path.endsWith('/') ? named : []) {
+      const isInside = path.startsWith(one.path);
+      if (isInside && (await statOrNull(layout.workFile(path))) !== null) {
+        shown.push({ path, by: one.by });
+      }
+    }
+  }
+  return shown;
 }

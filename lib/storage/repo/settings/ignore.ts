@@ -11,8 +11,11 @@ import { GIT_MARKER, type Layout, REPOSITORY_DIR } from '../layout.js';
 import { GitExcludes } from './git-excludes.js';
 import { GIT_IGNORE_FILE, IGNORE_FILE, readPatterns } from './pattern-file.js';
 
+/** What files of patterns are called; git's own files of exceptions count as its .gitignore. */
+export type PatternFile = typeof IGNORE_FILE | typeof GIT_IGNORE_FILE;
+
 /** Why a path is left alone: it never counts, or a file of patterns says so. */
-export type IgnoredBy = 'always' | typeof IGNORE_FILE | typeof GIT_IGNORE_FILE;
+export type IgnoredBy = 'always' | PatternFile;
 
 /** The rules for what lies directly in one folder. */
 interface FolderRules {

@@ -10,8 +10,7 @@ import { pathProblem } from '../../../pure/paths/version-path.js';
 import { holdsRepository } from '../../../storage/repo/find-repository.js';
 import type { Layout } from '../../../storage/repo/layout.js';
 import { isUnfinishedName } from '../../../storage/repo/processes/abandoned.js';
-import { IgnoreRules } from '../../../storage/repo/settings/ignore.js';
-import { GIT_IGNORE_FILE } from '../../../storage/repo/settings/pattern-file.js';
+import { IgnoreRules, type PatternFile } from '../../../storage/repo/settings/ignore.js';
 import { LinkFollower } from './follow-links.js';
 import { isDenied } from './work-file.js';
 
@@ -22,8 +21,8 @@ export interface WalkOptions {
   force?: boolean;
   /** Takes what git ignores: the files are named by a glob, not by a folder alone. */
   withGitIgnored?: boolean;
-  /** Told of what is left out because git ignores it; folders end with '/'. */
-  onGitIgnored?: (path: string) => void;
+  /** Told of what is left out because a file of patterns says so; folders end with '/'. */
+  onIgnored?: (path: string, by: PatternFile) => void;
   /** Reads through symbolic links. */
   follow?: boolean;
   /** Says whether to go into a folder; default: into all. */
@@ -63,8 +62,10 @@ export async function* walkFiles(
       const knowsFolder = (isFolder || isLink) && trackedFolders.has(path);
       const known = knowsFolder || (!isFolder && options.tracked.has(path));
       const ignoredBy = known ? null : await rules.ignoredBy(path, isFolder, options.force);
-      if (ignoredBy === GIT_IGNORE_FILE) options.onGitIgnored?.(isFolder ? `${path}/` : path);
-      if (ignoredBy !== null) continue;
+      if (ignoredBy !== null) {
+        if (ignoredBy !== 'always') options.onIgnored?.(isFolder ? `${path}/` : path, ignoredBy);
+        continue;
+      }
       if (!known && (await nested.around(path, isFolder)) !== null) continue;
       const isFile = entry.isFile() || target?.kind === 'file';
       const problem = isFile || isFolder ? await nameProblem(layout, path) : null;

@@ -167,7 +167,9 @@ class Selector {
     return {
       tracked,
       warn: (message) => this.#found.warnings.add(message),
-      onGitIgnored: (path) => this.#found.gitIgnored.add(path),
+      onIgnored: (path, by) => {
+        if (by === GIT_IGNORE_FILE) this.#found.gitIgnored.add(path);
+      },
       ...(follow ? { follow } : {}),
       ...(signal ? { signal } : {}),
     };
