@@ -2,6 +2,7 @@
 import { asDlvError, UsageError } from '../base/errors.js';
 import type { OpContext, Warned } from '../use/context.js';
 import { noProgress, type ProgressSink } from '../use/progress.js';
+import { checkNested } from './nested-options.js';
 import { checkOptionNames, type Method } from './option-names.js';
 
 /** What every call takes besides its own options. All of it is optional. */
@@ -35,6 +36,7 @@ export function withoutCall<T extends CallOptions>(
     throw new UsageError('the options are no object', { hint: "as in { revisions: ['HEAD'] }" });
   }
   checkOptionNames(method, options);
+  checkNested(method, options);
   const { signal, progress, onWarning, ...own } = options;
   for (const [name, value] of Object.entries(own)) {
     if (typeof value !== 'string' || !(LISTS.includes(name) || lists.includes(name))) continue;

@@ -1,6 +1,9 @@
 /** Options of the public API: the names that are known are those of the types, and others are refused. */
+import fs from 'node:fs/promises';
+import path from 'node:path';
 import test from 'ava';
 import type { CallOptions } from '../../../lib/api/call.js';
+import { NESTED_OPTIONS } from '../../../lib/api/nested-options.js';
 import type { clone, init, open } from '../../../lib/api/open.js';
 import { OPTION_NAMES } from '../../../lib/api/option-names.js';
 import type { Repository } from '../../../lib/api/repository.js';
@@ -45,6 +48,121 @@ type Exactly<S extends string, M extends MethodWithOptions> = [
 const HELD: {
   [M in MethodWithOptions]: Exactly<(typeof OPTION_NAMES)[M], M>;
 } = OPTION_NAMES;
+
+/** The object that an option is, or that its lists hold; never for other values. */
+type Plain<O> = O extends readonly (infer E)[]
+  ? Plain<E>
+  : O extends ((...given: never[]) => unknown) | Date | Uint8Array | null | undefined
+    ? never
+    : O extends object
+      ? O
+      : never;
+/** The same without tables, whose keys are the caller's. */
+type Fixed<O> = O extends unknown ? (string extends keyof O ? never : O) : never;
+type ValueOf<O, K extends PropertyKey> = O extends { [P in K]?: infer V }
+  ? Exclude<V, undefined>
+  : never;
+/** What an option of this name is in any method. */
+type NestedOf<K extends string> = {
+  [M in MethodWithOptions]: Fixed<Plain<ValueOf<OptionsOf<Callable[M]>, K>>>;
+}[MethodWithOptions];
+type AnyName = { [M in MethodWithOptions]: NamesOf<OptionsOf<Callable[M]>> }[MethodWithOptions];
+type NestedName = { [K in AnyName]: [NestedOf<K>] extends [never] ? never : K }[AnyName];
+type KeysOf<O> = O extends unknown ? keyof O & string : never;
+type KindOf<T> = T extends string
+  ? 'text'
+  : T extends number
+    ? 'number'
+    : T extends boolean
+      ? 'boolean'
+      : T extends null
+        ? 'null'
+        : T extends readonly number[]
+          ? 'numbers'
+          : 'object';
+/** `Kinds` if they hold all that the key may be of the types, else what is missing. */
+type Covers<Kinds extends readonly string[], T> = [Exclude<KindOf<T>, Kinds[number]>] extends [
+  never,
+]
+  ? Kinds
+  : { missing: Exclude<KindOf<T>, Kinds[number]> };
+
+type Table = typeof NESTED_OPTIONS;
+type Keys<K extends string> = K extends keyof Table
+  ? Table[K] extends { keys: infer Own }
+    ? Own
+    : never
+  : never;
+
+/** Does not compile where an option that is an object, or a key of one, is missing, is none or is of another type. */
+const NESTED_HELD: {
+  [K in NestedName]: {
+    keys: {
+      [F in KeysOf<NestedOf<K>> | keyof Keys<K>]: F extends keyof Keys<K>
+        ? F extends KeysOf<NestedOf<K>>
+          ? Keys<K>[F] extends readonly string[]
+            ? Covers<Keys<K>[F], ValueOf<NestedOf<K>, F>>
+            : never
+          : never
+        : never;
+    };
+  };
+} = NESTED_OPTIONS;
+
+test('api: keys of options that are objects are checked, with the nearest, and so are their types', async (t) => {
+  t.true(Object.keys(NESTED_HELD).includes('preprocess'));
+  const dir = await tempDir(t);
+  const repo = await dlv.init(dir, { model: 'm' });
+  const any = (options: object) => options as never;
+  const refused = async (call: Promise<unknown>): Promise<string> => {
+    const { message, data } = (await t.throwsAsync(call, {
+      instanceOf: dlv.UsageError,
+    })) as dlv.DlvError;
+    return `${message}: ${data.hint}`;
+  };
+  const evaluate = (preprocess: unknown) =>
+    refused(repo.evaluate('HEAD', any({ data: 'x.npy', labels: 'y.npy', preprocess })));
+  t.is(
+    await evaluate({ sclae: 2 }),
+    "evaluate() has no option 'preprocess.sclae': did you mean scale?",
+  );
+  t.is(
+    await evaluate({ mean: 0.5 }),
+    "'preprocess.mean' of evaluate() is a number: it is a list of numbers",
+  );
+  t.is(
+    await evaluate({ resize: '224' }),
+    "'preprocess.resize' of evaluate() is a text: it is a number, or a list of numbers, or null",
+  );
+  t.is(await evaluate('hwc'), "'preprocess' of evaluate() is a text: it is an object");
+  const commit = (options: object) => refused(repo.commit(any({ message: 'x', ...options })));
+  t.regex(await commit({ author: { nmae: 'Ada' } }), /'author\.nmae': did you mean name\?/);
+  t.regex(await commit({ environment: { python: 3.12 } }), /'environment\.python' .* is a number/);
+  t.regex(
+    await commit({ metrics: [{ name: 'loss', vaule: 1 }] }),
+    /'metrics\.vaule': did you mean value/,
+  );
+  t.regex(await commit({ date: '2026-01-31' }), /'date' of commit\(\) is a text: it is an object/);
+  const limit = { kind: 'factor', time: 2 };
+  t.regex(
+    await refused(repo.archive(any({ budgets: [{ target: null, limit }] }))),
+    /'budgets\.limit\.time': did you mean times/,
+  );
+  t.regex(
+    await refused(repo.merge('x', any({ combine: { method: 'ties', weight: [1] } }))),
+    /'combine\.weight': did you mean weights/,
+  );
+  await fs.writeFile(path.join(dir, 'notes.txt'), 'one\n');
+  await repo.add('notes.txt');
+  // Names of metrics and hyperparameters are the caller's.
+  await repo.commit({
+    message: 'free names',
+    params: { name: 1, sclae: 'x' },
+    metrics: { vaule: 1 },
+    date: new Date(0),
+  });
+  await repo.close();
+});
 
 test('api: the table of options names every method once', (t) => {
   t.deepEqual(Object.keys(HELD).sort(), [...new Set(Object.keys(OPTION_NAMES))].sort());
