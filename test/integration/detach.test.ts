@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { decodeRemote, encodeRemote } from '../../lib/storage/exchange/remote-file.js';
+import { decodeRemote, encodeRemote } from '../../lib/storage/exchange/remote/remote-file.js';
 import { type DetachResult, detach } from '../../lib/use/ops/detach.js';
 import type { FsckOpResult } from '../../lib/use/ops/fsck.js';
 import type { GcOpResult } from '../../lib/use/ops/gc.js';

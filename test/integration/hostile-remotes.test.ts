@@ -8,7 +8,7 @@ import {
   decodeRemote,
   encodeRemote,
   type RemoteState,
-} from '../../lib/storage/exchange/remote-file.js';
+} from '../../lib/storage/exchange/remote/remote-file.js';
 import { FolderBackend } from '../../lib/storage/store/backends/folder-backend.js';
 import { encodeManifest } from '../../lib/storage/store/manifest.js';
 import { packName } from '../../lib/storage/store/names.js';

@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import * as dlv from '../../lib/index.js';
 import { openSurvey } from '../../lib/storage/exchange/collect/open-survey.js';
 import { openWritable } from '../../lib/storage/exchange/open-remote.js';
-import { RemoteCache } from '../../lib/storage/exchange/remote-cache.js';
+import { RemoteCache } from '../../lib/storage/exchange/remote/remote-cache.js';
 import type { GcRemoteResult } from '../../lib/use/ops/gc-remote.js';
 import type { KeepRemoteResult, RecallRemoteResult } from '../../lib/use/ops/keep-remote.js';
 import { filesOf, prune } from '../e2e/random-forget.js';

@@ -10,7 +10,6 @@
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { forEachLimit } from '../../base/bytes/for-each-limit.js';
-import type { Id } from '../../base/bytes/hash.js';
 import { CorruptError, isDamage } from '../../base/errors.js';
 import { ARCHIVE_PLANES_BYTES } from '../../base/limits.js';
 import { encodeRans } from '../../pure/codec/planes-rans.js';
@@ -24,7 +23,13 @@ import { readSegments } from '../objects/planes/read-segments.js';
 import { segmentElements } from '../objects/planes/segment-head.js';
 import { recodeBase, recodedRecord, storedSegment } from '../objects/recode.js';
 import { findPinnedSets } from '../store/forest.js';
-import { recordBytesOf, type SegmentEntry, setBytes, storedBytes } from '../store/types.js';
+import {
+  recordBytesOf,
+  type SegmentEntry,
+  segmentKey,
+  setBytes,
+  storedBytes,
+} from '../store/types.js';
 import { replaceSets } from '../upkeep/replace-sets.js';
 import { ReencodedWriter } from './reencoded-writer.js';
 import type { ArchivePlan } from './replan.js';
@@ -238,10 +243,6 @@ class Reencoder {
 
 function tensorBytes({ width, count }: SurveyedExtent): number {
   return width * count;
-}
-
-function segmentKey(id: Id, segment: number): string {
-  return `${id}/${segment}`;
 }
 
 /** Reads segments back and checks them against their extents' ids. @throws {CorruptError} */

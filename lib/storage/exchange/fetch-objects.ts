@@ -27,10 +27,10 @@ import { Announced } from './partial/announced.js';
 import { listPartly } from './partial/bring.js';
 import { downloadPartly } from './partial/partial-download.js';
 import { waitingSets } from './partial/waiting.js';
-import type { RemoteReader } from './remote.js';
-import { RemoteCache } from './remote-cache.js';
-import { addRemoteFlags } from './remote-flags.js';
-import { RemoteBackend } from './remote-store.js';
+import type { RemoteReader } from './remote/remote.js';
+import { RemoteCache } from './remote/remote-cache.js';
+import { addRemoteFlags } from './remote/remote-flags.js';
+import { RemoteBackend } from './remote/remote-store.js';
 import type { TransferOptions } from './transports/transport.js';
 
 export interface FetchOptions extends TransferOptions {

@@ -24,8 +24,8 @@ import type { FetchParts } from './fetching/parts.js';
 import { bytesOf, Places, type PlannedSet } from './fetching/places.js';
 import { BlobsAhead, layeredBlobs } from './fetching/remote-blobs.js';
 import { PartialTaking } from './partial/taking.js';
-import { damagedRemote } from './remote-damage.js';
-import { remoteFile } from './remote-store.js';
+import { damagedRemote } from './remote/remote-damage.js';
+import { remoteFile } from './remote/remote-store.js';
 import type { TransferOptions } from './transports/transport.js';
 
 /** A repository that takes in versions. */

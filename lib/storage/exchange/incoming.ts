@@ -27,7 +27,7 @@ import type { Layout } from '../repo/layout.js';
 import { incomingName, isIncomingName } from '../repo/processes/made-names.js';
 import { isAbandoned, ownerState } from '../repo/processes/process-identity.js';
 import { cutRanges, RangeSet, rangeBytes } from './ranges.js';
-import type { RemoteReader } from './remote.js';
+import type { RemoteReader } from './remote/remote.js';
 import type { ByteRange, TransferOptions } from './transports/transport.js';
 
 /** Bytes after which it is noted how far a file has arrived. */

@@ -4,60 +4,27 @@
  * Start at `pushVersions`. A run that is killed before the swap leaves packs that nothing names; the next run
  * finds them there, because sets are named by their content.
  */
-import { throwIfAborted } from '../../base/bytes/abort.js';
-import { forEachLimit } from '../../base/bytes/for-each-limit.js';
-import { type Id, sha256Hex } from '../../base/bytes/hash.js';
-import { ConflictError, CorruptError } from '../../base/errors.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { ConflictError } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
-import { encodeBlob } from '../../pure/codec/blob-coder.js';
-import { encodeSegment } from '../../pure/codec/segment.js';
-import type { ReadAccess } from '../objects/access.js';
-import { recodedRecord, storedSegment } from '../objects/recode.js';
-import { readRecord } from '../objects/records.js';
 import type { NumberMarks } from '../repo/numbers.js';
-import { newWorkName } from '../repo/processes/made-names.js';
-import type { Backend } from '../store/backends/backend.js';
-import { packName } from '../store/names.js';
-import { RollingWriter, removeSealed } from '../store/packs/rolling-writer.js';
-import {
-  type BlobEntry,
-  type BlobRecord,
-  FILE_CLASSES,
-  type FileClass,
-  type RecordSink,
-  type SealedSet,
-  type SegmentEntry,
-  type SegmentRecord,
-} from '../store/types.js';
-import { verifySet } from '../store/verify.js';
-import { setName } from './collect/garbage-file.js';
+import type { SealedSet } from '../store/types.js';
 import { mergeMarks } from './numbers.js';
-import {
-  changedMeanwhile,
-  keyOf,
-  type PushEnds,
-  type PushedSet,
-  type PushPlan,
-  type PushPlanOptions,
-  planPush,
-} from './push-plan.js';
-import type { Remote } from './remote.js';
-import type { RemoteCache } from './remote-cache.js';
-import type { RemoteState } from './remote-file.js';
-import { flagsToPush } from './remote-flags.js';
-import type { TransferOptions, UploadSource } from './transports/transport.js';
+import { type PushPlan, type PushPlanOptions, planPush } from './push-plan.js';
+import type { PushEnds } from './pushing/push-ends.js';
+import { type SendOptions, sendPlan } from './pushing/send-plan.js';
+import { Upload } from './pushing/upload.js';
+import type { Remote } from './remote/remote.js';
+import type { RemoteState } from './remote/remote-file.js';
+import { flagsToPush } from './remote/remote-flags.js';
 
-export interface PushOptions extends PushPlanOptions {
+export interface PushOptions extends PushPlanOptions, SendOptions {
   /** Begins a piece of work of so many bytes. */
   onStart?(what: 'plan' | 'push', bytes: number): void;
   /** Asked before anything is sent, with the bytes of the records; throws to refuse. */
   onPlan?(bytes: number): Promise<void>;
   /** Only says what would be pushed. */
   dryRun?: boolean;
-  /** Compares what travels as it is with its checksums first. */
-  verify?: boolean;
-  /** Where sets are made that are sent in place of several; default: in the repository, which has to be writable then. */
-  workshop?: Backend;
 }
 
 /** What refs and numbers of the remote become. */
@@ -86,8 +53,6 @@ export interface Pushed {
   recoded: number;
 }
 
-/** Files of one set that are sent at once. */
-const FILES_AT_ONCE = 4;
 const PLANS_MAX = 3;
 
 /** @throws {ConflictError} {RemoteError} {CorruptError} */
@@ -138,7 +103,7 @@ async function pushOnce(ends: PushEnds, refs: PushedRefs, options: PushOptions):
   await remote.prepare(signal ? { signal } : {});
   onStart?.('push', plan.bytes);
   const upload = new Upload(ends, options);
-  await upload.run(plan);
+  await sendPlan(repo, plan, upload, options);
   await remote.publish(
     async (state) => {
       checkCollected(remote, collection, state);
@@ -172,17 +137,6 @@ function collectedMeanwhile({ shown }: Remote): ConflictError {
   });
 }
 
-/** Brings a set to the remote, and keeps its index here. */
-export async function sendSet(
-  ends: PushEnds,
-  sealed: SealedSet,
-  options: TransferOptions,
-): Promise<void> {
-  const upload = new Upload(ends, options);
-  await upload.send(sealed);
-  await upload.keepIndex(sealed);
-}
-
 /** @throws {ConflictError} if a collection of the remote took a set away that the plan counts on. */
 async function checkRelied(remote: Remote, plan: PushPlan): Promise<void> {
   const { sets } = await remote.holdings();
@@ -208,164 +162,4 @@ async function nextState(
   const numbers: NumberMarks = new Map(state.numbers);
   mergeMarks(numbers, refs.numbers);
   return { ...state, ...(await refs.move(state)), numbers, lines };
-}
-
-class Upload {
-  readonly #repo: ReadAccess;
-  readonly #remote: Remote;
-  readonly #cache: RemoteCache | null;
-  readonly #options: PushOptions;
-  /** Sets that the remote has now. */
-  readonly sent: SealedSet['info'][] = [];
-
-  constructor({ repo, remote, cache }: PushEnds, options: PushOptions) {
-    this.#repo = repo;
-    this.#remote = remote;
-    this.#cache = cache;
-    this.#options = options;
-  }
-
-  async run(plan: PushPlan): Promise<void> {
-    for (const { info, whole } of plan.sets) {
-      if (!whole) continue;
-      if (this.#options.verify) await this.#verify(info);
-      const files: SealedSet['files'] = {};
-      for (const fileClass of FILE_CLASSES) {
-        if (info.bytes[fileClass] > 0) files[fileClass] = packName(info.id, fileClass);
-      }
-      await this.send({ info, files });
-    }
-    await this.#copy(plan);
-  }
-
-  /** @throws {CorruptError} if a byte of a set is not what it should be. */
-  async #verify(info: SealedSet['info']): Promise<void> {
-    throwIfAborted(this.#options.signal);
-    for await (const { message, file } of verifySet(this.#repo.store.backend, info)) {
-      throw new CorruptError(`cannot take from this repository: ${message}`, {
-        file,
-        hint: "run 'dlv fsck' and repair the repository first",
-      });
-    }
-  }
-
-  /** Copies the records of all other sets into new ones, each of which is sent once it is full. */
-  async #copy(plan: PushPlan): Promise<void> {
-    const backend = this.#options.workshop ?? this.#repo.store.backend;
-    const sink = new RollingWriter({
-      backend,
-      tmpName: () => newWorkName('push'),
-      onSealed: async (sealed) => {
-        try {
-          await this.send(sealed, backend);
-          await this.keepIndex(sealed, backend);
-        } finally {
-          await removeSealed(backend, [sealed]);
-        }
-      },
-    });
-    try {
-      for (const set of plan.sets) if (!set.whole) await this.#copySet(plan, set, sink);
-      await sink.flush();
-    } finally {
-      await sink.abort();
-    }
-  }
-
-  async #copySet(plan: PushPlan, { entries }: PushedSet, sink: RecordSink): Promise<void> {
-    for (const entry of entries) {
-      throwIfAborted(this.#options.signal);
-      const isAlone = plan.alone.has(keyOf(entry));
-      if ('kind' in entry) {
-        await sink.addBlob(isAlone ? await this.#blobAlone(entry) : await this.#blob(entry));
-      } else {
-        await sink.addSegment(
-          isAlone ? await this.#segmentAlone(entry) : await this.#segment(entry),
-        );
-      }
-    }
-  }
-
-  /** @throws {NotFoundError} if its live record is another one now: the plan no longer holds. */
-  async #blob(entry: BlobEntry): Promise<BlobRecord> {
-    const record = (await readRecord(this.#repo, {
-      id: entry.id,
-      segment: null,
-    })) as BlobRecord | null;
-    if (record === null || record.base !== entry.base) throw changedMeanwhile();
-    return record;
-  }
-
-  async #segment({ id, segment, base }: SegmentEntry): Promise<SegmentRecord> {
-    const record = (await readRecord(this.#repo, { id, segment })) as SegmentRecord | null;
-    if (record === null || record.base !== base) throw changedMeanwhile();
-    return record;
-  }
-
-  async #blobAlone({ id, kind }: BlobEntry): Promise<BlobRecord> {
-    const bytes = await this.#repo.blobs.readBlob(id, kind);
-    const { codec, payload } = await encodeBlob(bytes, 1);
-    return { id, kind, codec, base: null, depth: 0, rawBytes: bytes.length, payload };
-  }
-
-  async #segmentAlone({ id, segment }: SegmentEntry): Promise<SegmentRecord> {
-    const stored = await storedSegment(this.#repo.store, id, segment);
-    const lease = await this.#repo.planes.lend({ id, segment });
-    try {
-      return recodedRecord(stored, await encodeSegment(lease.planes, null), null, 0);
-    } finally {
-      lease.release();
-    }
-  }
-
-  /** The index last: without it a set is none. @param from  where its files are. */
-  async send(sealed: SealedSet, from: Backend = this.#repo.store.backend): Promise<void> {
-    const { info, files } = sealed;
-    await this.#remote.checkStays(setName(info.id));
-    const isNew = await this.#begin(info.id);
-    const data = FILE_CLASSES.filter((name) => name !== 'idx' && info.bytes[name] > 0);
-    const send = (name: FileClass): Promise<void> => {
-      const file = files[name] as string;
-      const source: UploadSource = {
-        size: info.bytes[name],
-        read: (offset, length) => from.read(file, offset, length),
-      };
-      const how = { ...this.#options, isNew };
-      return this.#remote.transport.store(packName(info.id, name), source, how);
-    };
-    await forEachLimit(data, FILES_AT_ONCE, send);
-    if (files.idx !== undefined) await send('idx');
-    this.sent.push(info);
-  }
-
-  /**
-   * Notes that a set is being sent, where a look at what is there costs a request.
-   * @returns true if it cannot be there: as what an interrupted run left, or as garbage that is not removed yet.
-   */
-  async #begin(id: string): Promise<boolean> {
-    if (this.#remote.transport.proveSwaps === undefined) return false;
-    const fact = this.#begunFact(id);
-    if (await this.#cache?.knows(fact)) return false;
-    await this.#cache?.keepFact(fact);
-    return (this.#remote.state.collection?.garbage.length ?? 0) === 0;
-  }
-
-  #begunFact(id: string): string {
-    return sha256Hex(Buffer.from(`begun ${id} ${this.#remote.shown}`));
-  }
-
-  /** The sets that were sent are listed: nothing of them is left half done. */
-  async forgetBegun(): Promise<void> {
-    if (this.#remote.transport.proveSwaps === undefined) return;
-    for (const { id } of this.sent) await this.#cache?.forgetFact(this.#begunFact(id));
-  }
-
-  async keepIndex(
-    { info, files }: SealedSet,
-    from: Backend = this.#repo.store.backend,
-  ): Promise<void> {
-    if (files.idx === undefined || this.#cache === null) return;
-    const bytes = await from.read(files.idx, 0, info.bytes.idx);
-    await this.#cache.keepIndex(info.id, bytes);
-  }
 }

@@ -12,8 +12,9 @@ import { readHead } from '../repo/refs/head.js';
 import { listNotedVersions, listRefs, readNotes } from '../repo/refs/refs.js';
 import { FolderBackend } from '../store/backends/folder-backend.js';
 import { ObjectStore } from '../store/object-store.js';
-import type { Holdings, RemoteReader } from './remote.js';
-import type { RemoteState } from './remote-file.js';
+import type { RemoteReader } from './remote/remote.js';
+import type { RemoteState } from './remote/remote-file.js';
+import type { Holdings } from './remote/remote-lists.js';
 import { type FolderOptions, FolderTransport } from './transports/folder-transport.js';
 import type { ByteRange, TransferOptions } from './transports/transport.js';
 

@@ -17,7 +17,7 @@ import { checkTrees, type Place } from '../objects/planes/check-trees.js';
 import type { PlaneReader } from '../objects/planes/plane-reader.js';
 import { packName } from '../store/names.js';
 import { bytesHere, isPromised, type PromisedBy, planesHere } from '../store/promised.js';
-import { type SetId, storedBytes } from '../store/types.js';
+import { type SetId, segmentKey, storedBytes } from '../store/types.js';
 import { type Findings, problemOf, REMEDY, remedyOf } from './report.js';
 import type { Suspect } from './wrong-records.js';
 
@@ -107,10 +107,6 @@ async function addBlobFailure(
   return fault === 'damaged' ? broken : null;
 }
 
-function keyOf(id: Id, segment: number): string {
-  return `${id}/${segment}`;
-}
-
 /** Leading planes that a chain may stop at while others are elsewhere. */
 const FEWER_PLANES = [4, 3, 2];
 /** Missing segments of one extent that are reported: as many of them say no more. */
@@ -152,7 +148,7 @@ class ExtentCheck {
     // Only planes of bases are worth keeping.
     this.#planes = new ChainReader(repo.store, {
       cacheBytes: FSCK_PLANES_BYTES,
-      keeps: (id, segment) => this.#children.has(keyOf(id, segment)),
+      keeps: (id, segment) => this.#children.has(segmentKey(id, segment)),
       ...(options.signal ? { signal: options.signal } : {}),
     });
   }
@@ -167,7 +163,7 @@ class ExtentCheck {
     const { store } = this.#repo;
     const find = (next: Id) => store.here.findSegment(next, segment);
     for await (const { id: current, entry } of linksOf(id, find)) {
-      const key = keyOf(current, segment);
+      const key = segmentKey(current, segment);
       if (this.#met.has(key)) {
         if (chain.includes(current)) this.#addCircle(chain, current, segment);
         return true;
@@ -189,9 +185,9 @@ class ExtentCheck {
       chain.push(current);
       if (entry.base === null) this.#roots.push([current, segment]);
       else {
-        const children = this.#children.get(keyOf(entry.base, segment));
+        const children = this.#children.get(segmentKey(entry.base, segment));
         if (children) children.push(current);
-        else this.#children.set(keyOf(entry.base, segment), [current]);
+        else this.#children.set(segmentKey(entry.base, segment), [current]);
       }
     }
     return true;
@@ -210,7 +206,7 @@ class ExtentCheck {
   async decode(): Promise<void> {
     const { onBytes, signal } = this.#options;
     const left = await checkTrees(this.#repo, this.#roots.splice(0), {
-      childrenOf: (id, segment) => this.#children.get(keyOf(id, segment)) ?? NO_IDS,
+      childrenOf: (id, segment) => this.#children.get(segmentKey(id, segment)) ?? NO_IDS,
       onBytes,
       signal,
     });
@@ -220,7 +216,7 @@ class ExtentCheck {
       for (const id of finding.objects) {
         const record = await this.#repo.store.here.findSegment(id, 0).catch(() => null);
         for (let segment = 0; segment < (record?.segments ?? 1); segment++) {
-          for (const child of this.#children.get(keyOf(id, segment)) ?? []) {
+          for (const child of this.#children.get(segmentKey(id, segment)) ?? []) {
             finding.objects.add(child);
           }
         }
@@ -234,7 +230,7 @@ class ExtentCheck {
     for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
       throwIfAborted(this.#options.signal);
       const [id, segment] = next;
-      const children = this.#children.get(keyOf(id, segment)) ?? [];
+      const children = this.#children.get(segmentKey(id, segment)) ?? [];
       try {
         await this.#decodeOne(id, segment);
       } catch (error) {

@@ -2,8 +2,7 @@
  * The target of a salvage: counts the records that it stores, and skips those that are known to be
  * wrong.
  */
-import type { BlobRecord, RecordSink, SegmentRecord } from '../store/types.js';
-import { recordKey } from './wrong-records.js';
+import { type BlobRecord, type RecordSink, recordKey, type SegmentRecord } from '../store/types.js';
 
 export class SalvageSink implements RecordSink {
   /** Records taken. */
@@ -20,7 +19,7 @@ export class SalvageSink implements RecordSink {
   }
 
   async addBlob(record: BlobRecord): Promise<void> {
-    if (this.#leavesOut(recordKey({ id: record.id, segment: null }))) return;
+    if (this.#leavesOut(recordKey(record))) return;
     await this.#sink.addBlob({ ...record, payload: new Uint8Array(record.payload) });
   }
 

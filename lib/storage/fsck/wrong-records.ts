@@ -11,7 +11,7 @@ import type { ObjectAccess } from '../objects/access.js';
 import { linksOf } from '../objects/chain.js';
 import { ChainReader } from '../objects/planes/chain-reader.js';
 import { readRecord } from '../objects/records.js';
-import type { SetId } from '../store/types.js';
+import { type SetId, segmentKey } from '../store/types.js';
 
 /** An object that a check could not decode; segment null: a blob. */
 export interface Suspect {
@@ -23,8 +23,8 @@ export interface Suspect {
 export type WrongRecords = Map<SetId, Set<string>>;
 
 /** How WrongRecords names a record. */
-export function recordKey({ id, segment }: Suspect): string {
-  return segment === null ? id : `${id}:${segment}`;
+export function suspectKey({ id, segment }: Suspect): string {
+  return segment === null ? id : segmentKey(id, segment);
 }
 
 /**
@@ -87,7 +87,7 @@ async function wrongBlob({ store, blobs }: ObjectAccess, suspect: Id): Promise<F
   for (const { id, entry } of await chainOf(suspect, (next) => store.findBlob(next))) {
     if (await findsDamage(() => readRecord({ store }, { id, segment: null }))) return null;
     if (await findsDamage(() => blobs.readBlob(id, entry.kind))) {
-      return { set: entry.set, key: recordKey({ id, segment: null }) };
+      return { set: entry.set, key: suspectKey({ id, segment: null }) };
     }
   }
   return null;
@@ -105,7 +105,7 @@ async function wrongSegment(
     // The first segment holds the hashes of all.
     if (await findsDamage(() => hashes.of(id))) {
       const first = await store.here.findSegment(id, 0);
-      return first && { set: first.set, key: recordKey({ id, segment: 0 }) };
+      return first && { set: first.set, key: suspectKey({ id, segment: 0 }) };
     }
     const isWrong = await findsDamage(async () => {
       const lease = await planes.lend({ id, segment });
@@ -115,7 +115,7 @@ async function wrongSegment(
         lease.release();
       }
     });
-    if (isWrong) return { set: entry.set, key: recordKey({ id, segment }) };
+    if (isWrong) return { set: entry.set, key: suspectKey({ id, segment }) };
   }
   return null;
 }

@@ -8,7 +8,7 @@ import type { Backend } from './backends/backend.js';
 import { packName } from './names.js';
 import { IndexReader } from './packs/index-reader.js';
 import { decodeBlobRow, decodeSegmentRow, type IndexTable, rowKey } from './packs/index-rows.js';
-import type { BlobEntry, SegmentEntry, SetId, SetInfo } from './types.js';
+import { type BlobEntry, recordKey, type SegmentEntry, type SetId, type SetInfo } from './types.js';
 
 /** What an index says of a record, by its table. */
 export interface EntryOf {
@@ -144,7 +144,7 @@ export class SetIndexes {
     const found: FoundRecord[] = [];
     for (const info of sets) {
       for (const entry of await this.entriesIn(info, table, lead)) {
-        const key = 'segment' in entry ? `${entry.id}:${entry.segment}` : entry.id;
+        const key = recordKey(entry);
         found.push({ entry, live: !seen.has(key) });
         seen.add(key);
       }

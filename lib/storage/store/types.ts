@@ -81,6 +81,9 @@ export interface SegmentRecord extends SegmentPlace {
   crcs?: Record<PlaneClass, number>;
 }
 
+/** Planes of a record that are not here: their length and checksum. */
+export type AbsentPlanes = Partial<Record<'mid' | 'low', { bytes: number; crc: number }>>;
+
 /** What the index says about a blob. */
 export interface BlobEntry {
   id: Id;
@@ -164,6 +167,23 @@ export interface Problem {
 export interface RecordSink {
   addBlob(record: BlobRecord): Promise<void>;
   addSegment(record: SegmentRecord): Promise<void>;
+}
+
+/** Names a segment of an extent, and its record. */
+export function segmentKey(id: Id, segment: number): string {
+  return `${id}:${segment}`;
+}
+
+/** Names a record. */
+export function recordKey(record: Pick<BlobRecord, 'id'> | SegmentPlace): string {
+  return 'segment' in record ? segmentKey(record.id, record.segment) : record.id;
+}
+
+/** True if two records of a segment are coded alike, as far as indexes tell. */
+export function isSameCoding(a: SegmentEntry, b: SegmentEntry): boolean {
+  const of = ({ base, width, count, headBytes, hiBytes, midBytes, lowBytes }: SegmentEntry) =>
+    JSON.stringify([base, width, count, headBytes, hiBytes, midBytes, lowBytes]);
+  return of(a) === of(b);
 }
 
 /** Segments of an extent of `count` elements: at least one, also for an empty extent. */

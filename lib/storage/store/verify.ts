@@ -27,6 +27,7 @@ import {
   type SegmentRecord,
   type SetId,
   type SetInfo,
+  segmentKey,
 } from './types.js';
 
 /** Bytes of an idx that are hashed at once. */
@@ -213,8 +214,8 @@ class KeyCollector implements RecordSink {
 
   /** A record of an extent, whether all its planes are here or not. */
   add(record: Pick<SegmentRecord, 'id' | 'segment' | 'base'>): void {
-    this.keys.add(`${record.id}:${record.segment}`);
-    if (record.base !== null) this.bases.add(`${record.base}:${record.segment}`);
+    this.keys.add(segmentKey(record.id, record.segment));
+    if (record.base !== null) this.bases.add(segmentKey(record.base, record.segment));
   }
 
   /** How many bases are neither here nor in `held`, and how many of these no set has at all. */

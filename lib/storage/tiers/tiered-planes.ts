@@ -12,7 +12,7 @@ import type { ObjectAccess } from '../objects/access.js';
 import { verifiedBytes } from '../objects/planes/leading-planes.js';
 import { type PlaneLease, planePool } from '../objects/planes/plane-pool.js';
 import type { PlaneReader, SegmentRequest } from '../objects/planes/plane-reader.js';
-import { segmentCount } from '../store/types.js';
+import { segmentCount, segmentKey } from '../store/types.js';
 
 /** An extent whose values a tier may replace. */
 export interface TierExtent {
@@ -52,8 +52,8 @@ export class TieredPlanes implements PlaneReader {
     const bytes = await this.#exact(id, extent, segment);
     const quantizer = await this.#quantizer(id, extent);
     // An extent that is in a file twice is counted once.
-    const isNew = !this.#counted.has(`${id}/${segment}`);
-    this.#counted.add(`${id}/${segment}`);
+    const isNew = !this.#counted.has(segmentKey(id, segment));
+    this.#counted.add(segmentKey(id, segment));
     const errors = isNew ? this.#errorsOf(id) : new ErrorSum();
     const run = RUN_ELEMENTS * extent.width;
     for (let at = 0; at < bytes.length; at += run) {

@@ -1,13 +1,10 @@
 /** Merges small pack sets: a look-up asks one set after another. */
 import { ConflictError } from '../../base/errors.js';
-import { listDirectory, removeFile } from '../../base/files/files.js';
 import { isMissing } from '../../base/files/io.js';
 import type { PackAccess, ReadAccess, SettingAccess } from '../objects/access.js';
-import { isTrashName } from '../repo/processes/made-names.js';
-import { listOtherReaders } from '../repo/processes/readers.js';
 import { findPinnedSets } from '../store/forest.js';
-import { stemOf } from '../store/names.js';
 import { type SetId, type SetInfo, setBytes } from '../store/types.js';
+import { dropFromTrash } from './drop-from-trash.js';
 import { replaceSets } from './replace-sets.js';
 
 /** What garbage collection is handed of a repository. */
@@ -68,12 +65,6 @@ export async function mergeSmallSets(
     stillValid: async () => true,
     ...(signal ? { signal } : {}),
   });
-  if ((await listOtherReaders(repo.layout)).length === 0) {
-    const names = new Set(small.map((info) => info.id as string));
-    for (const name of await listDirectory(repo.layout.trash)) {
-      if (isTrashName(name) && names.has(stemOf(name)))
-        await removeFile(repo.layout.trashFile(name));
-    }
-  }
+  await dropFromTrash(repo.layout, new Set(small.map(({ id }) => id)));
   return true;
 }

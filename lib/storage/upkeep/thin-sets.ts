@@ -6,23 +6,15 @@
  */
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { ConflictError } from '../../base/errors.js';
-import { listDirectory, removeFile } from '../../base/files/files.js';
 import type { LockAccess, ReadAccess } from '../objects/access.js';
-import { isTrashName, newWorkName } from '../repo/processes/made-names.js';
-import { listOtherReaders } from '../repo/processes/readers.js';
+import { newWorkName } from '../repo/processes/made-names.js';
 import { readPromised, writePromised } from '../repo/promised.js';
-import { stemOf } from '../store/names.js';
 import { RollingWriter, removeSealed } from '../store/packs/rolling-writer.js';
 import { bytesHere } from '../store/promised.js';
-import {
-  PLANE_CLASSES,
-  type PlaneClass,
-  type SealedSet,
-  type SegmentEntry,
-  type SetId,
-  type SetInfo,
-} from '../store/types.js';
+import type { PlaneClass, SealedSet, SegmentEntry, SetId, SetInfo } from '../store/types.js';
 import { verifySet } from '../store/verify.js';
+import { dropFromTrash } from './drop-from-trash.js';
+import { readThinRecord } from './thin-records.js';
 
 /** A repository whose sets are replaced. */
 export interface ThinRepository extends ReadAccess, LockAccess {
@@ -92,7 +84,7 @@ export async function replaceThinSets(
     await removeSealed(store.backend, sealed);
   }
   await repo.readPromises?.();
-  await emptyTrash(repo, new Set(chosen.map(({ info }) => info.id)));
+  await dropFromTrash(repo.layout, new Set(chosen.map(({ info }) => info.id)));
 }
 
 /** Sets of promised planes with records that go. */
@@ -142,31 +134,16 @@ async function copyAll(
       absent,
     });
     try {
-      for (const entry of kept) await copyThin(store, entry, { writer, absent });
+      for (const entry of kept) {
+        const thin = await readThinRecord(store, entry, absent);
+        if (thin === null) throw conflict();
+        await writer.addSegment(thin.record, thin.absent);
+      }
       await writer.flush();
     } finally {
       await writer.abort();
     }
   }
-}
-
-/** Copies what is here of a record. @throws {ConflictError} if it is another one now. */
-async function copyThin(
-  store: ThinRepository['store'],
-  entry: SegmentEntry,
-  { writer, absent }: { writer: RollingWriter; absent: readonly PlaneClass[] },
-): Promise<void> {
-  const head = await store.here.openSegment(entry.id, entry.segment);
-  const here = PLANE_CLASSES.filter((plane) => !absent.includes(plane));
-  const record = head === null ? null : await store.here.readPlanes(head, here);
-  if (head === null || record === null || record.base !== entry.base) throw conflict();
-  const sizes = { hi: 0, mid: entry.midBytes, low: entry.lowBytes };
-  const elsewhere: Partial<Record<'mid' | 'low', { bytes: number; crc: number }>> = {};
-  for (const plane of absent) {
-    if (plane === 'hi' || sizes[plane] === 0) continue;
-    elsewhere[plane] = { bytes: sizes[plane], crc: head.crcs[plane] };
-  }
-  await writer.addSegment(record, elsewhere);
 }
 
 /** Reads the copies back, while what they were made of is listed. @throws {ConflictError} */
@@ -182,14 +159,6 @@ async function verifyAll(
         hint: 'the disk may be failing; the old packs are in place and nothing was removed',
       });
     }
-  }
-}
-
-/** What was copied and read back needs no grace, unless another process reads it. */
-async function emptyTrash({ layout }: ThinRepository, gone: ReadonlySet<string>): Promise<void> {
-  if ((await listOtherReaders(layout)).length > 0) return;
-  for (const name of await listDirectory(layout.trash)) {
-    if (isTrashName(name) && gone.has(stemOf(name))) await removeFile(layout.trashFile(name));
   }
 }
 

@@ -7,7 +7,7 @@ import { missingNeeds } from '../../storage/exchange/fetch-objects.js';
 import { keptUrl, openReader, shownUrl } from '../../storage/exchange/open-remote.js';
 import { notePromised } from '../../storage/exchange/partial/bring.js';
 import { PartialTaking } from '../../storage/exchange/partial/taking.js';
-import type { RemoteReader } from '../../storage/exchange/remote.js';
+import type { RemoteReader } from '../../storage/exchange/remote/remote.js';
 import type { Traffic } from '../../storage/exchange/transports/transport.js';
 import { Layout, REPOSITORY_DIR } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';

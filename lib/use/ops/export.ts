@@ -7,8 +7,8 @@ import { makeTemporaryFolder, removeFolder } from '../../base/files/temporary.js
 import { isBundle } from '../../storage/exchange/bundles/bundle-transport.js';
 import { BundleWriter } from '../../storage/exchange/bundles/bundle-writer.js';
 import { type Pushed, pushVersions } from '../../storage/exchange/push-objects.js';
-import { Remote } from '../../storage/exchange/remote.js';
-import type { RemoteState } from '../../storage/exchange/remote-file.js';
+import { Remote } from '../../storage/exchange/remote/remote.js';
+import type { RemoteState } from '../../storage/exchange/remote/remote-file.js';
 import { type NumberMarks, readNumbers } from '../../storage/repo/numbers.js';
 import { readHead } from '../../storage/repo/refs/head.js';
 import { parseRefName } from '../../storage/repo/refs/ref-name.js';

@@ -4,7 +4,7 @@ import { WIDTH_MAX } from '../../base/limits.js';
 import { checkPlanes } from '../../pure/tensor/prefix.js';
 import { firstMissingPack } from '../../storage/exchange/collect/missing-packs.js';
 import { openReader, shownUrl } from '../../storage/exchange/open-remote.js';
-import type { RemoteReader } from '../../storage/exchange/remote.js';
+import type { RemoteReader } from '../../storage/exchange/remote/remote.js';
 import {
   type PartialFilter,
   type PromisedOfRemote,

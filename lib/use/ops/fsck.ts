@@ -18,8 +18,8 @@ import {
 import { rebuildFrame, rebuildMoves, rebuildRefs } from '../../storage/fsck/rebuild-state.js';
 import {
   findWrongRecords,
-  recordKey,
   type Suspect,
+  suspectKey,
   type WrongRecords,
 } from '../../storage/fsck/wrong-records.js';
 import { findRepository } from '../../storage/repo/find-repository.js';
@@ -194,7 +194,7 @@ async function check(
     files: options.files === true,
     onStart: (label, total) => progress.start(label, total),
     onBytes: (count) => progress.advance(count),
-    onSuspect: (suspect) => suspects.set(recordKey(suspect), suspect),
+    onSuspect: (suspect) => suspects.set(suspectKey(suspect), suspect),
     onLost: (id) => lost.add(id),
     open: (found) =>
       Repository.openForRepair(found, { promised: 'left', ...(signal ? { signal } : {}) }),

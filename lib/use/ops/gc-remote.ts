@@ -3,7 +3,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
 import { type Collected, collectRemote } from '../../storage/exchange/collect/collect-remote.js';
 import { openWritable, shownUrl } from '../../storage/exchange/open-remote.js';
-import { RemoteCache } from '../../storage/exchange/remote-cache.js';
+import { RemoteCache } from '../../storage/exchange/remote/remote-cache.js';
 import { readPromised } from '../../storage/repo/promised.js';
 import { shownRef } from '../../storage/repo/refs/ref-name.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';

@@ -4,7 +4,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
 import { leadsTo } from '../../base/files/files.js';
 import { openBundle } from '../../storage/exchange/open-remote.js';
-import type { Remote } from '../../storage/exchange/remote.js';
+import type { Remote } from '../../storage/exchange/remote/remote.js';
 import { parseRefName } from '../../storage/repo/refs/ref-name.js';
 import { setBytes } from '../../storage/store/types.js';
 import type { OpContext } from '../context.js';

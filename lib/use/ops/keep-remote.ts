@@ -5,9 +5,9 @@ import { type OpenSurvey, openSurvey } from '../../storage/exchange/collect/open
 import type { RemoteSurvey } from '../../storage/exchange/collect/survey-remote.js';
 import { openWritable, shownUrl } from '../../storage/exchange/open-remote.js';
 import { pushVersions } from '../../storage/exchange/push-objects.js';
-import type { PushEnds } from '../../storage/exchange/push-plan.js';
-import { RemoteCache } from '../../storage/exchange/remote-cache.js';
-import type { RemoteState } from '../../storage/exchange/remote-file.js';
+import type { PushEnds } from '../../storage/exchange/pushing/push-ends.js';
+import { RemoteCache } from '../../storage/exchange/remote/remote-cache.js';
+import type { RemoteState } from '../../storage/exchange/remote/remote-file.js';
 import { withSession } from '../../storage/objects/access.js';
 import { blobWriter } from '../../storage/objects/stored-bytes.js';
 import { notesOf, readTier } from '../../storage/objects/tiers.js';

@@ -2,7 +2,7 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
 import { openReader, shownUrl } from '../../storage/exchange/open-remote.js';
-import type { RemoteReader } from '../../storage/exchange/remote.js';
+import type { RemoteReader } from '../../storage/exchange/remote/remote.js';
 import { readPromisedOf } from '../../storage/repo/promised.js';
 import { readHead } from '../../storage/repo/refs/head.js';
 import { branchRefName } from '../../storage/repo/refs/ref-name.js';

@@ -1,6 +1,6 @@
 /** Which branches a clone has: the one that HEAD will name, and one of each other model. */
 import { NotFoundError } from '../../base/errors.js';
-import type { RemoteReader } from '../../storage/exchange/remote.js';
+import type { RemoteReader } from '../../storage/exchange/remote/remote.js';
 import { branchRefName } from '../../storage/repo/refs/ref-name.js';
 import type { BranchName } from '../history/lines/branches.js';
 

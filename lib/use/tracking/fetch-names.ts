@@ -3,7 +3,7 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { closestNames } from '../../base/bytes/words/closest.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
-import type { RemoteReader } from '../../storage/exchange/remote.js';
+import type { RemoteReader } from '../../storage/exchange/remote/remote.js';
 import { parseRefName, remoteRefName, tagRefName } from '../../storage/repo/refs/ref-name.js';
 
 /** A branch or tag of a remote. */

@@ -11,7 +11,7 @@ import {
   type NewNotes,
 } from '../../storage/exchange/fetch-objects.js';
 import type { FetchingRepository } from '../../storage/exchange/fetch-plan.js';
-import type { RemoteReader } from '../../storage/exchange/remote.js';
+import type { RemoteReader } from '../../storage/exchange/remote/remote.js';
 import { wholeFilesWarning } from '../../storage/exchange/transports/transport.js';
 import type { SettingAccess } from '../../storage/objects/access.js';
 import { makeMoves } from '../../storage/repo/moves/carry-out.js';

@@ -1,7 +1,7 @@
 /** How remotes are spoken to: limits that the user gave for one command or set for all. */
 import { UsageError } from '../../base/errors.js';
 import type { OpenOptions } from '../../storage/exchange/open-remote.js';
-import { RemoteCache } from '../../storage/exchange/remote-cache.js';
+import { RemoteCache } from '../../storage/exchange/remote/remote-cache.js';
 import { RateLimit } from '../../storage/exchange/transports/rate-limit.js';
 import type { ReadAccess, SettingAccess } from '../../storage/objects/access.js';
 import { lowSpeedOf, parseRate, RATE_FORM } from '../../storage/repo/settings/rate.js';

@@ -1,7 +1,7 @@
 /** Which refs of a remote a push moves, and whether it may. */
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError } from '../../base/errors.js';
-import type { RemoteState } from '../../storage/exchange/remote-file.js';
+import type { RemoteState } from '../../storage/exchange/remote/remote-file.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { parseRefName, remoteRefName } from '../../storage/repo/refs/ref-name.js';
 import { readRef } from '../../storage/repo/refs/refs.js';

@@ -2,7 +2,7 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { WIDTH_MAX } from '../../base/limits.js';
 import { bringObjects, bytesToBring, notePromised } from '../../storage/exchange/partial/bring.js';
-import type { PartlyDownloaded } from '../../storage/exchange/partial/partial-download.js';
+import type { PartlyDownloaded } from '../../storage/exchange/partial/copy-arrived.js';
 import { PartialTaking } from '../../storage/exchange/partial/taking.js';
 import { type NamedSource, waitingSets } from '../../storage/exchange/partial/waiting.js';
 import { wholeFilesWarning } from '../../storage/exchange/transports/transport.js';

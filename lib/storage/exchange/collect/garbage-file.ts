@@ -3,9 +3,8 @@ import { sha256Hex } from '../../../base/bytes/hash.js';
 import { linesOf } from '../../../base/bytes/lines.js';
 import { seal, unseal } from '../../../base/bytes/sealed.js';
 import { CorruptError } from '../../../base/errors.js';
-import { PACKS_DIR } from '../../store/names.js';
-import { isSetId } from '../../store/types.js';
-import type { ListPart } from '../remote-file.js';
+import type { ListPart } from '../remote/remote-file.js';
+import { isGarbageName } from './garbage-names.js';
 
 /** A pack set, `packs/<id>`, or a part of a list, `lists/<sha256>`, and since when nothing names it. */
 export interface Garbage {
@@ -18,18 +17,6 @@ const FORM = 'dlv garbage 1';
 const LEAST_CHARS = FORM.length;
 /** Lines of one part: 80 KB. */
 export const GARBAGE_LINES = 1024;
-
-/** How garbage names all files of a set. */
-export function setName(id: string): string {
-  return `${PACKS_DIR}/${id}`;
-}
-
-/** True for what a collection may remove. */
-export function isGarbageName(name: string): boolean {
-  const [folder, id = '', ...rest] = name.split('/');
-  if (rest.length > 0) return false;
-  return folder === PACKS_DIR ? isSetId(id) : folder === 'lists' && /^[0-9a-f]{64}$/.test(id);
-}
 
 export function encodeGarbage(entries: readonly Garbage[]): Uint8Array {
   return seal(`${[FORM, ...entries.map(({ name, since }) => `${since} ${name}`)].join('\n')}\n`);

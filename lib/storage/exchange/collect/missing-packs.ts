@@ -2,7 +2,7 @@
 import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
 import { packName } from '../../store/names.js';
 import { FILE_CLASSES } from '../../store/types.js';
-import { Remote, type RemoteReader } from '../remote.js';
+import { Remote, type RemoteReader } from '../remote/remote.js';
 import type { TransferOptions } from '../transports/transport.js';
 
 /** A file of a pack set that a remote lists. */

@@ -3,9 +3,9 @@ import type { NoteReader } from '../../objects/tiers.js';
 import { ObjectStore } from '../../store/object-store.js';
 import { layeredBlobs } from '../fetching/remote-blobs.js';
 import { Incoming } from '../incoming.js';
-import type { PushEnds } from '../push-plan.js';
-import type { RemoteState } from '../remote-file.js';
-import { RemoteBackend } from '../remote-store.js';
+import type { PushEnds } from '../pushing/push-ends.js';
+import type { RemoteState } from '../remote/remote-file.js';
+import { RemoteBackend } from '../remote/remote-store.js';
 import type { TransferOptions } from '../transports/transport.js';
 import { type RemoteSurvey, type SurveyOptions, surveyRemote } from './survey-remote.js';
 

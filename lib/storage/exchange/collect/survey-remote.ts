@@ -7,11 +7,18 @@ import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
 import type { ReadAccess } from '../../objects/access.js';
 import type { ObjectStore } from '../../store/object-store.js';
-import { type BlobEntry, type SegmentEntry, type SetInfo, storedBytes } from '../../store/types.js';
+import {
+  type BlobEntry,
+  recordKey,
+  type SegmentEntry,
+  type SetInfo,
+  segmentKey,
+  storedBytes,
+} from '../../store/types.js';
 import { type Reachable, reachFrom } from '../../upkeep/reachable.js';
 import { layeredBlobs } from '../fetching/remote-blobs.js';
-import type { Holdings } from '../remote.js';
-import { damagedRemote } from '../remote-damage.js';
+import { damagedRemote } from '../remote/remote-damage.js';
+import type { Holdings } from '../remote/remote-lists.js';
 import type { TransferOptions } from '../transports/transport.js';
 
 /** One pack set and what is needed of it. */
@@ -46,10 +53,6 @@ export interface SurveyOptions extends TransferOptions {
 
 type Entry = BlobEntry | SegmentEntry;
 
-function keyOf(entry: Entry): string {
-  return 'kind' in entry ? entry.id : `${entry.id}/${entry.segment}`;
-}
-
 /** @throws {CorruptError} if something that a ref needs is missing: nothing may be removed then. */
 export async function surveyRemote(
   parts: SurveyParts,
@@ -65,7 +68,7 @@ export async function surveyRemote(
     let bytes = 0;
     for await (const entry of remote.recordsIn(info)) {
       bytes += storedBytes(entry);
-      const key = keyOf(entry);
+      const key = recordKey(entry);
       if (!entries.has(key)) entries.set(key, entry);
     }
     sizes.set(info.id, bytes);
@@ -91,17 +94,17 @@ export async function surveyRemote(
   const live = new Set<Entry>();
   const queue: string[] = [...needed.blobs.keys()];
   for (const [id, segments] of needed.extents) {
-    for (let segment = 0; segment < segments; segment++) queue.push(`${id}/${segment}`);
+    for (let segment = 0; segment < segments; segment++) queue.push(segmentKey(id, segment));
   }
   for (let key = queue.pop(); key !== undefined; key = queue.pop()) {
     const entry = entries.get(key);
     if (entry === undefined) {
-      throw damagedRemote(shown, `it lacks object '${key.slice(0, 16)}…'`, key.split('/')[0]);
+      throw damagedRemote(shown, `it lacks object '${key.slice(0, 16)}…'`, key.split(':')[0]);
     }
     if (live.has(entry)) continue;
     live.add(entry);
     if (entry.base !== null) {
-      queue.push('kind' in entry ? entry.base : `${entry.base}/${entry.segment}`);
+      queue.push('kind' in entry ? entry.base : segmentKey(entry.base, entry.segment));
     }
   }
   const bySet = new Map<string, Entry[]>();

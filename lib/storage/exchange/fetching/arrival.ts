@@ -20,9 +20,8 @@ import { accountOf } from '../../store/packs/account.js';
 import { type Need, type Promised, type PromisedBy, PromisedError } from '../../store/promised.js';
 import type { PlaneClass, SealedSet, SetId, SetInfo } from '../../store/types.js';
 import { verifySet } from '../../store/verify.js';
-import type { Reachable } from '../../upkeep/reachable.js';
 import type { ReadAt } from '../fetch-plan.js';
-import { damagedRemote } from '../remote-damage.js';
+import { damagedRemote } from '../remote/remote-damage.js';
 import type { TransferOptions } from '../transports/transport.js';
 import { ArrivedBackend } from './arrived-backend.js';
 import { unlessDisturbed } from './disturbed.js';
@@ -38,7 +37,10 @@ export interface Arrived {
   /** The first of them, which were taken as they are. */
   readonly whole: readonly SealedSet[];
   /** What they hold. */
-  readonly needed: Pick<Reachable, 'blobs' | 'extents'>;
+  readonly needed: {
+    readonly blobs: ReadonlyMap<Id, BlobKind>;
+    readonly extents: ReadonlyMap<Id, number>;
+  };
   /** Where blobs stand that were decoded and compared with their ids since their records are here. */
   readAt?(blob: Id): ReadAt | null;
   /** Classes of planes that some of them are without; then they are listed in front of all others. */

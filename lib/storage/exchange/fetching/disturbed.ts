@@ -6,7 +6,7 @@ import { ConflictError, DlvError, isDamage } from '../../../base/errors.js';
 import { isMissing } from '../../../base/files/files.js';
 import type { ObjectStore } from '../../store/object-store.js';
 import type { SetId } from '../../store/types.js';
-import type { RemoteReader } from '../remote.js';
+import type { RemoteReader } from '../remote/remote.js';
 import type { TransferOptions } from '../transports/transport.js';
 
 /** Runs of one fetch, each after the first because something changed under the one before. */

@@ -14,7 +14,7 @@ import {
 } from '../../store/types.js';
 import type { Announced } from '../partial/announced.js';
 import { rangeBytes } from '../ranges.js';
-import { remoteFile } from '../remote-store.js';
+import { remoteFile } from '../remote/remote-store.js';
 import type { ByteRange } from '../transports/transport.js';
 import type { FetchParts } from './parts.js';
 import { bytesOf, isWholly, type PlannedSet } from './places.js';

@@ -1,8 +1,8 @@
 /** Indexes of a remote's sets, kept for the next fetch and push. */
 import { packName } from '../../store/names.js';
 import { type SetInfo, setBytes } from '../../store/types.js';
-import type { RemoteCache } from '../remote-cache.js';
-import { remoteFile } from '../remote-store.js';
+import type { RemoteCache } from '../remote/remote-cache.js';
+import { remoteFile } from '../remote/remote-store.js';
 import type { FetchParts } from './parts.js';
 
 /** Sets below this may be merged here, and have another name then. */

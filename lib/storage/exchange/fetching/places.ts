@@ -11,7 +11,7 @@ import {
   storedBytes,
 } from '../../store/types.js';
 import type { Reachable } from '../../upkeep/reachable.js';
-import { damagedRemote } from '../remote-damage.js';
+import { damagedRemote } from '../remote/remote-damage.js';
 import type { FetchParts } from './parts.js';
 
 /** Something of a pack set at a remote is wanted. */

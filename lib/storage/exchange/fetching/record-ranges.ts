@@ -4,6 +4,7 @@ import {
   type BlobEntry,
   FILE_CLASSES,
   type FileClass,
+  type PlaneClass,
   type SegmentEntry,
   type SetInfo,
   segmentHeaderBytes,
@@ -13,7 +14,7 @@ import type { ByteRange } from '../transports/transport.js';
 import type { FetchParts } from './parts.js';
 
 /** The parts of the files of a set that hold a record. */
-export function rangesOf(
+function rangesOf(
   entry: BlobEntry | SegmentEntry,
 ): { fileClass: 'blob' | 'hi' | 'mid' | 'low'; range: ByteRange }[] {
   if ('kind' in entry) {
@@ -32,6 +33,47 @@ export function rangesOf(
   ];
 }
 
+/** Where planes of one class of a record stand; its header and head belong to `hi`. */
+export function planeRange(
+  entry: SegmentEntry,
+  plane: PlaneClass,
+): { fileClass: PlaneClass; range: ByteRange } {
+  const { offset, headBytes, hiBytes, midBytes, lowBytes, midOffset, lowOffset, inline } = entry;
+  const hiEnd = offset + segmentHeaderBytes(entry.depth > 0, inline) + headBytes + hiBytes;
+  if (plane === 'hi') return { fileClass: 'hi', range: { start: offset, end: hiEnd } };
+  if (inline) {
+    const start = plane === 'mid' ? hiEnd : hiEnd + midBytes;
+    return {
+      fileClass: 'hi',
+      range: { start, end: start + (plane === 'mid' ? midBytes : lowBytes) },
+    };
+  }
+  return plane === 'mid'
+    ? { fileClass: 'mid', range: { start: midOffset, end: midOffset + midBytes } }
+    : { fileClass: 'low', range: { start: lowOffset, end: lowOffset + lowBytes } };
+}
+
+/** The parts of a set's files that hold some records. */
+export class RecordRanges {
+  readonly #byClass = new Map<FileClass, ByteRange[]>();
+
+  add(entry: BlobEntry | SegmentEntry): void {
+    for (const { fileClass, range } of rangesOf(entry)) {
+      if (range.end === range.start) continue;
+      const ranges = this.#byClass.get(fileClass);
+      if (ranges) ranges.push(range);
+      else this.#byClass.set(fileClass, [range]);
+    }
+  }
+
+  /** Those that stand close together as one. */
+  joined(): Map<FileClass, ByteRange[]> {
+    return new Map(
+      [...this.#byClass].map(([name, ranges]) => [name, joinRanges(ranges, TRANSFER_GAP_BYTES)]),
+    );
+  }
+}
+
 /** All files of a set, as parts of them. */
 export function wholeFiles(info: SetInfo): Map<FileClass, ByteRange[]> {
   const found = new Map<FileClass, ByteRange[]>();
@@ -48,18 +90,9 @@ export async function partsOf(
   isWanted: (entry: BlobEntry | SegmentEntry) => boolean,
   info: SetInfo,
 ): Promise<Map<FileClass, ByteRange[]>> {
-  const found = new Map<FileClass, ByteRange[]>();
+  const found = new RecordRanges();
   for await (const entry of parts.remote.recordsIn(info)) {
-    if (!isWanted(entry)) continue;
-    for (const { fileClass, range } of rangesOf(entry)) {
-      if (range.end === range.start) continue;
-      const ranges = found.get(fileClass);
-      if (ranges) ranges.push(range);
-      else found.set(fileClass, [range]);
-    }
+    if (isWanted(entry)) found.add(entry);
   }
-  for (const [fileClass, ranges] of found) {
-    found.set(fileClass, joinRanges(ranges, TRANSFER_GAP_BYTES));
-  }
-  return found;
+  return found.joined();
 }

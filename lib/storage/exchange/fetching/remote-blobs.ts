@@ -8,7 +8,7 @@ import { BLOB_CACHE_BYTES } from '../../../base/limits.js';
 import { Blobs } from '../../objects/blobs.js';
 import { blobOf, readRecord } from '../../objects/records.js';
 import type { BlobEntry, BlobRecord, SetInfo } from '../../store/types.js';
-import { remoteFile } from '../remote-store.js';
+import { remoteFile } from '../remote/remote-store.js';
 import type { FetchParts } from './parts.js';
 
 /** Bytes of memory that a record takes beside its payload, about. */

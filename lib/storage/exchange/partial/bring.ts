@@ -22,11 +22,12 @@ import { checkArrived } from '../fetching/arrival.js';
 import { checkUndisturbed, type FetchRun, whileItChanges } from '../fetching/disturbed.js';
 import type { FetchParts } from '../fetching/parts.js';
 import { Incoming } from '../incoming.js';
-import { RemoteCache } from '../remote-cache.js';
-import { RemoteBackend, remoteFile } from '../remote-store.js';
+import { RemoteCache } from '../remote/remote-cache.js';
+import { RemoteBackend, remoteFile } from '../remote/remote-store.js';
 import type { TransferOptions } from '../transports/transport.js';
 import { Announced } from './announced.js';
-import { downloadPartly, type PartialOptions, type PartlyDownloaded } from './partial-download.js';
+import type { PartlyDownloaded } from './copy-arrived.js';
+import { downloadPartly, type PartialOptions } from './partial-download.js';
 import { type NamedSource, waitingSets } from './waiting.js';
 
 /** Indexes that are asked for at once. */

@@ -6,22 +6,21 @@
 import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
 import { sha256 } from '../../../base/bytes/hash.js';
 import { ConflictError } from '../../../base/errors.js';
-import type { SegmentEntry, SetInfo } from '../../store/types.js';
+import { isSameCoding, recordKey, type SegmentEntry, type SetInfo } from '../../store/types.js';
 import { surveyRemote } from '../collect/survey-remote.js';
 import type { FetchingRepository } from '../fetch-plan.js';
 import type { Incoming } from '../incoming.js';
-import type { Remote, RemoteReader } from '../remote.js';
-import { damagedRemote } from '../remote-damage.js';
-import { remoteFile } from '../remote-store.js';
+import type { Remote, RemoteReader } from '../remote/remote.js';
+import { damagedRemote } from '../remote/remote-damage.js';
+import { remoteFile } from '../remote/remote-store.js';
 import type { TransferOptions } from '../transports/transport.js';
 import { openParts } from './bring.js';
-import { isSameCoding, keyOf } from './partial-download.js';
 
 /** What a remote keeps, as one state of it says. */
 export interface Kept {
   readonly generation: number;
   readonly sets: readonly SetInfo[];
-  /** Records of extents that its branches and tags need, by `keyOf`: what stays there whoever collects it. */
+  /** Records of extents that its branches and tags need, by `recordKey`: what stays there whoever collects it. */
   readonly segments: ReadonlyMap<string, SegmentEntry>;
 }
 
@@ -46,7 +45,7 @@ export async function readKept(
   const survey = await surveyRemote(parts, [...new Set(refs.values())], signal ? { signal } : {});
   const segments = new Map<string, SegmentEntry>();
   for (const entry of survey.sets.flatMap(({ live }) => live)) {
-    if ('segment' in entry) segments.set(keyOf(entry.id, entry.segment), entry);
+    if ('segment' in entry) segments.set(recordKey(entry), entry);
   }
   return { generation, sets, segments };
 }
@@ -66,7 +65,7 @@ export async function checkStillKept(
   if (source.state.generation === before.generation) return before;
   const now = await readKept(parts, options);
   for (const entry of records) {
-    const found = now.segments.get(keyOf(entry.id, entry.segment));
+    const found = now.segments.get(recordKey(entry));
     if (found?.set === entry.set && isSameCoding(found, entry)) continue;
     throw new ConflictError(`'${source.shown}' gave up or moved what was compared with it`, {
       url: source.shown,

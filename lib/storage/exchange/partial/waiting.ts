@@ -5,8 +5,8 @@
 import type { Layout } from '../../repo/layout.js';
 import { readPromisedOf } from '../../repo/promised.js';
 import type { SetInfo } from '../../store/types.js';
-import { setName } from '../collect/garbage-file.js';
-import { Remote, type RemoteReader } from '../remote.js';
+import { setName } from '../collect/garbage-names.js';
+import { Remote, type RemoteReader } from '../remote/remote.js';
 import type { TransferOptions } from '../transports/transport.js';
 
 /** An open remote by its name. */
@@ -27,6 +27,7 @@ export async function waitingSets(
   const listed = new Set((await source.holdings(options)).sets.map(({ id }) => id));
   const unlisted = promised.filter(({ id }) => !listed.has(id));
   if (unlisted.length === 0) return [];
-  const garbage = new Set((await source.garbage(source.state, options)).map(({ name }) => name));
+  const noted = await source.lists.readGarbage(source.state.collection?.garbage ?? [], options);
+  const garbage = new Set(noted.map(({ name }) => name));
   return unlisted.filter(({ id }) => garbage.has(setName(id)));
 }

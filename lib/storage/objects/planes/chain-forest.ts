@@ -12,7 +12,7 @@ import type { Id } from '../../../base/bytes/hash.js';
 import { pushAll } from '../../../base/bytes/many.js';
 import { CorruptError } from '../../../base/errors.js';
 import type { SegmentHeadAt } from '../../store/packs/read-records.js';
-import type { SegmentEntry } from '../../store/types.js';
+import { type SegmentEntry, segmentKey } from '../../store/types.js';
 import { linksOf, missingExtent } from '../chain.js';
 import { basePlanesOf, stopOf, wantsHead } from './chain-link.js';
 import type { SegmentRecords, SegmentRequest } from './plane-reader.js';
@@ -97,14 +97,14 @@ async function findNode(
   id: Id,
   segment: number,
 ): Promise<ChainNode> {
-  const known = nodes.get(`${id}/${segment}`);
+  const known = nodes.get(segmentKey(id, segment));
   if (known !== undefined) return known;
   const fresh: SegmentEntry[] = [];
   let node: ChainNode | null = null;
   for await (const { id: at, entry } of linksOf(id, (next) => records.findSegment(next, segment))) {
     if (entry === null) throw missingExtent(at);
     fresh.push(entry);
-    node = nodes.get(`${entry.base}/${segment}`) ?? null;
+    node = (entry.base !== null && nodes.get(segmentKey(entry.base, segment))) || null;
     if (node !== null) break;
   }
   for (const entry of fresh.reverse()) {
@@ -118,7 +118,7 @@ async function findNode(
       due: null,
     };
     node?.children.push(made);
-    nodes.set(`${entry.id}/${segment}`, made);
+    nodes.set(segmentKey(entry.id, segment), made);
     node = made;
   }
   return node as ChainNode;

@@ -9,7 +9,7 @@ import type { Id } from '../../../base/bytes/hash.js';
 import { CorruptError } from '../../../base/errors.js';
 import { WIDTH_MAX } from '../../../base/limits.js';
 import type { SegmentHeadAt } from '../../store/packs/read-records.js';
-import type { SegmentEntry, SegmentRecord } from '../../store/types.js';
+import { type SegmentEntry, type SegmentRecord, segmentKey } from '../../store/types.js';
 import { linksOf, missingExtent } from '../chain.js';
 import {
   basePlanesOf,
@@ -38,10 +38,6 @@ export interface ChainReaderOptions {
 
 /** Looks at a chain that others keep re-encoding before it counts as damaged. */
 const REREADS_MAX = 5;
-
-function keyOf(id: Id, segment: number): string {
-  return `${id}/${segment}`;
-}
 
 /** Links to be decoded, the wanted segment first, and the planes under the last one. */
 interface LaidOut {
@@ -158,7 +154,7 @@ export class ChainReader implements PlaneReader {
 
   /** All planes of a segment if they are kept, or being decoded to be kept; else null. */
   #kept(id: Id | null, segment: number): Promise<PlaneLease> | null {
-    return (id !== null && this.#cache?.lendKept(keyOf(id, segment))) || null;
+    return (id !== null && this.#cache?.lendKept(segmentKey(id, segment))) || null;
   }
 
   /** True if planes of a link are worth keeping. */
@@ -173,7 +169,7 @@ export class ChainReader implements PlaneReader {
     decode: () => Promise<PlaneLease>,
   ): Promise<PlaneLease> {
     if (this.#cache === null || !this.#isKept(entry, planes)) return decode();
-    return this.#cache.lend(keyOf(entry.id, entry.segment), decode);
+    return this.#cache.lend(segmentKey(entry.id, entry.segment), decode);
   }
 }
 

@@ -9,7 +9,7 @@
  */
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { SHARED_PLANES_BYTES } from '../../../base/limits.js';
-import type { SegmentRecord } from '../../store/types.js';
+import { type SegmentRecord, segmentKey } from '../../store/types.js';
 import type { LinkBase } from './base-planes.js';
 import type { ChainForest, ChainNode, PlannedSegment } from './chain-forest.js';
 import { decodeLink, readLink } from './chain-link.js';
@@ -71,7 +71,7 @@ export class ForestReader implements PlaneReader {
     this.stats.bytes.head += forest.headBytes;
     this.#single = new ChainReader(records, { stats, ...(signal ? { signal } : {}) });
     for (const [place, { id, segment }] of forest.order.entries()) {
-      const key = `${id}/${segment}`;
+      const key = segmentKey(id, segment);
       const places = this.#places.get(key);
       if (places) places.push(place);
       else this.#places.set(key, [place]);
@@ -80,7 +80,7 @@ export class ForestReader implements PlaneReader {
 
   async lend(request: SegmentRequest): Promise<PlaneLease> {
     const { id, segment, planes = Number.POSITIVE_INFINITY } = request;
-    const places = this.#places.get(`${id}/${segment}`);
+    const places = this.#places.get(segmentKey(id, segment));
     const announced = this.#forest.order[places?.[0] ?? -1];
     const isPlanned =
       announced !== undefined && announced.planes >= Math.min(planes, announced.node.entry.width);

@@ -2,7 +2,7 @@
  * Names of models, branches, tags and refs: git's rules (git check-ref-format), and a model is one
  * part without '@', so that `model/branch` and `model@n` have one reading.
  */
-import type { Id } from '../../../base/bytes/hash.js';
+import { type Id, isId } from '../../../base/bytes/hash.js';
 import { UsageError } from '../../../base/errors.js';
 import { REF_NAME_BYTES_MAX, REF_PART_BYTES_MAX } from '../../../base/limits.js';
 
@@ -112,7 +112,7 @@ export function parseRefName(name: string): RefPlace | null {
     return refNameProblem(tag) === null ? { kind: 'tag', tag } : null;
   }
   if (kind === 'notes') {
-    const isVersion = /^[0-9a-f]{64}$/.test(tail) && tail.startsWith(first) && first.length === 2;
+    const isVersion = isId(tail) && tail.startsWith(first) && first.length === 2;
     return isVersion ? { kind: 'notes', version: tail } : null;
   }
   if (rest.length === 0 || modelNameProblem(first) !== null) return null;

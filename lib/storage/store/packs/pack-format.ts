@@ -19,6 +19,7 @@ import {
   WIDTH_MAX,
 } from '../../../base/limits.js';
 import {
+  type AbsentPlanes,
   type BlobRecord,
   type FileClass,
   PLANE_CLASSES,
@@ -170,9 +171,6 @@ export interface SegmentHeader extends SegmentPlace {
   lowOffset: number;
   crc: number;
 }
-
-/** Planes of a record that are not here: their length and checksum. */
-export type AbsentPlanes = Partial<Record<'mid' | 'low', { bytes: number; crc: number }>>;
 
 /**
  * Encodes a segment record up to the end of its head.

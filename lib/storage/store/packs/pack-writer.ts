@@ -11,6 +11,7 @@ import { assert } from '../../../base/errors.js';
 import { PACK_BYTES_TARGET, SET_RECORDS_TARGET, SMALL_SET_BYTES } from '../../../base/limits.js';
 import type { Backend, BackendWriter } from '../backends/backend.js';
 import {
+  type AbsentPlanes,
   type BlobRecord,
   FILE_CLASSES,
   type FileClass,
@@ -23,7 +24,6 @@ import {
 } from '../types.js';
 import { type DataSizes, decodeBlobRow, decodeSegmentRow, IndexBuilder } from './index-rows.js';
 import {
-  type AbsentPlanes,
   encodeBlobHeader,
   encodeFileHeader,
   encodeSegmentHeader,

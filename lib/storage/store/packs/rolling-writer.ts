@@ -6,8 +6,14 @@
  * handed on.
  */
 import type { Backend } from '../backends/backend.js';
-import type { BlobRecord, PlaneClass, RecordSink, SealedSet, SegmentRecord } from '../types.js';
-import type { AbsentPlanes } from './pack-format.js';
+import type {
+  AbsentPlanes,
+  BlobRecord,
+  PlaneClass,
+  RecordSink,
+  SealedSet,
+  SegmentRecord,
+} from '../types.js';
 import { PackSetWriter } from './pack-writer.js';
 
 export interface RollingWriterOptions {

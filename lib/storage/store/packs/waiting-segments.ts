@@ -10,6 +10,7 @@ import {
   type SegmentRecord,
   type SetId,
   segmentHeaderBytes,
+  segmentKey,
 } from '../types.js';
 import type { SegmentHeadAt } from './read-records.js';
 
@@ -46,28 +47,28 @@ export class WaitingSegments {
     // Heads are bounded as well: a palette or a mask may be all there is of a segment.
     const isLarge =
       this.#planes >= this.#smallSetBytes || this.#bytes >= WAITING_FACTOR * this.#smallSetBytes;
-    if (!isLarge) this.#records.set(keyOf(record.id, record.segment), withOwnMemory(record));
+    if (!isLarge) this.#records.set(segmentKey(record.id, record.segment), withOwnMemory(record));
     return !isLarge;
   }
 
   has(id: Id, segment: number): boolean {
-    return this.#records.has(keyOf(id, segment));
+    return this.#records.has(segmentKey(id, segment));
   }
 
   /** One that waits, with the classes that are asked for and the others empty; undefined if it does not. */
   read(id: Id, segment: number, classes: readonly PlaneClass[]): SegmentRecord | undefined {
-    const found = this.#records.get(keyOf(id, segment));
+    const found = this.#records.get(segmentKey(id, segment));
     return found && { ...found, ...unasked(classes) };
   }
 
   /** Its entry, without its places in files, which it does not have yet. */
   entry(id: Id, segment: number): SegmentEntry | undefined {
-    const found = this.#records.get(keyOf(id, segment));
+    const found = this.#records.get(segmentKey(id, segment));
     return found && entryOf(found);
   }
 
   open(id: Id, segment: number): SegmentHeadAt | undefined {
-    const found = this.#records.get(keyOf(id, segment));
+    const found = this.#records.get(segmentKey(id, segment));
     if (found === undefined) return undefined;
     const record = { ...found, ...unasked([]) };
     return { entry: entryOf(found), record, crcs: { hi: 0, mid: 0, low: 0 } };
@@ -77,10 +78,6 @@ export class WaitingSegments {
   all(): SegmentRecord[] {
     return [...this.#records.values()];
   }
-}
-
-function keyOf(id: Id, segment: number): string {
-  return `${id}:${segment}`;
 }
 
 function recordBytes(record: SegmentRecord): number {

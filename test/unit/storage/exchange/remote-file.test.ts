@@ -17,7 +17,7 @@ import {
   encodeRemote,
   type ListLine,
   type RemoteState,
-} from '../../../../lib/storage/exchange/remote-file.js';
+} from '../../../../lib/storage/exchange/remote/remote-file.js';
 import type { SetId } from '../../../../lib/storage/store/types.js';
 import { PROJECT_ROOT } from '../../../helpers/paths.js';
 

@@ -1,7 +1,7 @@
 /** A bucket as a remote: the suites, also on a line that fails all the time, and what only buckets do. */
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { RemoteCache } from '../../../../lib/storage/exchange/remote-cache.js';
+import { RemoteCache } from '../../../../lib/storage/exchange/remote/remote-cache.js';
 import { S3Transport } from '../../../../lib/storage/exchange/transports/s3/s3-transport.js';
 import { PART_BYTES } from '../../../../lib/storage/exchange/transports/s3/s3-upload.js';
 import { bytesSource } from '../../../../lib/storage/exchange/transports/transport.js';

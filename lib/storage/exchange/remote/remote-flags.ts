@@ -8,9 +8,9 @@ import {
   requireWriteFlag,
   TIERS_FLAG,
   TOMBSTONES_FLAG,
-} from '../repo/format.js';
-import type { Layout } from '../repo/layout.js';
-import type { RepositoryLock } from '../repo/processes/lock.js';
+} from '../../repo/format.js';
+import type { Layout } from '../../repo/layout.js';
+import type { RepositoryLock } from '../../repo/processes/lock.js';
 
 /** Write-required flags that concern versions, and not only the repository that they are in. */
 const TRAVELLING: readonly string[] = [TIERS_FLAG, TOMBSTONES_FLAG];

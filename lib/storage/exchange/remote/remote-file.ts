@@ -3,15 +3,15 @@
  *
  * @see docs/format/remote.md
  */
-import { type Id, isId, sha256Hex } from '../../base/bytes/hash.js';
-import { linesOf } from '../../base/bytes/lines.js';
-import { seal, unseal } from '../../base/bytes/sealed.js';
-import { CorruptError, FormatVersionError, isDamage } from '../../base/errors.js';
-import { REMOTE_LIST_BYTES_MAX, REMOTE_LISTS_MAX } from '../../base/limits.js';
-import { formatNumbers, type NumberMarks, parseNumbers } from '../repo/numbers.js';
-import { parseRefName } from '../repo/refs/ref-name.js';
-import { parseBranchTitle } from '../repo/remotes.js';
-import { FILE_CLASSES, isSetId, type SetInfo } from '../store/types.js';
+import { type Id, isId, sha256Hex } from '../../../base/bytes/hash.js';
+import { linesOf } from '../../../base/bytes/lines.js';
+import { seal, unseal } from '../../../base/bytes/sealed.js';
+import { CorruptError, FormatVersionError, isDamage } from '../../../base/errors.js';
+import { REMOTE_LIST_BYTES_MAX, REMOTE_LISTS_MAX } from '../../../base/limits.js';
+import { formatNumbers, type NumberMarks, parseNumbers } from '../../repo/numbers.js';
+import { parseRefName } from '../../repo/refs/ref-name.js';
+import { parseBranchTitle } from '../../repo/remotes.js';
+import { FILE_CLASSES, isSetId, type SetInfo } from '../../store/types.js';
 
 /** A line of the list of what a remote holds. */
 export type ListLine = { kind: 'set'; info: SetInfo } | { kind: 'note'; version: Id; note: Id };
@@ -89,9 +89,12 @@ export function encodeList(lines: readonly ListLine[]): Uint8Array {
   return seal(`${[LIST_FORM, ...lines.map(formatLine)].join('\n')}\n`);
 }
 
-/** The name of a part of the list. */
+/** The folder of parts of lists, at a remote. */
+export const LISTS_DIR = 'lists';
+
+/** The name of a part of a list. */
 export function listName(sha256: string): string {
-  return `lists/${sha256}`;
+  return `${LISTS_DIR}/${sha256}`;
 }
 
 /** The mirror of encodeList. @throws {CorruptError} unless its bytes give its name. */
@@ -181,7 +184,7 @@ function addLine(state: RemoteState, numbers: string[], line: string): void {
     const [sha256 = '', lines, bytes] = tail.split(' ');
     const part = { sha256, lines: whole(lines), bytes: whole(bytes, REMOTE_LIST_BYTES_MAX) };
     const parts = word === 'list' ? state.lists : state.collection?.[word];
-    if (/^[0-9a-f]{64}$/.test(sha256) && parts && parts.length < REMOTE_LISTS_MAX) parts.push(part);
+    if (isId(sha256) && parts && parts.length < REMOTE_LISTS_MAX) parts.push(part);
   } else {
     const entry = parseLine(line);
     if (entry !== null) state.lines.push(entry);

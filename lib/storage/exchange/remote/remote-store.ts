@@ -4,19 +4,19 @@
  * Indexes are taken from packs/ here, from copies that earlier transfers left, or from the remote; parts of
  * packs from what has arrived, which grows as needed.
  */
-import { LruCache } from '../../base/bytes/lru-cache.js';
-import { BugError } from '../../base/errors.js';
-import { isMissing } from '../../base/files/files.js';
+import { LruCache } from '../../../base/bytes/lru-cache.js';
+import { BugError } from '../../../base/errors.js';
+import { isMissing } from '../../../base/files/files.js';
 import {
   BLOCK_CACHE_BYTES,
   TRANSFER_BLOCK_BYTES,
   TRANSFER_WHOLE_BYTES,
-} from '../../base/limits.js';
-import type { Backend, BackendWriter } from '../store/backends/backend.js';
-import { encodeManifest } from '../store/manifest.js';
-import { MANIFEST_NAME, packName } from '../store/names.js';
-import { FILE_CLASSES, type FileClass, type SetInfo } from '../store/types.js';
-import type { Incoming, RemoteFile } from './incoming.js';
+} from '../../../base/limits.js';
+import type { Backend, BackendWriter } from '../../store/backends/backend.js';
+import { encodeManifest } from '../../store/manifest.js';
+import { MANIFEST_NAME, packName } from '../../store/names.js';
+import { FILE_CLASSES, type FileClass, type SetInfo } from '../../store/types.js';
+import type { Incoming, RemoteFile } from '../incoming.js';
 import type { RemoteCache } from './remote-cache.js';
 
 /** Where pack sets are found. */

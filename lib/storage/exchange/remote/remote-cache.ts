@@ -5,8 +5,8 @@
  * Derived: a missing or damaged copy is read from the remote again. @see docs/format/remote.md
  */
 import path from 'node:path';
-import { sha256Hex } from '../../base/bytes/hash.js';
-import { isDamage } from '../../base/errors.js';
+import { sha256Hex } from '../../../base/bytes/hash.js';
+import { isDamage } from '../../../base/errors.js';
 import {
   isMissing,
   makeDirectory,
@@ -14,11 +14,15 @@ import {
   removeFile,
   statOrNull,
   writeFileAtomic,
-} from '../../base/files/files.js';
-import { INDEX_BYTES_MAX, REMOTE_LIST_BYTES_MAX, STATE_FILE_BYTES_MAX } from '../../base/limits.js';
-import type { Layout } from '../repo/layout.js';
-import type { SetId, SetInfo } from '../store/types.js';
-import type { BegunUpload, UploadMemory } from './transports/s3/s3-upload.js';
+} from '../../../base/files/files.js';
+import {
+  INDEX_BYTES_MAX,
+  REMOTE_LIST_BYTES_MAX,
+  STATE_FILE_BYTES_MAX,
+} from '../../../base/limits.js';
+import type { Layout } from '../../repo/layout.js';
+import type { SetId, SetInfo } from '../../store/types.js';
+import type { BegunUpload, UploadMemory } from '../transports/s3/s3-upload.js';
 
 export class RemoteCache implements UploadMemory {
   readonly #layout: Layout;
