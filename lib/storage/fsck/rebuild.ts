@@ -20,12 +20,12 @@ import { readPromised, thinSets } from '../repo/promised.js';
 import type { Backend } from '../store/backends/backend.js';
 import { FolderBackend } from '../store/backends/folder-backend.js';
 import { findUnresolved, planPromotion } from '../store/forest.js';
+import { decodeRow, SetRows } from '../store/indexes/set-rows.js';
 import { decodeManifest, encodeManifest, type Manifest } from '../store/manifest.js';
 import { copyRecords } from '../store/merge.js';
 import { MANIFEST_NAME, PACKS_DIR, packName, stemOf } from '../store/names.js';
 import { ObjectStore } from '../store/object-store.js';
 import { RollingWriter, removeSealed } from '../store/packs/rolling-writer.js';
-import { decodeRow, SetRows } from '../store/set-rows.js';
 import {
   FILE_CLASSES,
   isSetId,

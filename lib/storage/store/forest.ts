@@ -10,8 +10,8 @@ import { ID_BYTES, type Id, idFromBytes } from '../../base/bytes/hash.js';
 import { ConflictError } from '../../base/errors.js';
 import { CHAIN_DEPTH_MAX } from '../../base/limits.js';
 import type { Backend } from './backends/backend.js';
-import { baseOfRow, INDEX_TABLES, type IndexTable, rowKey } from './packs/index-rows.js';
-import { type RowOfSet, SetRows } from './set-rows.js';
+import { baseOfRow, INDEX_TABLES, type IndexTable, rowKey } from './indexes/index-rows.js';
+import { type RowOfSet, SetRows } from './indexes/set-rows.js';
 import type { SealedSet, SetId, SetInfo } from './types.js';
 
 /** The key of a record. A blob is its own segment 0. */

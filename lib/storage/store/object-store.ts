@@ -6,27 +6,20 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type BlobKind, type Id, isId } from '../../base/bytes/hash.js';
-import { ExistsError, isDamage } from '../../base/errors.js';
-import { isMissing } from '../../base/files/files.js';
+import { ExistsError } from '../../base/errors.js';
 import { INDEX_CACHE_BYTES } from '../../base/limits.js';
 import type { Backend } from './backends/backend.js';
-import { goneError } from './gone-error.js';
+import { CurrentManifest } from './current-manifest.js';
+import { INDEX_TABLES, type IndexTable } from './indexes/index-rows.js';
+import { type ObjectSize, readSizes, type SizedObject } from './indexes/read-sizes.js';
+import { type FoundRecord, SetIndexes } from './indexes/set-indexes.js';
 import { lendPayloads } from './lend-payloads.js';
-import { decodeManifest, encodeManifest } from './manifest.js';
+import { encodeManifest } from './manifest.js';
 import { MANIFEST_NAME } from './names.js';
-import { INDEX_TABLES, type IndexTable } from './packs/index-rows.js';
 import type { SegmentHeadAt } from './packs/read-records.js';
 import { isHere, type Need, orPromised, type Promised, type RecordsHere } from './promised.js';
-import {
-  publishSets,
-  type ReadManifest,
-  readManifest,
-  readManifestBytes,
-  retireSets,
-} from './publish.js';
-import { type ObjectSize, readSizes, type SizedObject } from './read-sizes.js';
+import { publishSets, retireSets } from './publish.js';
 import { recordsHere } from './records-here.js';
-import { type FoundRecord, SetIndexes } from './set-indexes.js';
 import {
   type BlobEntry,
   type BlobRecord,
@@ -49,28 +42,24 @@ export interface ObjectStoreOptions {
 const LEADS = 256;
 /** Bytes of an index that are decoded at once, about; never less than what begins with one byte. */
 const BATCH_BYTES = 256 * 1024;
-/** Look-ups of one key; each after the first because the manifest changed under the one before. */
-const LOOK_UPS_MAX = 4;
 
 export class ObjectStore {
   readonly backend: Backend;
   /** What is promised by remotes; null: whatever is not here is missing. */
   promised: Promised | null = null;
-  /** Reads again what remotes promised, which another process may have changed; null: nothing is promised. */
-  readPromises: (() => Promise<void>) | null = null;
   /** The same records without what is promised: reads fail, or find nothing, where that is wanted. */
   readonly here: RecordsHere;
   readonly #indexes: SetIndexes;
-  #manifest: ReadManifest;
+  readonly #manifest: CurrentManifest;
 
-  private constructor(backend: Backend, manifest: ReadManifest, cacheBytes: number) {
+  private constructor(backend: Backend, manifest: CurrentManifest, indexes: SetIndexes) {
     this.backend = backend;
     this.#manifest = manifest;
-    this.#indexes = new SetIndexes(backend, cacheBytes);
+    this.#indexes = indexes;
     const live = {
       segment: (id: Id, segment: number) => this.#find('segment', id, segment),
       blob: (id: Id) => this.#find('blob', id),
-      retrying: <T>(lookUp: () => Promise<T | null>) => this.#retrying(isNull, lookUp),
+      retrying: <T>(lookUp: () => Promise<T | null>) => this.#manifest.retrying(isNull, lookUp),
     };
     this.here = recordsHere(backend, live, () => this.promised);
   }
@@ -85,8 +74,9 @@ export class ObjectStore {
 
   /** @throws {CorruptError} if the manifest is missing or damaged. */
   static async open(backend: Backend, options: ObjectStoreOptions = {}): Promise<ObjectStore> {
-    const manifest = await readManifest(backend);
-    return new ObjectStore(backend, manifest, options.indexCacheBytes ?? INDEX_CACHE_BYTES);
+    const indexes = new SetIndexes(backend, options.indexCacheBytes ?? INDEX_CACHE_BYTES);
+    const manifest = await CurrentManifest.read(backend, (set) => indexes.drop(set));
+    return new ObjectStore(backend, manifest, indexes);
   }
 
   get generation(): number {
@@ -97,62 +87,19 @@ export class ObjectStore {
     return this.#manifest.sets;
   }
 
+  /** Reads again what remotes promised, which another process may have changed; null: nothing is promised. */
+  set readPromises(read: (() => Promise<void>) | null) {
+    this.#manifest.readPromises = read;
+  }
+
   /** Reads the manifest again; true if it changed. */
-  async reload(): Promise<boolean> {
-    const bytes = await readManifestBytes(this.backend);
-    if (Buffer.compare(bytes, this.#manifest.bytes) === 0) return false;
-    const manifest = { ...decodeManifest(bytes, MANIFEST_NAME), bytes };
-    // It was promised before it was listed.
-    await this.readPromises?.();
-    this.#use(manifest);
-    return true;
+  reload(): Promise<boolean> {
+    return this.#manifest.reload();
   }
 
   /** Reads the manifest again, and what remotes promised even if it is the same: files may have gone since. */
-  async renew(): Promise<void> {
-    if (!(await this.reload())) await this.readPromises?.();
-  }
-
-  #use(manifest: ReadManifest): void {
-    const live = new Set(manifest.sets.map((info) => info.id));
-    for (const info of this.#manifest.sets) if (!live.has(info.id)) this.#indexes.drop(info.id);
-    this.#manifest = manifest;
-  }
-
-  /**
-   * Runs a look-up; if it misses or a file is gone, reads the manifest again, and retries if that is
-   * another one than the look-up began with: look-ups overlap, so that the reload of one may already
-   * have brought what the other needs. Files of a listed set go where a remote promised them, so that is
-   * read again as well. Damage is looked at twice, because another process may have put a repaired file
-   * in the place of the one that is open here.
-   */
-  async #retrying<T>(isMiss: (found: T) => boolean, lookUp: () => Promise<T>): Promise<T> {
-    let refreshed = false;
-    let reread = false;
-    for (let attempt = 1; ; attempt++) {
-      const before = this.#manifest;
-      const result = await lookUp().then(
-        (found) => ({ found }),
-        (error: unknown) => {
-          if (isMissing(error)) return { gone: goneError(error) };
-          if (isDamage(error) && !refreshed) return { damage: error };
-          throw error;
-        },
-      );
-      if ('damage' in result) {
-        refreshed = true;
-        await this.backend.refresh();
-        await this.reload();
-        continue;
-      }
-      if ('found' in result && !isMiss(result.found)) return result.found;
-      if (this.#manifest === before) await this.reload();
-      if (this.#manifest !== before && attempt < LOOK_UPS_MAX) continue;
-      if (!('gone' in result)) return result.found;
-      if (reread || this.readPromises === null) throw result.gone;
-      reread = true;
-      await this.readPromises();
-    }
+  renew(): Promise<void> {
+    return this.#manifest.renew();
   }
 
   #find<Table extends IndexTable>(table: Table, id: Id, segment = 0) {
@@ -165,7 +112,7 @@ export class ObjectStore {
 
   /** The live entry; on a miss the manifest is read again once. */
   findBlob(id: Id): Promise<BlobEntry | null> {
-    return this.#retrying(isNull, () => this.#find('blob', id));
+    return this.#manifest.retrying(isNull, () => this.#find('blob', id));
   }
 
   /** The live entry, which is fetched if it is promised. To look without, see `here`. */
@@ -179,7 +126,7 @@ export class ObjectStore {
    * that is not here.
    */
   sizesOf(objects: readonly SizedObject[]): Promise<(ObjectSize | undefined)[]> {
-    return this.#retrying(isNever, () => {
+    return this.#manifest.retrying(isNever, () => {
       return readSizes(this.#indexes, this.sets(), objects, this.promised);
     });
   }
@@ -241,12 +188,12 @@ export class ObjectStore {
 
   /** True if listed in the manifest as last read (no reload: cheap for ingest). */
   hasBlob(id: Id): Promise<boolean> {
-    return this.#retrying(isNever, async () => (await this.#find('blob', id)) !== null);
+    return this.#manifest.retrying(isNever, async () => (await this.#find('blob', id)) !== null);
   }
 
   /** True if all segments are live in the manifest as last read. */
   hasExtent(id: Id): Promise<boolean> {
-    return this.#retrying(isNever, async () => {
+    return this.#manifest.retrying(isNever, async () => {
       const first = await this.#find('segment', id);
       if (first === null) return false;
       for (let segment = 1; segment < segmentCount(first.count); segment++) {
@@ -269,7 +216,7 @@ export class ObjectStore {
     const lead = Number.parseInt(hexPrefix.slice(0, 2), 16);
     const isMatch = (entry: BlobEntry): boolean =>
       entry.kind === kind && entry.id.startsWith(hexPrefix);
-    const found = await this.#retrying(
+    const found = await this.#manifest.retrying(
       (entries) => entries.length === 0,
       async () => (await this.#live('blob', lead)).filter(isMatch),
     );
@@ -283,7 +230,7 @@ export class ObjectStore {
   async *blobs(kind?: BlobKind): AsyncGenerator<BlobEntry> {
     for (let lead = 0; lead < LEADS; lead++) {
       await nextTurn();
-      for (const entry of await this.#retrying(isNever, () => this.#live('blob', lead))) {
+      for (const entry of await this.#manifest.retrying(isNever, () => this.#live('blob', lead))) {
         if (kind === undefined || entry.kind === kind) yield entry;
       }
     }
@@ -293,7 +240,7 @@ export class ObjectStore {
   async *segments(): AsyncGenerator<SegmentEntry> {
     for (let lead = 0; lead < LEADS; lead++) {
       await nextTurn();
-      yield* await this.#retrying(isNever, () => this.#live('segment', lead));
+      yield* await this.#manifest.retrying(isNever, () => this.#live('segment', lead));
     }
   }
 
@@ -333,7 +280,9 @@ export class ObjectStore {
     for (const table of INDEX_TABLES) {
       for (let lead = 0; lead < LEADS; lead++) {
         await nextTurn();
-        yield* await this.#retrying(isNever, () => this.#indexes.records(this.sets(), table, lead));
+        yield* await this.#manifest.retrying(isNever, () =>
+          this.#indexes.records(this.sets(), table, lead),
+        );
       }
     }
   }
@@ -351,7 +300,7 @@ export class ObjectStore {
     const manifest = await publishSets(this.backend, sealed, edit);
     // A set that was damaged and is written again has the same name: its old index must go.
     for (const { info } of sealed) this.#indexes.drop(info.id);
-    this.#use(manifest);
+    this.#manifest.use(manifest);
   }
 
   /** Moves sets that the manifest no longer lists to trash/. The caller holds the lock. */

@@ -8,15 +8,13 @@
 import { sha256 } from '../../base/bytes/hash.js';
 import { pushAll } from '../../base/bytes/many.js';
 import type { Backend } from './backends/backend.js';
+import type { IndexBuilder } from './indexes/index-builder.js';
+import { INDEX_SUM_BYTES } from './indexes/index-head.js';
+import { IndexReader } from './indexes/index-reader.js';
+import { decodeBlobRow, decodeSegmentRow } from './indexes/index-rows.js';
 import { PACKS_DIR, packName } from './names.js';
-import { IndexReader } from './packs/index-reader.js';
-import {
-  decodeBlobRow,
-  decodeSegmentRow,
-  INDEX_SUM_BYTES,
-  type IndexBuilder,
-} from './packs/index-rows.js';
-import { isUnreadable, type ScanOptions, SetScanner } from './packs/scan.js';
+import { type ScanOptions, SetScanner } from './packs/scan.js';
+import { isReadFailure } from './packs/scanned-files.js';
 import {
   type BlobRecord,
   FILE_CLASSES,
@@ -128,7 +126,7 @@ async function openSoundIndex(backend: Backend, info: SetInfo): Promise<IndexRea
     if (sum.equals(found) && sum.toString('hex') === info.id) return index;
     return new Error(`'${name}' is damaged: its checksum does not match`);
   } catch (error) {
-    if (isUnreadable(error)) return error;
+    if (isReadFailure(error)) return error;
     throw error;
   }
 }

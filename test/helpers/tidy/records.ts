@@ -2,7 +2,8 @@
 import { parseImports, roomOf, withoutComments } from './imports.js';
 
 /** Files of the store that know the bytes of a record. */
-const INSIDE = /store\/packs\/(read-records|pack-format|index-reader|index-rows|scan)\.js$/;
+const INSIDE =
+  /store\/(packs\/(read-records|pack-format|blob-record|segment-record|scan|scanned-files)|indexes\/index-[a-z]+)\.js$/;
 const READS = /\bstore\.(readBlob|readSegment|openSegment|readPlanes)\(/g;
 const READERS = ['store', 'objects'];
 

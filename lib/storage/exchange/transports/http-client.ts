@@ -12,6 +12,7 @@ import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { AbortedError, DlvError, RemoteError } from '../../../base/errors.js';
 import type { LowSpeed } from '../../repo/settings/rate.js';
 import { type HttpAnswer, PassingError, readAnswer } from './http-answer.js';
+import { isPassing, retryAfterMs, statusError } from './http-status.js';
 import { type Clock, LOW_SPEED, LowSpeedWatch, StalledError } from './low-speed.js';
 import { type HttpProxy, proxyFor, TunnelAgent } from './proxy.js';
 import { pause, RateLimit } from './rate-limit.js';
@@ -23,6 +24,7 @@ const REDIRECTS_MAX = 5;
 const ATTEMPTS_MAX = 6;
 const FIRST_PAUSE_MS = 200;
 const PAUSE_MS_MAX = 10_000;
+const LATER = 'check the line, then run the command again: it goes on where it was';
 /** Requests that stall are made once more: a connection that was kept may have been forgotten in between. */
 const STALLS_MAX = 2;
 /** A body is handed to the connection in pieces of this size. */
@@ -160,9 +162,7 @@ export class HttpClient {
 
   async #judge<T>(answer: HttpAnswer, handle: Handle<T>): Promise<T> {
     const { status, headers } = answer;
-    // What a server does not do at all, it does not do later.
-    const isLasting = status === 501 || status === 505;
-    if (status === 408 || status === 425 || status === 429 || (status >= 500 && !isLasting)) {
+    if (isPassing(status)) {
       answer.drop();
       const error = statusError(this.#options.shown, status);
       throw new PassingError(error, retryAfterMs(headers['retry-after']));
@@ -281,42 +281,6 @@ function drained(sent: http.ClientRequest): Promise<void> {
     };
     for (const event of ['drain', 'close', 'error']) sent.on(event, done);
   });
-}
-
-const LATER = 'check the line, then run the command again: it goes on where it was';
-
-/** What a status says, without the words of the server. */
-export function statusError(shown: string, status: number): RemoteError {
-  const what = STATUS[status] ?? 'it refuses';
-  const hint = REMEDIES[status];
-  return new RemoteError(`'${shown}' answers ${status}: ${what}`, {
-    url: shown,
-    status,
-    ...(hint === undefined ? {} : { hint }),
-  });
-}
-
-const REMEDIES: Readonly<Record<number, string>> = {
-  403: "check the address and what its owner allows you there: 'dlv remote -v' shows the address",
-};
-
-const STATUS: Readonly<Record<number, string>> = {
-  400: 'it does not understand the request',
-  401: 'it wants to know who is asking',
-  403: 'this is not allowed',
-  404: 'nothing is there',
-  405: 'it only gives',
-  407: 'the proxy wants to know who is asking',
-  429: 'too many requests',
-  500: 'it failed',
-  501: 'it cannot do this',
-  502: 'what stands behind it failed',
-  503: 'it is not available now',
-  504: 'what stands behind it did not answer in time',
-};
-
-function retryAfterMs(text: string | undefined): number | null {
-  return /^\d{1,4}$/.test(text ?? '') ? Number(text) * 1000 : null;
 }
 
 /** @throws {RemoteError} for a body in another form than that of the file: ranges of it would mean something else. */

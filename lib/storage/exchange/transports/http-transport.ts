@@ -7,7 +7,8 @@
 import { sha256Hex } from '../../../base/bytes/hash.js';
 import { missingObject } from './folder-transport.js';
 import { type HttpAnswer, smallBody } from './http-answer.js';
-import { HttpClient, type LineOptions, statusError } from './http-client.js';
+import { HttpClient, type LineOptions } from './http-client.js';
+import { statusError } from './http-status.js';
 import { type Login, readLogin } from './netrc.js';
 import { readRange } from './ranged-read.js';
 import {

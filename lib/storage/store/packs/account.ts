@@ -4,6 +4,15 @@
  */
 import { sha256 } from '../../../base/bytes/hash.js';
 import type { Backend } from '../backends/backend.js';
+import { encodeIndexHead, INDEX_SUM_BYTES } from '../indexes/index-head.js';
+import { IndexReader } from '../indexes/index-reader.js';
+import {
+  compareRows,
+  decodeBlobRow,
+  decodeSegmentRow,
+  INDEX_TABLES,
+  ROW_BYTES,
+} from '../indexes/index-rows.js';
 import { packName } from '../names.js';
 import {
   FILE_CLASSES,
@@ -12,18 +21,8 @@ import {
   type SetInfo,
   segmentHeaderBytes,
 } from '../types.js';
-import { IndexReader } from './index-reader.js';
-import {
-  compareRows,
-  decodeBlobRow,
-  decodeSegmentRow,
-  encodeIndexHead,
-  INDEX_SUM_BYTES,
-  INDEX_TABLES,
-  ROW_BYTES,
-} from './index-rows.js';
 import { checkFileHeader, FILE_HEADER_BYTES } from './pack-format.js';
-import { isUnreadable } from './scan.js';
+import { isReadFailure } from './scanned-files.js';
 
 /** Bytes of all records of a set, of those in .blob and of those of segments, wherever they stand. */
 export interface SetAccount {
@@ -69,7 +68,7 @@ export async function accountOf(backend: Backend, info: SetInfo): Promise<SetAcc
     if (!(await hasFiles(backend, info))) return null;
     return look(await backend.read(packName(info.id, 'idx'), 0, info.bytes.idx), info);
   } catch (error) {
-    if (isUnreadable(error)) return null;
+    if (isReadFailure(error)) return null;
     throw error;
   }
 }

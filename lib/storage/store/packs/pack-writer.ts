@@ -10,6 +10,8 @@ import { maxOf } from '../../../base/bytes/many.js';
 import { assert } from '../../../base/errors.js';
 import { PACK_BYTES_TARGET, SET_RECORDS_TARGET, SMALL_SET_BYTES } from '../../../base/limits.js';
 import type { Backend, BackendWriter } from '../backends/backend.js';
+import { IndexBuilder } from '../indexes/index-builder.js';
+import { type DataSizes, decodeBlobRow, decodeSegmentRow } from '../indexes/index-rows.js';
 import {
   type AbsentPlanes,
   type BlobRecord,
@@ -22,19 +24,15 @@ import {
   type SegmentEntry,
   type SegmentRecord,
 } from '../types.js';
-import { type DataSizes, decodeBlobRow, decodeSegmentRow, IndexBuilder } from './index-rows.js';
-import {
-  encodeBlobHeader,
-  encodeFileHeader,
-  encodeSegmentHeader,
-  FILE_HEADER_BYTES,
-} from './pack-format.js';
+import { encodeBlobHeader } from './blob-record.js';
+import { encodeFileHeader, FILE_HEADER_BYTES } from './pack-format.js';
 import {
   readBlobAt,
   readSegmentAt,
   readSegmentHeadAt,
   type SegmentHeadAt,
 } from './read-records.js';
+import { encodeSegmentHeader } from './segment-record.js';
 import { UNNAMED_SET, WaitingSegments } from './waiting-segments.js';
 import { WriteQueue } from './write-queue.js';
 

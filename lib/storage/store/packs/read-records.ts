@@ -11,12 +11,9 @@ import {
   type SegmentRecord,
   segmentHeaderBytes,
 } from '../types.js';
-import {
-  damaged,
-  decodeBlobRecord,
-  decodeSegmentHeader,
-  type SegmentHeader,
-} from './pack-format.js';
+import { decodeBlobRecord } from './blob-record.js';
+import { damaged } from './pack-format.js';
+import { decodeSegmentHeader, type SegmentHeader } from './segment-record.js';
 
 /** Gives the name of a file of the set. */
 export type FileNames = (fileClass: FileClass) => string;

@@ -13,8 +13,8 @@ import {
   keyText,
   planPromotion,
 } from '../../../../lib/storage/store/forest.js';
+import { decodeRow, SetRows } from '../../../../lib/storage/store/indexes/set-rows.js';
 import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
-import { decodeRow, SetRows } from '../../../../lib/storage/store/set-rows.js';
 import type { SetInfo } from '../../../../lib/storage/store/types.js';
 import { seededRandom } from '../../../helpers/rng.js';
 import { type AnyRecord, addSet, blob, extentId, isBlob, segment } from './records.js';

@@ -1,7 +1,7 @@
 /** What a bucket's refusals mean, and what to do about them. */
 import { type DlvError, RemoteError } from '../../../../base/errors.js';
 import type { HttpAnswer } from '../http-answer.js';
-import { statusError } from '../http-client.js';
+import { statusError } from '../http-status.js';
 import { printable } from '../redirects.js';
 
 /** Largest answer about an error that is read. */

@@ -1,11 +1,11 @@
 /** Goal: an idx accounts for a set only if reading its records reads every byte; what lies is left to the verifier. */
 import test from 'ava';
 import { MemoryBackend } from '../../../../../lib/storage/store/backends/memory-backend.js';
+import { IndexBuilder } from '../../../../../lib/storage/store/indexes/index-builder.js';
 import { encodeManifest } from '../../../../../lib/storage/store/manifest.js';
 import { MANIFEST_NAME, packName } from '../../../../../lib/storage/store/names.js';
 import { ObjectStore } from '../../../../../lib/storage/store/object-store.js';
 import { accountOf } from '../../../../../lib/storage/store/packs/account.js';
-import { IndexBuilder } from '../../../../../lib/storage/store/packs/index-rows.js';
 import {
   type BlobEntry,
   type BlobRecord,

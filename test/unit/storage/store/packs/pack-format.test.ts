@@ -4,14 +4,18 @@ import { crc32 } from '../../../../../lib/base/bytes/checksum.js';
 import { type DlvError, isDamage } from '../../../../../lib/base/errors.js';
 import {
   blobRecordBytes,
-  checkFileHeader,
   decodeBlobRecord,
-  decodeSegmentHeader,
   encodeBlobHeader,
+} from '../../../../../lib/storage/store/packs/blob-record.js';
+import {
+  checkFileHeader,
   encodeFileHeader,
+} from '../../../../../lib/storage/store/packs/pack-format.js';
+import {
+  decodeSegmentHeader,
   encodeSegmentHeader,
   segmentRecordBytes,
-} from '../../../../../lib/storage/store/packs/pack-format.js';
+} from '../../../../../lib/storage/store/packs/segment-record.js';
 import {
   type BlobRecord,
   FILE_CLASSES,

@@ -1,21 +1,13 @@
-/**
- * The rows of a pack index and the builder that sorts them into one: bytes only, no files.
- *
- * Writer, rebuild and verifier all build an idx here, which is why a rebuilt one is byte-identical.
- *
- * @see docs/format/pack-index.md
- */
-import { crc32 } from '../../../base/bytes/checksum.js';
-import { BLOB_KINDS, ID_BYTES, type Id, idFromBytes, sha256 } from '../../../base/bytes/hash.js';
+import { BLOB_KINDS, ID_BYTES, type Id, idFromBytes } from '../../../base/bytes/hash.js';
 import { ByteWriter } from '../../../base/bytes/writer.js';
-import { assert, LimitError } from '../../../base/errors.js';
 import {
   CHAIN_DEPTH_MAX,
   HEAD_BYTES_MAX,
   PLANE_CLASS_BYTES_MAX,
-  SET_RECORDS_MAX,
   WIDTH_MAX,
 } from '../../../base/limits.js';
+import { BLOB_RECORD_BYTES_MAX } from '../packs/blob-record.js';
+import { damaged } from '../packs/pack-format.js';
 import {
   type BlobEntry,
   type FileClass,
@@ -26,7 +18,6 @@ import {
   segmentCount,
   segmentHeaderBytes,
 } from '../types.js';
-import { BLOB_RECORD_BYTES_MAX, damaged, encodeFileHeader, optionalId } from './pack-format.js';
 
 /** The two tables of an idx, in file order. */
 export type IndexTable = 'blob' | 'segment';
@@ -40,6 +31,9 @@ export const ROW_BYTES: Record<IndexTable, number> = {
   blob: BLOB_ROW_BYTES,
   segment: SEGMENT_ROW_BYTES,
 };
+/** Sizes of the data files of a set; 0 means "no such file". */
+export type DataSizes = Record<Exclude<FileClass, 'idx'>, number>;
+
 /** Where the fields of a row begin, behind its id. */
 const BLOB_AT = {
   kind: 33,
@@ -103,31 +97,6 @@ export function bytesOfRow(
   return bytes;
 }
 
-/** File header, two row counts, four file sizes. */
-export const INDEX_FIXED_BYTES = 8 + 4 + 4 + 4 * 8;
-/** Cumulative row count and CRC-32 of one bucket. */
-export const FANOUT_ENTRY_BYTES = 4 + 4;
-/** First half of a sha256 over all that precedes it. */
-export const INDEX_SUM_BYTES = 16;
-/** Rows of a bucket that the number of buckets aims at. */
-const BUCKET_ROWS = 64;
-const FANOUT_BITS_MAX = 16;
-
-/** Sizes of the data files of a set; 0 means "no such file". */
-export type DataSizes = Record<Exclude<FileClass, 'idx'>, number>;
-
-/** Leading bits of an id that choose its bucket, for a table of `rows` rows. */
-export function fanoutBits(rows: number): number {
-  let bits = 0;
-  while (bits < FANOUT_BITS_MAX && rows / 2 ** bits > BUCKET_ROWS) bits++;
-  return bits;
-}
-
-/** The bucket of a key (algorithm byte first) under `bits` leading bits of its digest. */
-export function bucketOf(key: Uint8Array, bits: number): number {
-  return ((key[1]! << 8) | key[2]!) >>> (16 - bits);
-}
-
 /**
  * Orders rows or keys: by id, segments also by number (its bytes follow the id).
  * @param at  where `a` begins in its bytes.
@@ -184,6 +153,13 @@ const NO_ID = new Uint8Array(ID_BYTES);
 
 function addBase(writer: ByteWriter, base: Id | null): ByteWriter {
   return base === null ? writer.raw(NO_ID) : writer.id(base);
+}
+
+/** An id, or 33 zero bytes for none. */
+function optionalId(bytes: Uint8Array, present: boolean, file: string): Id | null {
+  if (present) return idFromBytes(bytes, file);
+  if (bytes.some((byte) => byte !== 0)) throw damaged(file, 0, 'a base without a depth');
+  return null;
 }
 
 /** A u64 of a row, exact in a double. @throws {CorruptError} */
@@ -287,141 +263,4 @@ export function decodeSegmentRow(
     lowOffset,
     crc,
   };
-}
-
-/** Rows of one table in the order they came, in one growing buffer. */
-class RowTable {
-  readonly table: IndexTable;
-  readonly rowBytes: number;
-  readonly places = new Map<string, number>();
-  #buffer: Uint8Array;
-  #rows = 0;
-
-  constructor(table: IndexTable) {
-    this.table = table;
-    this.rowBytes = ROW_BYTES[table];
-    this.#buffer = new Uint8Array(this.rowBytes * 16);
-  }
-
-  get count(): number {
-    return this.#rows;
-  }
-
-  row(index: number): Uint8Array {
-    return this.#buffer.subarray(index * this.rowBytes, (index + 1) * this.rowBytes);
-  }
-
-  add(key: string, row: Uint8Array): void {
-    assert(row.length === this.rowBytes, `row of ${row.length} bytes`);
-    if (this.#rows >= SET_RECORDS_MAX) {
-      throw new LimitError(`a pack set holds more than ${SET_RECORDS_MAX} records`, {
-        max: SET_RECORDS_MAX,
-      });
-    }
-    if ((this.#rows + 1) * this.rowBytes > this.#buffer.length) {
-      const bigger = new Uint8Array(this.#buffer.length * 2);
-      bigger.set(this.#buffer);
-      this.#buffer = bigger;
-    }
-    this.#buffer.set(row, this.#rows * this.rowBytes);
-    this.places.set(key, this.#rows++);
-  }
-
-  /** All rows, sorted. */
-  sorted(): Uint8Array {
-    // The first 6 digest bytes as a number decide nearly every comparison.
-    const leads = new Float64Array(this.#rows);
-    for (let i = 0; i < this.#rows; i++) {
-      const at = i * this.rowBytes + 1;
-      let lead = 0;
-      for (let k = at; k < at + 6; k++) lead = lead * 256 + (this.#buffer[k] as number);
-      leads[i] = lead;
-    }
-    const order = Uint32Array.from({ length: this.#rows }, (_, index) => index);
-    order.sort(
-      (a, b) => leads[a]! - leads[b]! || compareRows(this.table, this.row(a), this.row(b)),
-    );
-    const sorted = new Uint8Array(this.#rows * this.rowBytes);
-    order.forEach((index, place) => {
-      sorted.set(this.row(index), place * this.rowBytes);
-    });
-    return sorted;
-  }
-}
-
-/** Collects rows and makes an idx of them. Memory: about 250 bytes per record. */
-export class IndexBuilder {
-  readonly #tables = { blob: new RowTable('blob'), segment: new RowTable('segment') };
-
-  get count(): number {
-    return this.#tables.blob.count + this.#tables.segment.count;
-  }
-
-  addBlob(entry: BlobEntry): void {
-    this.#tables.blob.add(entry.id, encodeBlobRow(entry));
-  }
-
-  addSegment(entry: SegmentEntry): void {
-    this.#tables.segment.add(segmentKey(entry.id, entry.segment), encodeSegmentRow(entry));
-  }
-
-  hasBlob(id: Id): boolean {
-    return this.#tables.blob.places.has(id);
-  }
-
-  hasSegment(id: Id, segment: number): boolean {
-    return this.#tables.segment.places.has(segmentKey(id, segment));
-  }
-
-  /** The bytes of a row that was added; a view. */
-  row(table: IndexTable, id: Id, segment = 0): Uint8Array | null {
-    const key = table === 'blob' ? id : segmentKey(id, segment);
-    const place = this.#tables[table].places.get(key);
-    return place === undefined ? null : this.#tables[table].row(place);
-  }
-
-  /** The whole idx and the set id that it gives. @param sizes of the finished data files. */
-  finish(sizes: DataSizes): { bytes: Uint8Array; id: SetId } {
-    const { blob, segment } = this.#tables;
-    const rows = { blob: blob.sorted(), segment: segment.sorted() };
-    const parts = [encodeIndexHead(rows, sizes), rows.blob, rows.segment];
-    const hash = sha256();
-    for (const part of parts) hash.update(part);
-    const sum = hash.digest().subarray(0, INDEX_SUM_BYTES);
-    return { bytes: Buffer.concat([...parts, sum]), id: sum.toString('hex') as SetId };
-  }
-}
-
-/** What precedes the rows of an idx. @param rows  of each table, sorted. */
-export function encodeIndexHead(
-  rows: Readonly<Record<IndexTable, Uint8Array>>,
-  sizes: DataSizes,
-): Uint8Array {
-  const head = new ByteWriter(4096)
-    .raw(encodeFileHeader('idx'))
-    .u32(rows.blob.length / ROW_BYTES.blob)
-    .u32(rows.segment.length / ROW_BYTES.segment)
-    .u64(sizes.blob)
-    .u64(sizes.hi)
-    .u64(sizes.mid)
-    .u64(sizes.low);
-  for (const table of INDEX_TABLES) addFanout(head, table, rows[table]);
-  return head.u32(crc32(head.finish())).finish();
-}
-
-function addFanout(writer: ByteWriter, table: IndexTable, rows: Uint8Array): void {
-  const rowBytes = ROW_BYTES[table];
-  const count = rows.length / rowBytes;
-  const bits = fanoutBits(count);
-  let start = 0;
-  for (let bucket = 0; bucket < 2 ** bits; bucket++) {
-    let end = start;
-    while (end < count && bucketOf(rows.subarray(end * rowBytes), bits) === bucket) end++;
-    writer.u32(end).u32(crc32(rows.subarray(start * rowBytes, end * rowBytes)));
-    start = end;
-  }
-}
-
-function segmentKey(id: Id, segment: number): string {
-  return segment === 0 ? id : `${id}:${segment}`;
 }

@@ -6,17 +6,16 @@ import test, { type ExecutionContext } from 'ava';
 import { crc32 } from '../../../../../lib/base/bytes/checksum.js';
 import { type Id, sha256, sha256Hex } from '../../../../../lib/base/bytes/hash.js';
 import { isDamage } from '../../../../../lib/base/errors.js';
-import { packName } from '../../../../../lib/storage/store/names.js';
-import { IndexReader } from '../../../../../lib/storage/store/packs/index-reader.js';
+import { IndexBuilder } from '../../../../../lib/storage/store/indexes/index-builder.js';
+import { bucketOf, fanoutBits } from '../../../../../lib/storage/store/indexes/index-head.js';
+import { IndexReader } from '../../../../../lib/storage/store/indexes/index-reader.js';
 import {
-  bucketOf,
   decodeBlobRow,
   decodeSegmentRow,
-  fanoutBits,
-  IndexBuilder,
   ROW_BYTES,
   rowKey,
-} from '../../../../../lib/storage/store/packs/index-rows.js';
+} from '../../../../../lib/storage/store/indexes/index-rows.js';
+import { packName } from '../../../../../lib/storage/store/names.js';
 import type {
   BlobEntry,
   SegmentEntry,

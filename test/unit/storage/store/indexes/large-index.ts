@@ -2,16 +2,16 @@
 import type { ExecutionContext } from 'ava';
 import { type Id, sha256Hex } from '../../../../../lib/base/bytes/hash.js';
 import { MemoryBackend } from '../../../../../lib/storage/store/backends/memory-backend.js';
-import { packName } from '../../../../../lib/storage/store/names.js';
-import { IndexReader } from '../../../../../lib/storage/store/packs/index-reader.js';
+import { IndexBuilder } from '../../../../../lib/storage/store/indexes/index-builder.js';
+import { fanoutBits } from '../../../../../lib/storage/store/indexes/index-head.js';
+import { IndexReader } from '../../../../../lib/storage/store/indexes/index-reader.js';
 import {
   type DataSizes,
   decodeBlobRow,
-  fanoutBits,
-  IndexBuilder,
   ROW_BYTES,
   rowKey,
-} from '../../../../../lib/storage/store/packs/index-rows.js';
+} from '../../../../../lib/storage/store/indexes/index-rows.js';
+import { packName } from '../../../../../lib/storage/store/names.js';
 import type { BlobEntry, SetId, SetInfo } from '../../../../../lib/storage/store/types.js';
 import { seededRandom } from '../../../../helpers/rng.js';
 

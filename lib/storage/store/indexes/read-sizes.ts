@@ -3,11 +3,11 @@
  * beginning to end, which takes a tenth of the time.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { ID_BYTES, type Id } from '../../base/bytes/hash.js';
-import { baseOfRow, bytesOfRow, INDEX_TABLES, segmentOfRow } from './packs/index-rows.js';
-import { bytesHere, type Promised } from './promised.js';
+import { ID_BYTES, type Id } from '../../../base/bytes/hash.js';
+import { bytesHere, type Promised } from '../promised.js';
+import { type SetInfo, storedBytes } from '../types.js';
+import { baseOfRow, bytesOfRow, INDEX_TABLES, segmentOfRow } from './index-rows.js';
 import type { SetIndexes } from './set-indexes.js';
-import { type SetInfo, storedBytes } from './types.js';
 
 /** An object. */
 export interface SizedObject {

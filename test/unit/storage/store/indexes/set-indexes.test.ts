@@ -1,8 +1,8 @@
 /** What is kept of the indexes that are looked through: large ones that are asked often, and what was found. */
 import test from 'ava';
-import { MemoryBackend } from '../../../../lib/storage/store/backends/memory-backend.js';
-import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
-import { type AnyRecord, addSet, blob, plain } from './records.js';
+import { MemoryBackend } from '../../../../../lib/storage/store/backends/memory-backend.js';
+import { ObjectStore } from '../../../../../lib/storage/store/object-store.js';
+import { type AnyRecord, addSet, blob, plain } from '../records.js';
 
 async function newStore(backend: MemoryBackend): Promise<ObjectStore> {
   await ObjectStore.init(backend);

@@ -1,18 +1,13 @@
 /** Index rows of any list of sets, also of one that no manifest lists yet. Within a bound of memory. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { throwIfAborted } from '../../base/bytes/abort.js';
-import { LruCache } from '../../base/bytes/lru-cache.js';
-import { INDEX_CACHE_BYTES } from '../../base/limits.js';
-import type { Backend } from './backends/backend.js';
-import { packName } from './names.js';
-import { IndexReader } from './packs/index-reader.js';
-import {
-  compareRows,
-  decodeBlobRow,
-  decodeSegmentRow,
-  type IndexTable,
-} from './packs/index-rows.js';
-import type { BlobEntry, SegmentEntry, SetId, SetInfo } from './types.js';
+import { throwIfAborted } from '../../../base/bytes/abort.js';
+import { LruCache } from '../../../base/bytes/lru-cache.js';
+import { INDEX_CACHE_BYTES } from '../../../base/limits.js';
+import type { Backend } from '../backends/backend.js';
+import { packName } from '../names.js';
+import type { BlobEntry, SegmentEntry, SetId, SetInfo } from '../types.js';
+import { IndexReader } from './index-reader.js';
+import { compareRows, decodeBlobRow, decodeSegmentRow, type IndexTable } from './index-rows.js';
 
 /** The store that asks keeps indexes of its own. */
 const CACHE_BYTES = INDEX_CACHE_BYTES / 2;

@@ -11,20 +11,22 @@ import { ByteReader } from '../../../base/bytes/reader.js';
 import { SET_RECORDS_MAX } from '../../../base/limits.js';
 import type { Backend } from '../backends/backend.js';
 import { packName } from '../names.js';
+import { checkFileHeader, damaged } from '../packs/pack-format.js';
 import type { SetInfo } from '../types.js';
 import {
   bucketOf,
-  compareRows,
-  type DataSizes,
   FANOUT_ENTRY_BYTES,
   fanoutBits,
   INDEX_FIXED_BYTES,
   INDEX_SUM_BYTES,
+} from './index-head.js';
+import {
+  compareRows,
+  type DataSizes,
   INDEX_TABLES,
   type IndexTable,
   ROW_BYTES,
 } from './index-rows.js';
-import { checkFileHeader, damaged } from './pack-format.js';
 
 /** Up to this size an idx is held in memory whole. */
 const WHOLE_BYTES_MAX = 1 << 20;

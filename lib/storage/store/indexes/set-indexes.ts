@@ -2,13 +2,19 @@
  * The indexes of listed sets: opened when first needed, kept within a bound, looked through in the
  * order of the sets. The first that holds a key has its live record.
  */
-import type { Id } from '../../base/bytes/hash.js';
-import { LruCache } from '../../base/bytes/lru-cache.js';
-import type { Backend } from './backends/backend.js';
-import { packName } from './names.js';
-import { IndexReader } from './packs/index-reader.js';
-import { decodeBlobRow, decodeSegmentRow, type IndexTable, rowKey } from './packs/index-rows.js';
-import { type BlobEntry, recordKey, type SegmentEntry, type SetId, type SetInfo } from './types.js';
+import type { Id } from '../../../base/bytes/hash.js';
+import { LruCache } from '../../../base/bytes/lru-cache.js';
+import type { Backend } from '../backends/backend.js';
+import { packName } from '../names.js';
+import {
+  type BlobEntry,
+  recordKey,
+  type SegmentEntry,
+  type SetId,
+  type SetInfo,
+} from '../types.js';
+import { IndexReader } from './index-reader.js';
+import { decodeBlobRow, decodeSegmentRow, type IndexTable, rowKey } from './index-rows.js';
 
 /** What an index says of a record, by its table. */
 export interface EntryOf {

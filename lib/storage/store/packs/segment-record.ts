@@ -1,0 +1,182 @@
+/** The bytes of a segment record: header and head in `.hi`, payloads by class. Pure. @see docs/format/pack.md */
+import { crc32 } from '../../../base/bytes/checksum.js';
+import { ByteReader } from '../../../base/bytes/reader.js';
+import { ByteWriter } from '../../../base/bytes/writer.js';
+import { assert } from '../../../base/errors.js';
+import {
+  CHAIN_DEPTH_MAX,
+  HEAD_BYTES_MAX,
+  PLANE_CLASS_BYTES_MAX,
+  WIDTH_MAX,
+} from '../../../base/limits.js';
+import {
+  type AbsentPlanes,
+  PLANE_CLASSES,
+  type SegmentPlace,
+  type SegmentRecord,
+  segmentCount,
+  segmentHeaderBytes,
+} from '../types.js';
+import { beginsWith, checkLinks, damaged, type EncodedHeader } from './pack-format.js';
+
+/** Magic, width, flags, depth, headBytes, hiBytes, midBytes, lowBytes. */
+export const SEGMENT_FIXED_BYTES = 4 + 1 + 1 + 2 + 4 * 4;
+
+export const SEGMENT_MAGIC = 'dlvs';
+const FLAG_INLINE = 1;
+
+/** A segment's header: the record without its bytes, plus lengths, checksums and places. */
+export interface SegmentHeader extends SegmentPlace {
+  headBytes: number;
+  bytes: Record<'hi' | 'mid' | 'low', number>;
+  crcs: Record<'hi' | 'mid' | 'low', number>;
+  inline: boolean;
+  midOffset: number;
+  lowOffset: number;
+  crc: number;
+}
+
+/**
+ * Encodes a segment record up to the end of its head.
+ * @param places offsets of mid and low in their files, or null if they follow hi in `.hi`.
+ * @param absent planes of which only length and checksum are known.
+ */
+export function encodeSegmentHeader(
+  record: SegmentRecord,
+  places: { mid: number; low: number } | null,
+  absent: AbsentPlanes = {},
+): EncodedHeader {
+  checkLinks(record.base, record.depth);
+  assert(record.width >= 1 && record.width <= WIDTH_MAX, `width ${record.width}`);
+  assert(record.segments === segmentCount(record.count), `${record.segments} segments`);
+  assert(record.segment < record.segments, `segment ${record.segment} of ${record.segments}`);
+  assert(record.head.length <= HEAD_BYTES_MAX, `head of ${record.head.length} bytes`);
+  for (const payload of [record.hi, record.mid, record.low]) {
+    assert(payload.length <= PLANE_CLASS_BYTES_MAX, `payload of ${payload.length} bytes`);
+  }
+  const writer = new ByteWriter(192 + record.head.length)
+    .ascii(SEGMENT_MAGIC)
+    .u8(record.width)
+    .u8(places === null ? FLAG_INLINE : 0)
+    .u16(record.depth)
+    .u32(record.head.length)
+    .u32(record.hi.length)
+    .u32(absent.mid?.bytes ?? record.mid.length)
+    .u32(absent.low?.bytes ?? record.low.length)
+    .id(record.id)
+    .u32(record.segment)
+    .u64(record.count);
+  if (record.base !== null) writer.id(record.base);
+  const { mid, low } = absent;
+  const known = {
+    hi: record.crcs?.hi,
+    mid: mid?.crc ?? record.crcs?.mid,
+    low: low?.crc ?? record.crcs?.low,
+  };
+  for (const plane of PLANE_CLASSES) writer.u32(known[plane] ?? crc32(record[plane]));
+  if (places !== null) writer.u64(places.mid).u64(places.low);
+  const crc = crc32(record.head, crc32(writer.finish()));
+  const bytes = writer.u32(crc).raw(record.head).finish();
+  return { bytes, crc };
+}
+
+/** Lengths of a segment record, from its first SEGMENT_FIXED_BYTES. @throws {CorruptError} */
+export function segmentRecordBytes(
+  fixed: Uint8Array,
+  file: string,
+  offset: number,
+): { header: number; head: number; inHi: number } {
+  const reader = new ByteReader(fixed, file);
+  if (!beginsWith(reader.take(4, 'magic'), SEGMENT_MAGIC)) {
+    throw damaged(file, offset, 'no segment record starts here');
+  }
+  reader.u8('width');
+  const flags = reader.u8('flags');
+  const depth = reader.u16('depth');
+  const head = reader.u32('headBytes');
+  const hi = reader.u32('hiBytes');
+  const mid = reader.u32('midBytes');
+  const low = reader.u32('lowBytes');
+  if (
+    flags > FLAG_INLINE ||
+    depth > CHAIN_DEPTH_MAX ||
+    head > HEAD_BYTES_MAX ||
+    Math.max(hi, mid, low) > PLANE_CLASS_BYTES_MAX
+  ) {
+    throw damaged(file, offset, 'a segment record with impossible lengths');
+  }
+  const inline = flags === FLAG_INLINE;
+  const header = segmentHeaderBytes(depth > 0, inline);
+  return {
+    header,
+    head,
+    inHi: header + head + hi + (inline ? mid + low : 0),
+  };
+}
+
+/**
+ * Decodes header and head of a segment record.
+ * @param bytes header and head, exactly.
+ * @throws {CorruptError} if the checksum or a field is wrong.
+ */
+export function decodeSegmentHeader(
+  bytes: Uint8Array,
+  file: string,
+  offset: number,
+): { header: SegmentHeader; head: Uint8Array } {
+  const reader = new ByteReader(bytes, file);
+  const sizes = segmentRecordBytes(reader.take(SEGMENT_FIXED_BYTES, 'record'), file, offset);
+  if (sizes.header + sizes.head !== bytes.length) {
+    throw damaged(file, offset, 'the record has another length than expected');
+  }
+  const head = bytes.subarray(sizes.header);
+  reader.offset = sizes.header - 4;
+  const crc = reader.u32('crc');
+  if (crc32(head, crc32(bytes.subarray(0, sizes.header - 4))) !== crc) {
+    throw damaged(file, offset, 'the checksum of the segment record does not match');
+  }
+  reader.offset = 4;
+  const width = reader.u8('width');
+  const inline = reader.u8('flags') === FLAG_INLINE;
+  const depth = reader.u16('depth');
+  const headBytes = reader.u32('headBytes');
+  const hi = reader.u32('hiBytes');
+  const mid = reader.u32('midBytes');
+  const low = reader.u32('lowBytes');
+  const id = reader.id('id');
+  const segment = reader.u32('segment');
+  const count = reader.u64('count');
+  const base = depth > 0 ? reader.id('base') : null;
+  const crcs = { hi: reader.u32('hiCrc'), mid: reader.u32('midCrc'), low: reader.u32('lowCrc') };
+  const midOffset = inline ? 0 : reader.u64('midOffset');
+  const lowOffset = inline ? 0 : reader.u64('lowOffset');
+  const segments = segmentCount(count);
+  if (
+    width < 1 ||
+    width > WIDTH_MAX ||
+    segment >= segments ||
+    (!inline && (mid === 0) !== (midOffset === 0)) ||
+    (!inline && (low === 0) !== (lowOffset === 0))
+  ) {
+    throw damaged(file, offset, 'a segment record with impossible fields');
+  }
+  return {
+    head,
+    header: {
+      id,
+      segment,
+      segments,
+      width,
+      count,
+      base,
+      depth,
+      headBytes,
+      bytes: { hi, mid, low },
+      crcs,
+      inline,
+      midOffset,
+      lowOffset,
+      crc,
+    },
+  };
+}
