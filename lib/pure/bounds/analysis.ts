@@ -8,6 +8,7 @@ import {
 } from '../network/network.js';
 import { batchSizes } from '../network/shapes/batch.js';
 import { inferShapes } from '../network/shapes/infer-shapes.js';
+import { joiningNode } from './apart/apart.js';
 import { simplify } from './simplify.js';
 
 /** A network that is about to be bounded. */
@@ -73,7 +74,7 @@ export interface AnalysisOptions {
 
 /**
  * Looks through a network.
- * @throws {NoBounds} if it has no input, or takes several examples at a time.
+ * @throws {NoBounds} if it has no input, takes several examples at a time, or one may change the answer of another.
  */
 export function analyse(
   network: Network,
@@ -93,6 +94,25 @@ export function analyse(
       ...(example === undefined ? {} : { inputs: new Map([[input.name, [batch, ...example]]]) }),
     });
   const [one, some] = [of(first), of(SAMPLE)];
+  const opset = network.opsets.get('') ?? 13;
+  const parameters = new Map(graph.parameters.map((one) => [one.name, one]));
+  const joining =
+    typeof fixed === 'number'
+      ? null
+      : joiningNode({
+          nodes: graph.nodes,
+          inputs: graph.inputs.map(({ name }) => name),
+          target,
+          opset,
+          parameters,
+          one: (name) => one.of(graph, name),
+          some: (name) => some.of(graph, name),
+          size: SAMPLE,
+        });
+  if (joining !== null) {
+    const { op, name, outputs } = joining;
+    throw new NoBounds(`${op} '${name || outputs[0]}' may take examples of a batch together`, op);
+  }
   const depends = new Set(graph.inputs.map(({ name }) => name));
   const shapes = new Map<string, readonly number[]>();
   const elements = new Map<string, readonly number[]>();
@@ -137,13 +157,11 @@ export function analyse(
       note(name);
     }
   }
-  const opset = network.opsets.get('') ?? 13;
   const { scores, hasSoftmax } = isRanked
     ? scoresOf(target, makers, { opset, shapes })
     : { scores: target, hasSoftmax: false };
   if (!depends.has(scores)) throw new NoBounds('the output does not depend on the input');
   const kept = ancestorsOf(scores, makers);
-  const parameters = new Map(graph.parameters.map((one) => [one.name, one]));
   const simple = simplify(
     nodes.filter((node) => kept.has(node)),
     {
