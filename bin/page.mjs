@@ -48,7 +48,7 @@ const nothingByTheSide = {
     );
     // The width of text on a terminal, by which boxes of networks are cut, knows marks that nobody can write.
     build.onLoad({ filter: /.*/, namespace: 'browser' }, () => ({
-      contents: `export const createHash = undefined, webcrypto = crypto;
+      contents: `export const createHash = undefined, hash = undefined, webcrypto = crypto;
         export const randomBytes = (count) => {
           const bytes = crypto.getRandomValues(new Uint8Array(count));
           return { toString: () => bytes.join('-') };

@@ -44,7 +44,7 @@ import { initRepository } from '../storage/repo/init.js';
 import { Layout } from '../storage/repo/layout.js';
 import { finishMoves, hasMoves } from '../storage/repo/moves/carry-out.js';
 import { type LockOptions, type RepositoryLock, withLock } from '../storage/repo/processes/lock.js';
-import { newWorkName } from '../storage/repo/processes/made-names.js';
+import { hasOwnFolder, newWorkName } from '../storage/repo/processes/made-names.js';
 import { forgetWholeSets, leavesOut, readPromised } from '../storage/repo/promised.js';
 import { type Head, readHead } from '../storage/repo/refs/head.js';
 import { modelNameProblem, takenByRevision } from '../storage/repo/refs/ref-name.js';
@@ -355,6 +355,7 @@ export class Repository implements Readers {
 
   /** Sessions leave their empty folders behind. Best effort: gc removes what stays. */
   async #removeEmptyTmp(): Promise<void> {
+    if (!hasOwnFolder()) return;
     const dir = this.layout.ownTmp;
     const ignore = (): void => {};
     for (const name of await listDirectory(dir).catch(() => [])) {

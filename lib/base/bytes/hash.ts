@@ -4,7 +4,7 @@
  *
  * Start here: `objectId` for blobs of every kind; docs/format/identity.md has the byte tables.
  */
-import { createHash, type Hash, webcrypto } from 'node:crypto';
+import { createHash, type Hash, hash, webcrypto } from 'node:crypto';
 import { assert, CorruptError } from '../errors.js';
 import { loadKernel } from '../native/kernel.js';
 
@@ -37,6 +37,9 @@ export function isId(text: string): text is Id {
 
 /** Id of a blob: sha256("dlv:" kind NUL bytes). */
 export function objectId(kind: BlobKind, bytes: Uint8Array): Id {
+  if (bytes.length < HASH_APART_BYTES) {
+    return sha256Hex(Buffer.concat([Buffer.from(`dlv:${kind}\0`), bytes])) as Id;
+  }
   return createHash('sha256').update(`dlv:${kind}\0`).update(bytes).digest('hex') as Id;
 }
 
@@ -67,7 +70,8 @@ export class RunningSha256 {
 
 /** sha256 of `bytes` as hex, no domain. */
 export function sha256Hex(bytes: Uint8Array | string): string {
-  return createHash('sha256').update(bytes).digest('hex');
+  // In one call, which takes half as long for a path or a page of files.
+  return hash('sha256', bytes, 'hex');
 }
 
 /** Parts below this are hashed at once: handing them over would take longer. */

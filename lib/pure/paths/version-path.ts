@@ -28,8 +28,12 @@ function isReserved(part: string): boolean {
   return plain === '.dlv' || plain === '.git' || /^(git|dlv)~\d+$/.test(plain);
 }
 
+/** Most paths: parts of these characters have no problem, and a path of that length has no part that is too long. */
+const PLAIN_PATH = /^[A-Za-z0-9_][A-Za-z0-9_.-]*(?:\/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$/;
+
 /** Why `path` cannot be the path of a file in a version, or null if it can. */
 export function pathProblem(path: string): string | null {
+  if (path.length <= PART_BYTES_MAX && PLAIN_PATH.test(path)) return null;
   if (path === '') return 'it is empty';
   if (!isWellFormed(path)) return 'it is not valid UTF-8';
   if (/\p{Cc}/u.test(path)) return 'it holds a control character';

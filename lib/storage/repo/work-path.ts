@@ -43,6 +43,7 @@ export class LinkGuard {
    * Folders that do not exist yet are fine. The last part of `path` is not looked at.
    */
   async findLink(path: string): Promise<string | null> {
+    if (this.#plain.has(path.slice(0, Math.max(0, path.lastIndexOf('/'))))) return null;
     const parts = path.split('/');
     for (let i = 1; i < parts.length; i++) {
       const folder = parts.slice(0, i).join('/');

@@ -1,6 +1,7 @@
 /** How work files differ from what is staged. */
 
 import { sha256 } from '../../base/bytes/hash.js';
+import { Pace } from '../../base/bytes/pace.js';
 import { type FileStat, ReadFile } from '../../base/files/files.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { isClean, type StagedEntry } from '../../storage/repo/staging/staging.js';
@@ -49,7 +50,9 @@ export async function workChanges(
 ): Promise<WorkChange[]> {
   const changes: WorkChange[] = [];
   const states = new WorkStates(repo, writtenNs, context.signal);
+  const pace = new Pace(context.signal);
   for (const entry of entries) {
+    await pace.step();
     const { status, odd } = await states.of(entry);
     if (status === 'same' || status === 'absent') continue;
     changes.push({
@@ -68,9 +71,11 @@ export async function absentFiles(
   entries: readonly StagedEntry[],
 ): Promise<string[]> {
   const guard = new LinkGuard(repo.layout.workTree);
+  const pace = new Pace();
   const absent: string[] = [];
   for (const entry of entries) {
     if (wasHere(entry)) continue;
+    await pace.step();
     if ((await lookAtWork(repo.layout, guard, entry.path)).kind === 'gone') absent.push(entry.path);
   }
   return absent;

@@ -3,6 +3,7 @@
  * first.
  */
 
+import { Pace } from '../../base/bytes/pace.js';
 import type { Level } from '../../pure/codec/segment.js';
 import { portabilityWarnings } from '../../pure/paths/portable-names.js';
 import { isClean, type StagedEntry, type Staging } from '../../storage/repo/staging/staging.js';
@@ -95,7 +96,9 @@ export async function planStage(
   const guard = new LinkGuard(repo.layout.workTree);
   // What is staged for one branch alone may hold no file of another model's work tree either.
   const shared = staging.only === null ? staging : (await readStaging(repo.layout)).staging;
+  const pace = new Pace(context.signal);
   for (const path of selection.files) {
+    await pace.step();
     const owner = shared.ownerOf(path);
     if (owner !== null && owner !== line.model) {
       // A folder may hold files of other models: only a path that was named itself is an error.

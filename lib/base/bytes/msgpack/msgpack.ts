@@ -1,16 +1,23 @@
 /**
  * Canonical msgpack: fixed-order arrays, shortest integers, no floats where an integer fits, no maps.
- * Decoding re-encodes and compares, so one value has exactly one byte string.
+ * One value has exactly one byte string, and any other is refused.
+ *
+ * Most values go the quick way of direct.ts; what it does not take is written and judged here.
  */
 import { getHeapStatistics } from 'node:v8';
 import { decode, encode } from '@msgpack/msgpack';
 import { CorruptError, FormatVersionError, IoError, LimitError } from '../../errors.js';
 import { BLOB_MEMORY_BYTES_MAX, LIST_ITEMS_MAX, NESTING_MAX } from '../../limits.js';
+import { type Packed, readDirectly, writeDirectly } from './direct.js';
 
-export type Packed = null | boolean | number | string | Uint8Array | Packed[];
+export type { Packed } from './direct.js';
 
 /** Canonical bytes of a value built of arrays, numbers, strings, bytes, booleans and null. */
 export function encodeCanonical(value: Packed): Uint8Array {
+  return writeDirectly(value) ?? encodeGenerally(value);
+}
+
+function encodeGenerally(value: Packed): Uint8Array {
   return encode(value, { ignoreUndefined: false, maxDepth: 100, initialBufferSize: 512 });
 }
 
@@ -45,22 +52,40 @@ export function arrayHeader(count: number): Uint8Array {
   return header;
 }
 
+/** By the first byte of a value. */
+function byCode(known: Record<number, number>, others: number): Uint8Array {
+  const table = new Uint8Array(2 ** 8).fill(others);
+  for (const [code, value] of Object.entries(known)) table[Number(code)] = value;
+  return table;
+}
+
+/** A type that is not used. */
+const UNKNOWN = 255;
+
 /** Bytes after the first of a value: of itself, or of the length that is there. */
-const FIXED_BYTES: Record<number, number> = {
-  192: 0, // nil
-  194: 0, // false
-  195: 0, // true
-  203: 8, // float64
-  204: 1, // unsigned integers
-  205: 2,
-  206: 4,
-  207: 8,
-  208: 1, // signed integers
-  209: 2,
-  210: 4,
-  211: 8,
-};
-const LENGTH_BYTES: Record<number, number> = { 196: 1, 197: 2, 198: 4, 217: 1, 218: 2, 219: 4 };
+const FIXED_BYTES = byCode(
+  {
+    192: 0, // nil
+    194: 0, // false
+    195: 0, // true
+    203: 8, // float64
+    204: 1, // unsigned integers
+    205: 2,
+    206: 4,
+    207: 8,
+    208: 1, // signed integers
+    209: 2,
+    210: 4,
+    211: 8,
+  },
+  UNKNOWN,
+);
+const LENGTH_BYTES = byCode({ 196: 1, 197: 2, 198: 4, 217: 1, 218: 2, 219: 4 }, 0);
+
+/** Bytes of the length that follows the first byte of a value. */
+function lengthBytesOf(code: number): number {
+  return code === 0xdc ? 2 : code === 0xdd ? 4 : (LENGTH_BYTES[code] as number);
+}
 
 /** The bytes that precede `length` bytes of a binary value. */
 export function binaryHeader(length: number): Uint8Array {
@@ -84,7 +109,7 @@ export function encodedLength(bytes: Uint8Array, start: number, file: string): n
     const left = open.pop() as number;
     if (left > 1) open.push(left - 1);
     const code = view.getUint8(at++);
-    const sizeBytes = LENGTH_BYTES[code] ?? (code === 0xdc ? 2 : code === 0xdd ? 4 : 0);
+    const sizeBytes = lengthBytesOf(code);
     if (at + sizeBytes > bytes.length) return bytes.length + 1 - start;
     const size = sizeBytes === 0 ? 0 : readSize(view, at, sizeBytes);
     at += sizeBytes;
@@ -96,8 +121,8 @@ export function encodedLength(bytes: Uint8Array, start: number, file: string): n
         throw new CorruptError(`'${file}' is nested too deeply`, { file, offset: at });
       }
     } else if (code < 0xc0) at += code & 0x1f;
-    else if (LENGTH_BYTES[code] !== undefined) at += size;
-    else if (FIXED_BYTES[code] !== undefined) at += FIXED_BYTES[code] as number;
+    else if (sizeBytes > 0) at += size;
+    else if (FIXED_BYTES[code] !== UNKNOWN) at += FIXED_BYTES[code] as number;
     else {
       throw new CorruptError(`'${file}' has the msgpack type 0x${code.toString(16)}`, { file });
     }
@@ -157,60 +182,66 @@ function tooLong(file: string, count: number): LimitError {
  */
 export function checkClaims(bytes: Uint8Array, file: string): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const open = [1];
+  const heapMax = heapShare();
+  /** Values that are still to come: of the innermost array, of those around it, of all. */
+  let left = 1;
+  const around: number[] = [];
   let claimed = 1;
   let memory = 0;
-  let at = 0;
   /** Bytes of byte strings, which lie outside of the heap of JavaScript. */
   let outside = 0;
-  const heapMax = heapShare();
-  const fail = (what: string): CorruptError =>
-    new CorruptError(`'${file}' is not canonical msgpack: ${what} at byte ${at}`, { file });
-  const number = (length: number): number => {
-    if (at + length > bytes.length) throw fail('it ends early');
-    const value =
-      length === 1 ? view.getUint8(at) : length === 2 ? view.getUint16(at) : view.getUint32(at);
-    at += length;
-    return value;
-  };
-  while (open.length > 0) {
-    if (open.at(-1) === 0) {
-      open.pop();
+  let at = 0;
+  for (;;) {
+    if (left === 0) {
+      if (around.length === 0) return;
+      left = around.pop() as number;
       continue;
     }
-    (open[open.length - 1] as number)--;
+    left--;
     claimed--;
     memory += VALUE_CHARGE;
     // Small numbers are charged too: a blob may hold nothing else.
     if (memory > BLOB_MEMORY_BYTES_MAX || memory - outside > heapMax) throw tooLarge(file, memory);
-    const code = number(1);
-    const lengthBytes = LENGTH_BYTES[code];
+    if (at >= bytes.length) throw notCanonical(file, 'it ends early', at);
+    const code = bytes[at++] as number;
     if (code < 0x80 || code >= 0xe0) continue;
+    const lengthBytes = lengthBytesOf(code);
+    if (at + lengthBytes > bytes.length) throw notCanonical(file, 'it ends early', at);
+    const length = lengthBytes === 0 ? 0 : readSize(view, at, lengthBytes);
+    at += lengthBytes;
     if ((code & 0xf0) === 0x90 || code === 0xdc || code === 0xdd) {
-      const count = code < 0xa0 ? code & 0x0f : number(code === 0xdc ? 2 : 4);
+      const count = code < 0xa0 ? code & 0x0f : length;
       claimed += count;
       if (count > LIST_ITEMS_MAX && claimed <= bytes.length - at) throw tooLong(file, count);
       memory += ARRAY_CHARGE;
-      open.push(count);
-      if (open.length > NESTING_MAX) throw fail('it is nested too deeply');
+      around.push(left);
+      left = count;
+      if (around.length >= NESTING_MAX) throw notCanonical(file, 'it is nested too deeply', at);
     } else if (code >= 0xa0 && code < 0xc0) {
       memory += TEXT_CHARGE + (code & 0x1f);
       at += code & 0x1f;
-    } else if (lengthBytes !== undefined) {
-      const length = number(lengthBytes); // moves `at` itself
+    } else if (lengthBytes > 0) {
       memory += (code < 0xd9 ? BYTES_CHARGE : TEXT_CHARGE) + length;
       if (code < 0xd9) outside += length;
       at += length;
-    } else if (FIXED_BYTES[code] !== undefined) at += FIXED_BYTES[code] as number;
-    else throw fail(`it has the type 0x${code.toString(16)}`);
-    if (claimed > bytes.length - at) throw fail('it claims more values than it has bytes');
+    } else if (FIXED_BYTES[code] !== UNKNOWN) at += FIXED_BYTES[code] as number;
+    else throw notCanonical(file, `it has the type 0x${code.toString(16)}`, at);
+    if (claimed > bytes.length - at) {
+      throw notCanonical(file, 'it claims more values than it has bytes', at);
+    }
   }
+}
+
+function notCanonical(file: string, what: string, at: number): CorruptError {
+  return new CorruptError(`'${file}' is not canonical msgpack: ${what} at byte ${at}`, { file });
 }
 
 /** @throws {CorruptError} if the bytes are not msgpack or not the canonical form of their value. */
 export function decodeCanonical(bytes: Uint8Array, file: string): Packed {
+  const direct = readDirectly(bytes);
+  if (direct !== undefined) return direct;
   const value = decodeAnyForm(bytes, file);
-  if (Buffer.compare(encodeCanonical(value), bytes) !== 0) {
+  if (Buffer.compare(encodeGenerally(value), bytes) !== 0) {
     throw new CorruptError(`'${file}' is not in canonical form`, { file });
   }
   return value;

@@ -1,14 +1,22 @@
 /** Msgpack value by value: long lists are never in memory as a whole. */
 import { CorruptError } from '../../errors.js';
-import { checkClaims, decodeChecked, encodedLength, type Packed } from './msgpack.js';
+import { DirectReader } from './direct.js';
+import {
+  checkClaims,
+  decodeCanonical,
+  decodeChecked,
+  encodedLength,
+  type Packed,
+} from './msgpack.js';
 
 /**
- * Reads one value, array by array. What is read may be in another form than the canonical one: whoever
- * minds encodes it again and compares.
+ * Reads one value, array by array. What is read may be in another form than the canonical one, but for what
+ * `canonical` gives: whoever minds encodes it again and compares.
  */
 export class PackedReader {
   readonly #bytes: Uint8Array;
   readonly #file: string;
+  readonly #direct: DirectReader;
   #at = 0;
 
   /**
@@ -20,6 +28,7 @@ export class PackedReader {
     checkClaims(bytes, file);
     this.#bytes = bytes;
     this.#file = file;
+    this.#direct = new DirectReader(bytes);
   }
 
   /**
@@ -54,6 +63,21 @@ export class PackedReader {
     const bytes = this.#bytes.subarray(this.#at, end);
     this.#at = end;
     return bytes;
+  }
+
+  /**
+   * The value that comes next, whole, and its bytes as a view.
+   * @throws {CorruptError} DLV_CORRUPT, also if they are not its canonical form.
+   */
+  canonical(): { value: Packed; bytes: Uint8Array } {
+    const value = this.#direct.read(this.#at);
+    if (value === undefined) {
+      const bytes = this.valueBytes();
+      return { value: decodeCanonical(bytes, this.#file), bytes };
+    }
+    const bytes = this.#bytes.subarray(this.#at, this.#direct.end);
+    this.#at = this.#direct.end;
+    return { value, bytes };
   }
 
   /** Passes over a value whose bytes are known. @throws {CorruptError} DLV_CORRUPT if another one comes next. */

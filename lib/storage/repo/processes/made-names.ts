@@ -34,6 +34,11 @@ export function ownFolderName(): string {
   return ownFolder;
 }
 
+/** True if a name was asked for: only then can anything be there. */
+export function hasOwnFolder(): boolean {
+  return ownFolder !== null;
+}
+
 /** Folder of this process under tmp/, relative to .dlv. */
 export function ownTmpName(): string {
   return `${TMP_DIR}/${ownFolderName()}`;

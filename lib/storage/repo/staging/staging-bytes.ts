@@ -8,9 +8,7 @@
 import { ID_BYTES, type Id, idBytes, idFromBytes, sha256 } from '../../../base/bytes/hash.js';
 import {
   arrayHeader,
-  decodeChecked,
   encodeCanonical,
-  encodeLongArray,
   Fields,
   type Packed,
 } from '../../../base/bytes/msgpack/msgpack.js';
@@ -63,11 +61,7 @@ function packState(line: StagedModel): Packed[] {
   ];
 }
 
-function* packEntries(entries: readonly StagedEntry[]): Generator<Packed> {
-  for (const entry of entries) yield packEntry(entry);
-}
-
-/** Bytes of files that were read and found canonical: most of them are written again as they are. */
+/** Bytes that files were read from: most of them are written again as they are. */
 const asRead = new WeakMap<StagedEntry, Uint8Array>();
 
 /** The files of a line, each as it was read where it was. */
@@ -76,35 +70,27 @@ function* encodeEntries(entries: readonly StagedEntry[]): Generator<Uint8Array> 
   for (const entry of entries) yield asRead.get(entry) ?? encodeCanonical(packEntry(entry));
 }
 
-/** The same, each from its values. */
-function encodeAnew(entries: readonly StagedEntry[]): Iterable<Uint8Array> {
-  return encodeLongArray(entries.length, packEntries(entries));
-}
-
 /** The msgpack of the staging file in pieces: of 10^5 files, the values alone would take 100 MB. */
-function* encodeBody(
-  staging: Staging,
-  encode: (entries: readonly StagedEntry[]) => Iterable<Uint8Array>,
-): Generator<Uint8Array> {
+function* encodeBody(staging: Staging): Generator<Uint8Array> {
   const lines = staging.models();
   yield arrayHeader(lines.length);
   for (const line of lines) {
     yield arrayHeader(LINE_FIELDS);
     for (const value of packState(line)) yield encodeCanonical(value);
-    yield* encode(staging.entries(line.model));
+    yield* encodeEntries(staging.entries(line.model));
   }
 }
 
 /** The bytes of the staging file. */
 export function encodeStaging(staging: Staging): Uint8Array {
-  const body = Buffer.concat([MAGIC, ...encodeBody(staging, encodeEntries)]);
+  const body = Buffer.concat([MAGIC, ...encodeBody(staging)]);
   return Buffer.concat([body, sha256().update(body).digest()]);
 }
 
-/** True if a body is the one that the values make which were read from it. */
+/** True if a body is the one that its lines make, with files as they stand in it. */
 function isCanonical(staging: Staging, body: Uint8Array): boolean {
   let at = 0;
-  for (const piece of encodeBody(staging, encodeAnew)) {
+  for (const piece of encodeBody(staging)) {
     if (Buffer.compare(body.subarray(at, at + piece.length), piece) !== 0) return false;
     at += piece.length;
   }
@@ -132,7 +118,7 @@ function unpackStat(value: Packed, file: string): FileStat | null {
 }
 
 /**
- * One file of a line.
+ * One file of a line. `packEntry` makes the same value of it again, unless `refuse` has returned.
  * @param refuse is told of each path that the file names as a part of its checkpoint and that no
  *   version can hold; the entry goes without it if `refuse` returns.
  */
@@ -156,12 +142,24 @@ export function unpackEntry(
     return false;
   });
   const roles = f.array('roles').map((index): Role => {
-    const role = ROLES[index as number];
+    const role = typeof index === 'number' ? ROLES[index] : undefined;
     if (role === undefined) throw new CorruptError(`'${file}' is damaged: bad role`, { file });
     return role;
   });
-  const hint = { references, roles };
-  return { ...entry, stat, stagedAtNs, format, step: step as number | null, hint };
+  // Each by its name: copying an object takes as long as all the rest.
+  return {
+    path: entry.path,
+    mode: entry.mode,
+    size: entry.size,
+    sha256: entry.sha256,
+    gitSha1: entry.gitSha1,
+    recipe: entry.recipe,
+    stat,
+    stagedAtNs,
+    format,
+    step: step as number | null,
+    hint: { references, roles },
+  };
 }
 
 function unpackIdOrNull(value: Packed, file: string): Id | null {
@@ -236,15 +234,13 @@ export function decodeStaging(
 ): Staging {
   const staging = new Staging(only);
   const body = bodyOf(bytes, file);
-  const found: { entry: StagedEntry; own: Uint8Array }[] = [];
   try {
     readLines(body, { file, staging }, (reader, model) => {
-      const own = reader.valueBytes();
-      const entry = unpackEntry(decodeChecked(own, file), file, (what, { path }) =>
-        refuse(file, what, path),
-      );
+      const { value, bytes: own } = reader.canonical();
+      const entry = unpackEntry(value, file, (what, { path }) => refuse(file, what, path));
       staging.put(model, entry);
-      found.push({ entry, own });
+      // Whoever changed it would write the bytes of before.
+      asRead.set(Object.freeze(entry), own);
     });
   } catch (error) {
     // A path twice, in two models or both file and folder: rules that only damaged bytes break.
@@ -256,8 +252,6 @@ export function decodeStaging(
   if (!isCanonical(staging, body)) {
     throw new CorruptError(`'${file}' is not in canonical form`, { file });
   }
-  // Whoever changed one of these would write the bytes of before.
-  for (const { entry, own } of found) asRead.set(Object.freeze(entry), own);
   return staging;
 }
 

@@ -6,8 +6,7 @@
  * the page of its key file. Start at `buildTree` and `readPages`. @see docs/format/version.md
  */
 
-import { createHash } from 'node:crypto';
-import { ID_BYTES, type Id, idBytes, idFromBytes } from '../../../base/bytes/hash.js';
+import { ID_BYTES, type Id, idBytes, idFromBytes, sha256Hex } from '../../../base/bytes/hash.js';
 import { pushAll } from '../../../base/bytes/many.js';
 import {
   decodeCanonical,
@@ -51,8 +50,7 @@ export interface FileTree {
 
 /** True if a page ends after the file `path`, however many it has: one path in 64. */
 export function endsPage(path: string): boolean {
-  const digest = createHash('sha256').update(path).digest();
-  return ((digest[31] as number) & 0x3f) === 0;
+  return (Number.parseInt(sha256Hex(path).slice(-2), 16) & 0x3f) === 0;
 }
 
 /** The part of a version's bytes that tells of its files. */

@@ -3,7 +3,7 @@
  * or a folder), or nothing.
  */
 import { IoError } from '../../../base/errors.js';
-import { type FileStat, statOrNull, statThrough } from '../../../base/files/files.js';
+import { type FileStat, statNow, statOrNull, statThrough } from '../../../base/files/files.js';
 import type { Layout } from '../../../storage/repo/layout.js';
 import type { LinkGuard } from '../../../storage/repo/work-path.js';
 
@@ -39,7 +39,7 @@ function odd(became: Oddity, says: string): WorkFile & { kind: 'odd' } {
 /** What is said of a file that this user may not look at. */
 export const UNREADABLE = odd('unreadable', 'may not be read');
 
-/** Looks at a path of a version. Nothing is opened. @throws {IoError} if the disk fails. */
+/** Looks at a path of a version, at once: see statNow. Nothing is opened. @throws {IoError} if the disk fails. */
 export async function lookAtWork(
   layout: Layout,
   guard: LinkGuard,
@@ -79,7 +79,7 @@ async function isGoneBelow(layout: Layout, link: string, path: string): Promise<
 }
 
 async function lookAtPlace(file: string): Promise<WorkFile> {
-  const there = await statOrNull(file);
+  const there = statNow(file);
   if (there === null || there.isDirectory) return { kind: 'gone' };
   if (there.isFile) return { kind: 'file', stat: there.stat };
   if (!there.isSymlink) return odd('special file', 'is not a regular file');

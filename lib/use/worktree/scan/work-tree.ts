@@ -5,6 +5,7 @@
  * files that are gone, so that `add <folder>` sees deletions. Nothing odd is taken for a deletion.
  */
 import nodePath from 'node:path';
+import { Pace } from '../../../base/bytes/pace.js';
 import { DlvError, NotFoundError, UsageError } from '../../../base/errors.js';
 import { statOrNull } from '../../../base/files/files.js';
 import { isGlob } from '../../../pure/paths/glob.js';
@@ -238,7 +239,9 @@ async function sortOut(
 ): Promise<Pick<Selection, 'files' | 'missing' | 'odd'>> {
   const guard = new LinkGuard(layout.workTree);
   const sorted: Pick<Selection, 'files' | 'missing' | 'odd'> = { files: [], missing: [], odd: [] };
+  const pace = new Pace();
   for (const path of paths) {
+    await pace.step();
     const found = await lookAtWork(layout, guard, path);
     if (found.kind === 'file') sorted.files.push(path);
     else if (found.kind === 'gone' || (follow && found.isGoneBehind)) sorted.missing.push(path);

@@ -77,6 +77,47 @@ test('staging: every flipped bit and every missing tail is found', (t) => {
   }
 });
 
+/** A staging whose lines and files are those of another, as values alone. */
+function copyOf(staging: Staging): Staging {
+  const copy = new Staging(staging.only);
+  for (const line of staging.models()) {
+    Object.assign(copy.open(line.model, line.branch), line);
+    for (const entry of staging.entries(line.model)) copy.put(line.model, { ...entry });
+  }
+  return copy;
+}
+
+test('staging: bytes that are accepted are those that their values make', (t) => {
+  const staging = new Staging();
+  staging.open('mnist', 'main').base = idOf('b');
+  staging.put('mnist', staged('a', { step: 3, hint: { references: ['a/b'], roles: ['ema'] } }));
+  staging.put('mnist', staged('b', { stat: null, gitSha1: null }));
+  const sound = encodeStaging(staging);
+  const body = sound.length - 32;
+  const change = fc.record({ at: fc.nat(body - 1), byte: fc.nat(255) });
+  let accepted = 0;
+  const isHeld = (changes: { at: number; byte: number }[]): void => {
+    const bytes = Buffer.from(sound);
+    for (const { at, byte } of changes) bytes[at] = byte;
+    bytes.set(sha256().update(bytes.subarray(0, body)).digest(), body);
+    let read: Staging;
+    try {
+      read = decodeStaging(bytes, 'staging');
+    } catch {
+      return;
+    }
+    accepted++;
+    t.deepEqual(Buffer.from(encodeStaging(copyOf(read))), bytes);
+  };
+  fc.assert(fc.property(fc.array(change, { minLength: 1, maxLength: 2 }), isHeld), {
+    numRuns: 2000,
+  });
+  for (let at = 8; at < body; at++) {
+    for (const byte of [0x00, 0x01, 0x7f, 0x90, 0xa1, 0xc0, 0xcc, 0xe0]) isHeld([{ at, byte }]);
+  }
+  t.true(accepted > 100);
+});
+
 test('staging: what no command could read again is never written', async (t) => {
   const layout = await tempRepo(t);
   const staging = new Staging();
