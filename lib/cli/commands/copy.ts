@@ -24,7 +24,7 @@ const EXAMPLE: CopyResult = {
 function nextStep({ model, into, files, written }: CopyResult): string {
   const goes = `'dlv switch ${model}' goes there`;
   if (files === 0 || written.length > 0) return goes;
-  return `${goes}; 'dlv restore ${into === '' ? '.' : into}' at the root of the work tree then writes its files`;
+  return `${goes}; 'dlv restore ${into === '' ? '.' : into}' at the root of the work tree then writes its files, as --checkout does at once`;
 }
 
 export function register(program: Command, cli: Cli): void {

@@ -6,11 +6,13 @@ import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, UsageError } from '../../base/errors.js';
 import { NAME_BYTES_MAX } from '../../base/limits.js';
 import type { PackSession } from '../../storage/objects/session.js';
+import type { FilePage } from '../../storage/repo/version/file-page.js';
 import { checkNoneInTheWay, type FileChanges } from '../checkout/change-files.js';
 import type { OpContext } from '../context.js';
 import type { LineAccess } from '../history/access.js';
 import { commonAncestor } from '../history/lines/ancestry.js';
 import { type Line, needTip } from '../history/lines/lines.js';
+import { pageInPlaceOf } from '../history/lines/model-folder.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { Describer } from '../history/versions.js';
 import { type Choice, Choices } from './choices.js';
@@ -90,6 +92,7 @@ export async function planMerge(
   const base = await commonAncestor(repo, tip, other, context.signal);
   const describer = new Describer(repo);
   const choices = new Choices(options.choices ?? []);
+  const inPlace = (id: Id): Promise<FilePage> => pageInPlaceOf(repo, tip, id, context.signal);
   return {
     tip,
     others,
@@ -98,9 +101,9 @@ export async function planMerge(
     title: `Merge ${await describer.lastingName(other)} into ${line.model}/${line.branch}`,
     run: async (session) => {
       const trees = {
-        base: base === null ? [] : (await repo.tree(base)).files,
+        base: base === null ? [] : (await inPlace(base)).files,
         ours: (await repo.tree(tip)).files,
-        theirs: await repo.tree(other),
+        theirs: await inPlace(other),
       };
       const { changes, conflicts, merged } = await mergeFiles(
         repo,
@@ -165,6 +168,7 @@ async function planCombination(
       : names.join(', ');
   const about = base === null ? '' : ` base=${await describer.lastingName(base)}`;
   const detail = `${describeMethod(combine.method, combination)}${about} of ${names.join(', ')}`;
+  const inPlace = (id: Id): Promise<FilePage> => pageInPlaceOf(repo, tip, id, context.signal);
   return {
     tip,
     others,
@@ -174,9 +178,9 @@ async function planCombination(
     run: async (session) => {
       const pages = {
         ours: await repo.tree(tip),
-        base: base === null ? null : await repo.tree(base),
+        base: base === null ? null : await inPlace(base),
       };
-      const trees = await Promise.all(inputs.map((id) => repo.tree(id)));
+      const trees = await Promise.all(inputs.map(inPlace));
       const { changes, tensors, left } = await combineFiles(
         repo,
         { ...pages, inputs: trees, combination },

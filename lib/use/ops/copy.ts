@@ -21,6 +21,7 @@ import {
   readBranch,
   wasMadeFor,
 } from '../history/lines/branches.js';
+import { movePaths, pathBelow } from '../history/lines/model-folder.js';
 import { moveReason } from '../history/lines/moves.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
@@ -84,7 +85,7 @@ export async function copy(
     options.into === undefined
       ? defaultFolder(tree, staging, model)
       : toVersionPath(repo.layout, context.cwd, options.into);
-  const page = moveInto(tree, into);
+  const page = movePaths(tree, (path) => pathBelow(into, path));
   for (const { path } of options.checkout ? page.files : []) staging.checkOwner(model, path);
   const message = options.message ?? `copy of ${called.name}`;
   const why = await moveReason(repo, `copy: from ${options.revision}`);
@@ -177,17 +178,4 @@ async function placeFiles(
 /** Where the files go if nobody says: where they are, or below the model's name if a path is taken. */
 function defaultFolder(tree: FilePage, staging: Staging, model: string): string {
   return tree.files.some(({ path }) => staging.ownerOf(path) !== null) ? model : '';
-}
-
-/** The same files below a folder. */
-function moveInto(tree: FilePage, into: string): FilePage {
-  const move = (path: string): string => (into === '' ? path : `${into}/${path}`);
-  return {
-    files: tree.files.map((file) => ({ ...file, path: move(file.path) })),
-    snapshots: tree.snapshots.map((snapshot) => ({
-      ...snapshot,
-      key: move(snapshot.key),
-      members: snapshot.members.map(move),
-    })),
-  };
 }

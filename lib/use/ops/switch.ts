@@ -1,5 +1,6 @@
 /** `dlv switch`: switches to another model or branch, or creates a branch and switches to it. */
 
+import path from 'node:path';
 import { type Id, isId } from '../../base/bytes/hash.js';
 import { AmbiguousError, ExistsError, NotFoundError, UsageError } from '../../base/errors.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
@@ -240,10 +241,27 @@ async function goToModel(job: Job, model: string): Promise<SwitchResult> {
   await moveOnly(job, { head, version: tip }, reason, async (_lock, now) => {
     moveLine(now, model, { version: tip, branch, entries });
   });
-  job.context.warn(
-    `the files of '${model}' are not in the work tree: 'dlv restore .' at its root writes them`,
-  );
+  if (entries.length > 0) {
+    const folder = shownPath(repo, commonFolder(entries.map(({ path }) => path)), job.context);
+    job.context.warn(
+      `the files of '${model}' are not in the work tree yet: 'dlv restore ${folder}' writes them`,
+    );
+  }
   return report(job, head, tip, {});
+}
+
+/** The innermost folder that holds all of some paths. */
+function commonFolder([first = '', ...others]: readonly string[]): string {
+  let folder = first.slice(0, Math.max(0, first.lastIndexOf('/')));
+  while (folder !== '' && !others.every((path) => path.startsWith(`${folder}/`))) {
+    folder = folder.slice(0, Math.max(0, folder.lastIndexOf('/')));
+  }
+  return folder;
+}
+
+/** A folder of the work tree as it is named from where the user is. */
+function shownPath({ layout }: Repository, folder: string, { cwd }: OpContext): string {
+  return path.relative(cwd, path.join(layout.workTree, folder)) || '.';
 }
 
 /** Goes to where HEAD was before: a branch, or a version. */

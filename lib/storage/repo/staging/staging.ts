@@ -191,7 +191,7 @@ export class Staging {
       path,
       owner,
       model,
-      hint: `use --model ${owner}, or first remove it from that model with 'dlv rm'`,
+      hint: `'dlv add --model ${owner} ${path}' stages it there; 'dlv rm --cached --model ${owner} ${path}' takes it out of '${owner}' and leaves the file`,
     });
   }
 
