@@ -114,7 +114,7 @@ export function register(program: Command, cli: Cli): void {
         'expired. Data that several models need counts in each row, so the column can add up to ' +
         'more than the total. --verbose lists the kinds of data separately. garbageBytes are ' +
         'records that no branch, tag or staged file needs; the reflog may still need some of ' +
-        'them. In JSON, versions and paths are null unless asked for.',
+        "them. Versions are those that 'dlv list' counts. In JSON, versions and paths are null unless asked for.",
       examples: [
         ['dlv du', 'for each model'],
         ['dlv du --versions --model bert', 'also for each version of one model'],

@@ -92,8 +92,9 @@ function print(ui: Ui, models: readonly ListedModel[]): void {
     const from =
       (origins === '' ? '' : `, from ${origins}`) + (others === '' ? '' : `, merged ${others}`);
     const branches = model.branches.map(({ branch }) => branch).join(', ');
+    const on = model.branches.length > 1 ? `branches ${branches}` : `branch ${branches}`;
     ui.line(
-      `${mark}${ui.style.bold(model.model)}  ${formatCount(model.versions, 'version')} on ${branches || 'no branch'}${from}`,
+      `${mark}${ui.style.bold(model.model)}  ${formatCount(model.versions, 'version')}, ${branches === '' ? 'no branch here' : on}${from}`,
     );
     const needs = bytesOf(model.storedBytes, model.logicalBytes);
     const isMore = model.storedBytes > model.logicalBytes;
@@ -114,13 +115,14 @@ export function register(program: Command, cli: Cli): void {
     .command(program, 'list', {
       summary: 'list the models of the repository, or versions as a table',
       about:
-        'Shows the branches and versions of each model and its size. storedBytes counts all stored ' +
+        'Shows the branches and versions of each model and its size. All lists count the same versions: what a branch, a tag, a branch of a ' +
+        'remote as it was seen last, or HEAD names or derives from; a stash is none. storedBytes counts all stored ' +
         'data that the model needs, including data shared with other models; uniqueBytes counts ' +
         'only data that no other model needs.\n\n' +
         'With revisions, or with any of --versions, --where, --columns, --group, --baseline, ' +
         '--only-changed, --md, --csv or --sort by a column, shows versions instead, one in each ' +
         'row, the newest first: the revisions and all that they derive from, or else those of ' +
-        'all branches and tags. Columns are metrics.NAME, params.NAME, env.NAME, data.NAME, eval.NAME (of the newest ' +
+        'all models. Columns are metrics.NAME, params.NAME, env.NAME, data.NAME, eval.NAME (of the newest ' +
         "'dlv eval' of a version that has this metric), or " +
         'version, name, model, number, message, author, email, time, step, files, bytes, ' +
         'parents, refs, branch (on whose own line it is), operation, parameters, macs and layers (of the networks of a version, ' +

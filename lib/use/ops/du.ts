@@ -7,7 +7,7 @@ import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { FILE_CLASSES, type FileClass } from '../../storage/store/types.js';
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/lines/resolve.js';
-import { StoredSizes, versionRoots, versionsByModel } from '../history/sizes/sizes.js';
+import { listedRoots, StoredSizes, versionRoots, versionsByModel } from '../history/sizes/sizes.js';
 import {
   type ModelBytes,
   modelBytes,
@@ -56,20 +56,33 @@ export async function du(
 ): Promise<DuResult> {
   const sizes = new StoredSizes(repo, context.signal);
   const catalog = openCatalog(repo, { needs: true });
-  const all = await versionsByModel((id) => catalog.facts(id), await versionRoots(repo));
+  const factsOf = (id: Id): ReturnType<typeof catalog.facts> => catalog.facts(id);
+  const all = await versionsByModel(factsOf, await versionRoots(repo));
+  const listed = new Set(
+    [...(await versionsByModel(factsOf, await listedRoots(repo))).values()].flat(),
+  );
   const chosen = await choose(repo, all, options);
   const others = await otherNeeds(repo, sizes, all, chosen);
   const { models, totalBytes: liveBytes } = await modelBytes(catalog, sizes, chosen, others);
   await catalog.save();
+  // A stash takes space like a version, and is counted and listed only by its name.
+  const isNamed = (options.revisions?.length ?? 0) > 0;
+  const isListed = (id: Id): boolean => isNamed || listed.has(id);
+  const shown = new Map([...chosen].map(([model, ids]) => [model, ids.filter(isListed)]));
   const versions = options.versions
-    ? await versionBytes({ repo, known: catalog }, sizes, chosen, others)
+    ? await versionBytes(
+        { repo, known: catalog },
+        sizes,
+        shown,
+        await otherNeeds(repo, sizes, all, shown),
+      )
     : null;
   const paths = options.paths ? await pathBytes(sizes, chosen, others) : null;
   const packs = packBytes(repo);
   const trashBytes = await folderBytes(repo.layout.trash);
   const records = packs.blob + packs.hi + packs.mid + packs.low;
   return {
-    models,
+    models: models.map((row) => ({ ...row, versions: shown.get(row.model)?.length ?? 0 })),
     versions,
     paths,
     packs,

@@ -8,7 +8,7 @@ import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';
 import type { OpContext } from '../context.js';
 import { branchTips } from '../history/lines/branches.js';
-import { StoredSizes, versionRoots, versionsByModel } from '../history/sizes/sizes.js';
+import { listedRoots, StoredSizes, versionRoots, versionsByModel } from '../history/sizes/sizes.js';
 import { modelBytes } from '../history/sizes/usage.js';
 import { Describer, type Lineage, openCatalog, type VersionSummary } from '../history/versions.js';
 import type { Repository } from '../repository.js';
@@ -33,7 +33,7 @@ export interface ListedModel {
   /** True if HEAD is at it. */
   current: boolean;
   branches: { branch: string; version: Id }[];
-  /** Versions on its branches. */
+  /** Versions that its branches, tags and branches of remotes name or derive from. */
   versions: number;
   /** Versions of other models that it derives from. */
   lineage: Lineage[];
@@ -62,11 +62,10 @@ export async function list(
     rows.push({ branch, version });
     tips.set(model, rows);
   }
-  if (options.model !== undefined) checkExists(options.model, [...tips.keys()]);
-  const starts = [...tips.values()].flat().map((row) => row.version);
   const catalog = openCatalog(repo, { needs: true });
   const factsOf = (id: Id): Promise<VersionFacts> => catalog.facts(id);
-  const lines = await versionsByModel(factsOf, starts);
+  const lines = await versionsByModel(factsOf, await listedRoots(repo, refs));
+  if (options.model !== undefined) checkExists(options.model, [...lines.keys()]);
   const sizes = new StoredSizes(repo, context.signal);
   const all = await versionsByModel(factsOf, await versionRoots(repo, refs));
   const bytes = new Map(

@@ -12,6 +12,7 @@ import type { ReadAccess } from '../../../storage/objects/access.js';
 import { namedObjects, openStoredFile } from '../../../storage/objects/stored/stored-file.js';
 import type { VersionTier } from '../../../storage/objects/tiers.js';
 import { readHead } from '../../../storage/repo/refs/head.js';
+import { parseRefName } from '../../../storage/repo/refs/ref-name.js';
 import { listNotedVersions, listRefs, type Ref } from '../../../storage/repo/refs/refs.js';
 import type { FileEntry } from '../../../storage/repo/version/file-page.js';
 import type { Version } from '../../../storage/repo/version/version.js';
@@ -237,6 +238,18 @@ export async function versionRoots(repo: ReadAccess, refs?: readonly Ref[]): Pro
   const head = await readHead(repo.layout);
   const ids = (refs ?? (await listRefs(repo.layout))).map((ref) => ref.id);
   return head.kind === 'detached' ? [...ids, head.id] : ids;
+}
+
+/**
+ * What the versions that every list shows and counts start from: branches, tags, branches of remotes as they were seen
+ * last, and HEAD. A stash holds unfinished work: it takes space, and is no version of a model.
+ */
+export async function listedRoots(repo: ReadAccess, refs?: readonly Ref[]): Promise<Id[]> {
+  const all = refs ?? (await listRefs(repo.layout));
+  return versionRoots(
+    repo,
+    all.filter(({ name }) => parseRefName(name)?.kind !== 'stash'),
+  );
 }
 
 /** What ordering versions by model needs of each. */

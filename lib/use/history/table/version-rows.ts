@@ -2,13 +2,12 @@
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
-import { parseRefName } from '../../../storage/repo/refs/ref-name.js';
 import { listRefs } from '../../../storage/repo/refs/refs.js';
 import { branchesOf } from '../../../storage/repo/refs/version-numbers.js';
 import { collectFacts } from '../lines/ancestry.js';
 import { resolveRanges } from '../lines/ranges.js';
 import { resolveId } from '../lines/resolve.js';
-import { versionRoots } from '../sizes/sizes.js';
+import { listedRoots } from '../sizes/sizes.js';
 import { Describer, openCatalog } from '../versions.js';
 import type { VersionRow } from './columns.js';
 import { networkSizes } from './network-sizes.js';
@@ -44,9 +43,7 @@ export async function readRows(
   const refs = await listRefs(repo.layout);
   const describer = new Describer(repo, refs, factsOf);
   const { include, exclude } = await resolveRanges(repo, revisions, signal);
-  // A stash holds unfinished work and does not belong to the history of a branch.
-  const named = refs.filter(({ name }) => parseRefName(name)?.kind !== 'stash');
-  const starts = revisions.length === 0 ? await versionRoots(repo, named) : include;
+  const starts = revisions.length === 0 ? await listedRoots(repo, refs) : include;
   const found = await collectFacts(factsOf, starts, { signal });
   if (exclude.length > 0) {
     for (const id of (await collectFacts(factsOf, exclude, { signal })).keys()) found.delete(id);
