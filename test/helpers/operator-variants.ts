@@ -285,6 +285,25 @@ export function rowVariants(rng: Rng): BoundedNetwork[] {
     make('Softmax 11, whose axes are flattened', [node('Softmax', ['z'], 'a', { axis: int(1) })], {
       opset: 11,
     }),
+    // The first axis of weights is no batch.
+    make(
+      'Softmax of a table over its first axis',
+      [node('Softmax', ['t'], 'p', { axis: int(0) }), node('Mul', ['z', 'p'], 'a')],
+      { weights: { t: weight(3, 8) } },
+    ),
+    make(
+      'the mean of a table over its first axis',
+      [
+        node('ReduceMean', ['t'], 'p', { axes: ints(0), keepdims: int(0) }),
+        node('Add', ['z', 'p'], 'a'),
+      ],
+      { weights: { t: weight(5, 8) } },
+    ),
+    make(
+      'some rows of a table',
+      [node('Slice', ['t', 'from', 'to'], 'p'), node('Add', ['z', 'p'], 'a')],
+      { weights: { t: weight(5, 8) }, settings: { from: [1], to: [4] } },
+    ),
     make('Softmax 13 over rows', [node('Softmax', ['z'], 'a', { axis: int(1) })]),
     make(
       'Gather of a table at fixed places',

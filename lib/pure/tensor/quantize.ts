@@ -44,11 +44,23 @@ function exponentOf(x: number): number {
   return (((WORDS[HIGH] as number) >>> 20) & 0x7ff) - 1023;
 }
 
-/** The nearest number of a binary format, ties to even; finite values stay finite. */
-export function roundTo(format: keyof typeof FORMATS, x: number): number {
+/** What becomes of finite values that a format has no number for: its largest one, or infinity as in IEEE 754. */
+export type Overflow = 'largest' | 'infinity';
+
+/** The nearest number of a binary format, ties to even. */
+export function roundTo(
+  format: keyof typeof FORMATS,
+  x: number,
+  overflow: Overflow = 'largest',
+): number {
   if (!Number.isFinite(x)) return x;
   const { precision, exponentMin, max } = FORMATS[format];
-  if (Math.abs(x) >= max) return x < 0 ? -max : max;
+  if (Math.abs(x) >= max) {
+    // Half a step above the largest number is as near to the next one, whose last bit is 0.
+    const isBeyond = Math.abs(x) >= max * (1 + 1 / (2 ** (precision + 1) - 2));
+    const size = isBeyond && overflow === 'infinity' ? Number.POSITIVE_INFINITY : max;
+    return x < 0 ? -size : size;
+  }
   const last = Math.max(exponentOf(x), exponentMin) - precision + 1;
   const rounded = roundEven(x * powerOf(-last)) * powerOf(last);
   // The sum above turns −0, and what rounds to it, into 0.
@@ -70,7 +82,11 @@ function halfBits(x: number): number {
  * Little-endian elements of a float dtype: the mirror of `widen`, rounding to nearest, ties to even.
  * @returns memory of its own; NaN is the quiet one without payload and with a clear sign.
  */
-export function narrow(dtype: FloatDType, values: Float64Array): Uint8Array {
+export function narrow(
+  dtype: FloatDType,
+  values: Float64Array,
+  overflow: Overflow = 'largest',
+): Uint8Array {
   switch (dtype) {
     case 'F64': {
       const own = Float64Array.from(values, (x) => (Number.isNaN(x) ? Number.NaN : x));
@@ -83,18 +99,18 @@ export function narrow(dtype: FloatDType, values: Float64Array): Uint8Array {
         const x = values[i] as number;
         single[i] = x; // rounds to nearest, ties to even
         if (Number.isNaN(x)) single[i] = Number.NaN;
-        // Finite values stay finite.
+        else if (overflow === 'infinity') continue;
         else if (x > max && x !== Number.POSITIVE_INFINITY) single[i] = max;
         else if (x < -max && x !== Number.NEGATIVE_INFINITY) single[i] = -max;
       }
       return new Uint8Array(single.buffer);
     }
     case 'F16': {
-      const bits = Uint16Array.from(values, (x) => halfBits(roundTo('fp16', x)));
+      const bits = Uint16Array.from(values, (x) => halfBits(roundTo('fp16', x, overflow)));
       return new Uint8Array(bits.buffer);
     }
     case 'BF16': {
-      const single = Float32Array.from(values, (x) => roundTo('bf16', x));
+      const single = Float32Array.from(values, (x) => roundTo('bf16', x, overflow));
       const wide = new Uint32Array(single.buffer);
       const bits = Uint16Array.from(wide, (word, i) =>
         Number.isNaN(single[i] as number) ? 0x7fc0 : word >>> 16,

@@ -6,7 +6,7 @@ import type { Source } from '../../pure/merge/trim.js';
 import { matchNames } from '../../pure/tensor/canonical-name.js';
 import { type DType, widen } from '../../pure/tensor/dtype.js';
 import { elementCount } from '../../pure/tensor/layout.js';
-import { narrow } from '../../pure/tensor/quantize.js';
+import { narrow, roundTo } from '../../pure/tensor/quantize.js';
 import type { FloatDType } from '../../pure/tensor/tier.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { openStoredFile, type StoredFile } from '../../storage/objects/stored/stored-file.js';
@@ -112,20 +112,44 @@ export function isWritable({ dtype }: StoredTensor): boolean {
   return WRITABLE.has(dtype);
 }
 
-/** Bytes of values in the dtype of a tensor, rounded to nearest. */
+/**
+ * Bytes of values in the dtype of a tensor, rounded to nearest; what is beyond it becomes infinite, of which is warned.
+ * @param values  gives them, from the start each time.
+ */
 export function bytesOfValues(
-  { dtype }: StoredTensor,
-  values: AsyncIterable<Float64Array>,
+  { name, dtype }: StoredTensor,
+  values: () => AsyncIterable<Float64Array>,
   context: OpContext,
 ): TensorStream {
-  return async function* () {
-    for await (const piece of values) {
+  return async function* (isAgain) {
+    let beyond = 0;
+    for await (const piece of values()) {
       throwIfAborted(context.signal);
-      const bytes = narrow(dtype as FloatDType, piece);
-      context.progress.advance(bytes.length);
+      const bytes = narrow(dtype as FloatDType, piece, 'infinity');
+      beyond += countBeyond(dtype, piece);
+      if (!isAgain) context.progress.advance(bytes.length);
       yield bytes;
     }
+    if (beyond > 0 && !isAgain) {
+      const what = beyond === 1 ? 'one value is' : `${beyond} values are`;
+      context.warn(`'${name}': ${what} beyond ${dtype}, and now infinite`);
+    }
   };
+}
+
+/** Values that are finite in float64 and not in a narrower dtype. */
+function countBeyond(dtype: DType, values: Float64Array): number {
+  if (dtype === 'F64') return 0;
+  let count = 0;
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue;
+    const rounded =
+      dtype === 'F32'
+        ? Math.fround(value)
+        : roundTo(dtype === 'F16' ? 'fp16' : 'bf16', value, 'infinity');
+    if (!Number.isFinite(rounded)) count++;
+  }
+  return count;
 }
 
 export interface Combined {
@@ -175,6 +199,17 @@ function counterpart({ snapshots }: FilePage, { key, role }: Snapshot): Snapshot
   return same ?? (ofRole.length === 1 ? (ofRole[0] as Snapshot) : null);
 }
 
+/** Where a tensor lies in its file, and what is combined there: tied weights have one place under several names. */
+function placeKey(
+  { entry, file, index, tensor }: PlacedTensor,
+  others: readonly StoredTensor[],
+): string {
+  const { home: _, name: __, path: ___, ...view } = tensor;
+  const part = file.skeleton?.tensors[index]?.part;
+  const rest = others.map(({ name: _name, path: _path, ...other }) => other);
+  return JSON.stringify([entry.path, part, view, rest]);
+}
+
 /** @param session  where combined files are stored; null to say only what would be done. */
 export async function combineFiles(
   repo: LineAccess,
@@ -198,6 +233,7 @@ export async function combineFiles(
         new Map([...names].map(([name, other]) => [name, theirs.get(other) as PlacedTensor])),
       );
     }
+    const tied = new Map<string, TensorStream>();
     for (const [name, placed] of own) {
       const { tensor } = placed;
       if (!isWritable(tensor)) {
@@ -225,8 +261,11 @@ export async function combineFiles(
       }
       const sources = rest.map((other) => valuesOf(repo, other as StoredTensor));
       const first = base === null ? null : (sources.shift() as Source);
-      const values = combineTensor(combination, { name, base: first, inputs: sources });
-      changed.set(placed, bytesOfValues(tensor, values, context));
+      const values = () => combineTensor(combination, { name, base: first, inputs: sources });
+      const key = placeKey(placed, rest as StoredTensor[]);
+      const stream = tied.get(key) ?? bytesOfValues(tensor, values, context);
+      tied.set(key, stream);
+      changed.set(placed, stream);
     }
   }
   if (changed.count + same === 0) {

@@ -190,10 +190,8 @@ export async function foldAdapter(
           : FLOATS_HINT,
       });
     }
-    const values = folded(repo, placed.tensor, given, {
-      scale: adapterScale(config, name, given.down.shape[0] as number),
-      isTransposed,
-    });
+    const scale = adapterScale(config, name, given.down.shape[0] as number);
+    const values = () => folded(repo, placed.tensor, given, { scale, isTransposed });
     changed.set(placed, bytesOfValues(placed.tensor, values, context));
   }
   const left: string[] = [];
@@ -205,7 +203,7 @@ export async function foldAdapter(
     if (fits && placed.tensor.dtype === tensor.dtype) {
       changed.set(placed, () => readTensor(repo, tensor));
     } else if (fits && isWritable(placed.tensor) && isWritable(tensor)) {
-      changed.set(placed, bytesOfValues(placed.tensor, valuesOf(repo, tensor)(), context));
+      changed.set(placed, bytesOfValues(placed.tensor, valuesOf(repo, tensor), context));
     } else left.push(name);
   }
   const files = await changed.store(repo, session, context);

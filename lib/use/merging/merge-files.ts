@@ -5,6 +5,7 @@
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { pushAll } from '../../base/bytes/many.js';
+import { ConflictError } from '../../base/errors.js';
 import { safetensorsHeader } from '../../pure/formats/tensor-headers.js';
 import { quantisedParts } from '../../pure/merge/quantised.js';
 import { alignSides, type Origin, originOf, type Sides } from '../../pure/merge/three-way.js';
@@ -24,6 +25,7 @@ import type { LineAccess } from '../history/access.js';
 import { checkTiers } from '../history/tier-gate.js';
 import type { Choices, Side } from './choices.js';
 import { isSameShape, sameContent } from './same-content.js';
+import { sharedBytes } from './shared-bytes.js';
 import { storeMerged, storeStream, type TensorStream } from './write-merged.js';
 
 /** What a side did to a file or tensor that is in conflict. */
@@ -142,7 +144,9 @@ async function mergeTensors(
     throwIfAborted(context.signal);
     origins.set(name, await originOf(tensor, same));
   }
-  await refuseMixtures(aligned, origins, same);
+  await refuseMixtures(quantisedParts(aligned.keys()), { aligned, origins, same });
+  const shared = [files.ours, files.theirs].map(sharedBytes);
+  for (const groups of shared) await refuseMixtures(groups, { aligned, origins, same });
   for (const [name, tensor] of aligned) {
     const origin = origins.get(name) as Origin;
     const side = origin === 'conflict' ? choices.ofTensor(path, name) : origin;
@@ -157,6 +161,7 @@ async function mergeTensors(
     }
   }
   if (conflicts.length > 0) return { file: null, merged: null, conflicts };
+  for (const groups of shared) await refuseSplits(path, groups, { aligned, picked, same });
   const result = [...picked].flatMap(([name, side]) => {
     const tensor = (side === 'ours' ? ours : theirs).get(name);
     return tensor === undefined ? [] : [{ side, tensor }];
@@ -191,25 +196,69 @@ async function mergeTensors(
   return { file, merged, conflicts: [] };
 }
 
-/** Parts of one quantised weight that the sides changed apart become conflicts: codes of one fit no scales of another. */
+/**
+ * Tensors of one group that the sides changed apart become conflicts: codes of one fit no scales of another, and bytes
+ * that two tensors share can have one value.
+ */
 async function refuseMixtures(
-  aligned: ReadonlyMap<string, Sides<StoredTensor>>,
-  origins: Map<string, Origin>,
-  same: (a: StoredTensor, b: StoredTensor) => Promise<boolean>,
+  groups: ReadonlyMap<string, string>,
+  {
+    aligned,
+    origins,
+    same,
+  }: {
+    aligned: ReadonlyMap<string, Sides<StoredTensor>>;
+    origins: Map<string, Origin>;
+    same(a: StoredTensor, b: StoredTensor): Promise<boolean>;
+  },
 ): Promise<void> {
   const modules = new Map<string, { ours: string[]; theirs: string[] }>();
-  for (const [name, module] of quantisedParts(aligned.keys())) {
+  for (const [name, module] of groups) {
     const { base, ours, theirs } = aligned.get(name) as Sides<StoredTensor>;
     const sides = modules.get(module) ?? { ours: [], theirs: [] };
     modules.set(module, sides);
     const equal = async (a: StoredTensor | undefined, b: StoredTensor | undefined) =>
       a === undefined || b === undefined ? a === b : same(a, b);
-    if (origins.get(name) === 'theirs') sides.theirs.push(name);
-    else if ((await equal(base, theirs)) && !(await equal(base, ours))) sides.ours.push(name);
+    const origin = origins.get(name);
+    if (origin !== 'ours') sides.theirs.push(name);
+    if (origin === 'conflict') sides.ours.push(name);
+    if (origin !== 'ours') continue;
+    if ((await equal(base, theirs)) && !(await equal(base, ours))) sides.ours.push(name);
   }
   for (const { ours, theirs } of modules.values()) {
     if (ours.length === 0 || theirs.length === 0) continue;
     for (const name of [...ours, ...theirs]) origins.set(name, 'conflict');
+  }
+}
+
+/** @throws {ConflictError} if tensors that share bytes were chosen from both sides. */
+async function refuseSplits(
+  path: string,
+  groups: ReadonlyMap<string, string>,
+  {
+    aligned,
+    picked,
+    same,
+  }: {
+    aligned: ReadonlyMap<string, Sides<StoredTensor>>;
+    picked: ReadonlyMap<string, Side>;
+    same(a: StoredTensor, b: StoredTensor): Promise<boolean>;
+  },
+): Promise<void> {
+  const sides = new Map<string, { side: Side; name: string }>();
+  for (const [name, group] of groups) {
+    const { ours, theirs } = aligned.get(name) as Sides<StoredTensor>;
+    const side = picked.get(name);
+    if (side === undefined) continue;
+    if (ours !== undefined && theirs !== undefined && (await same(ours, theirs))) continue;
+    const first = sides.get(group);
+    if (first === undefined) sides.set(group, { side, name });
+    else if (first.side !== side) {
+      throw new ConflictError(
+        `'${path}#${first.name}' and '${path}#${name}' share bytes, which can be of one side alone`,
+        { path, tensor: name, hint: 'choose the same side for both, with --ours or --theirs' },
+      );
+    }
   }
 }
 

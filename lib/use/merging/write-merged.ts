@@ -4,6 +4,7 @@
  */
 import path from 'node:path';
 import { throwIfAborted } from '../../base/bytes/abort.js';
+import { sha256 } from '../../base/bytes/hash.js';
 import { ConflictError } from '../../base/errors.js';
 import { makeDirectory, removeFile, WriteFile } from '../../base/files/files.js';
 import { swapBytes } from '../../pure/tensor/planes.js';
@@ -18,8 +19,11 @@ import { layoutOf } from '../../storage/tiers/tier-files.js';
 import type { OpContext } from '../context.js';
 import type { LineAccess } from '../history/access.js';
 
-/** Bytes of a tensor, row-major and little-endian, as many as it has. */
-export type TensorStream = () => AsyncIterable<Uint8Array>;
+/**
+ * Bytes of a tensor, row-major and little-endian, as many as it has; from the start each time.
+ * @param isAgain  true where they are only compared: nothing is told of them twice.
+ */
+export type TensorStream = (isAgain?: boolean) => AsyncIterable<Uint8Array>;
 
 /** What a merged file is made of. */
 export interface MergedFile {
@@ -39,7 +43,7 @@ interface Patch {
 }
 
 /** Where the changed tensors lie, in the order of the file. @throws {ConflictError} for a view that is not plain. */
-function patchesOf({ entry, file, changed }: MergedFile): Patch[] {
+async function patchesOf({ entry, file, changed }: MergedFile): Promise<Patch[]> {
   const layout = layoutOf(file);
   const tensors = tensorsOf(file);
   const patches: Patch[] = [];
@@ -62,21 +66,33 @@ function patchesOf({ entry, file, changed }: MergedFile): Patch[] {
     const swap = span?.byteSwap && span.width > 1 ? span.width : null;
     patches.push({ offset, length, stream, swap });
   }
-  patches.sort((a, b) => a.offset - b.offset || a.length - b.length);
-  // Tied weights are one place under two names, which both sides hold the same.
-  const places = patches.filter(
-    ({ offset, length }, i) =>
-      i === 0 || offset !== patches[i - 1]?.offset || length !== patches[i - 1]?.length,
-  );
-  for (const [i, { offset }] of places.entries()) {
-    const before = places[i - 1];
-    if (before === undefined || before.offset + before.length <= offset) continue;
-    throw new ConflictError(`'${entry.path}' has tensors that share some of their bytes`, {
-      path: entry.path,
-      hint: 'save its tensors apart',
-    });
+  patches.sort((a, b) => a.offset - b.offset || b.length - a.length);
+  const places: Patch[] = [];
+  for (const patch of patches) {
+    const before = places.at(-1);
+    if (before === undefined || before.offset + before.length <= patch.offset) places.push(patch);
+    else if (!(await agrees(before, patch))) {
+      throw new ConflictError(`'${entry.path}' has tensors that share some of their bytes`, {
+        path: entry.path,
+        hint: 'save its tensors apart',
+      });
+    }
   }
   return places;
+}
+
+/** True if one place lies in another one, and both are to have the same bytes: tied weights, and views. */
+async function agrees(outer: Patch, inner: Patch): Promise<boolean> {
+  const from = inner.offset - outer.offset;
+  if (from + inner.length > outer.length) return false;
+  const [part, own] = [sha256(), sha256()];
+  let at = 0;
+  for await (const bytes of outer.stream(true)) {
+    part.update(bytes.subarray(Math.max(0, from - at), Math.max(0, from + inner.length - at)));
+    at += bytes.length;
+  }
+  for await (const bytes of inner.stream(true)) own.update(bytes);
+  return part.digest().equals(own.digest());
 }
 
 /** `stream` with other bytes where patches lie. */
@@ -133,7 +149,7 @@ export async function storeMerged(
   context: OpContext,
 ): Promise<FileEntry> {
   const { entry, file } = merged;
-  const stream = overlay(streamFile(repo, file), patchesOf(merged));
+  const stream = overlay(streamFile(repo, file), await patchesOf(merged));
   const mends = file.skeleton !== null && hasChecksums(file.skeleton.format);
   return storeStream(repo, session, { entry, stream, mends }, context);
 }

@@ -94,9 +94,6 @@ export function slicedPlaces(
 const slice: ForwardRule = (pass, node) => {
   const { maker } = pass;
   const taken = slicedPlaces(pass, node);
-  if (pass.analysis.isBatched && taken.some(({ axis }) => axis === 0)) {
-    throw new NoBounds('a Slice of examples', 'Slice');
-  }
   return bothEnds(pass.interval(node.inputs[0] as string), (end) =>
     taken.reduce(
       (value, { axis, places }) =>
@@ -205,8 +202,6 @@ export function reducedAxes(pass: ForwardPass, node: GraphNode): number[] {
 const reduceMean: ForwardRule = (pass, node) => {
   const axes = reducedAxes(pass, node);
   if (axes.length === 0) return pass.interval(node.inputs[0] as string);
-  if (axes.includes(0) && pass.analysis.isBatched)
-    throw new NoBounds('a mean over examples', node.op);
   const keepdims = { int: numberOf(node, 'keepdims') ?? 1 };
   return mean(pass, node, (end) =>
     pass.maker.node('ReduceMean', [end], { axes: { ints: axes }, keepdims }),

@@ -36,11 +36,7 @@ export function normalisedAxes(pass: ForwardPass, node: GraphNode): number[] {
   const given = numberOf(node, 'axis') ?? (isOld ? 1 : -1);
   const axis = given < 0 ? given + rank : given;
   const isOne = node.op === 'Softmax' && !isOld;
-  const axes = isOne ? [axis] : Array.from({ length: rank - axis }, (_, i) => axis + i);
-  if (axes.includes(0) && pass.analysis.isBatched) {
-    throw new NoBounds(`${node.op} over examples`, node.op);
-  }
-  return axes;
+  return isOne ? [axis] : Array.from({ length: rank - axis }, (_, i) => axis + i);
 }
 
 /** How many elements are taken together. */

@@ -100,7 +100,7 @@ export function tensorsOf(file: StoredFile): StoredTensor[] {
 }
 
 /** Bytes from the first to behind the last element that a view touches. */
-function footprint(t: SkeletonTensor | StoredTensor): number {
+export function viewBytes(t: SkeletonTensor | StoredTensor): number {
   const elements = elementCount(t.shape);
   if (elements === 0) return 0;
   if (t.strides === null) return dtypeBytes(t.dtype, elements);
@@ -110,7 +110,7 @@ function footprint(t: SkeletonTensor | StoredTensor): number {
 }
 
 function checkInside(t: SkeletonTensor, home: TensorHome, file: string): void {
-  const bytes = footprint(t);
+  const bytes = viewBytes(t);
   const room =
     home.kind === 'extent' ? home.width * home.count : home.kind === 'literal' ? home.length : 0;
   if (
@@ -170,7 +170,7 @@ export async function* readTensor(
     yield* pieces(rangeOf(readers, tensor, { length: total, planes }), pieceBytes);
     return;
   }
-  const span = footprint(tensor);
+  const span = viewBytes(tensor);
   const bounds = [
     { bytes: span, max: GATHER_BYTES_MAX, what: 'over' },
     { bytes: total, max: GATHERED_BYTES_MAX, what: 'of' },

@@ -328,3 +328,12 @@ test('tier: applies to floats of more bits than it keeps', (t) => {
   t.false(appliesTo(parseTier('fixed16'), 'F16'));
   t.true(appliesTo(parseTier('quant8'), 'BF16'));
 });
+
+test('quantize: as IEEE 754 has it, half a step beyond the largest number is infinite', (t) => {
+  const bits = (dtype: 'F16' | 'BF16', ...values: number[]): number[] => [
+    ...new Uint16Array(narrow(dtype, Float64Array.from(values), 'infinity').buffer),
+  ];
+  t.deepEqual(bits('F16', 65_519.999, 65_520, -65_520, 1e300), [0x7bff, 0x7c00, 0xfc00, 0x7c00]);
+  const half = (2 - 2 ** -8) * 2 ** 127;
+  t.deepEqual(bits('BF16', half * (1 - 2 ** -50), half, -half), [0x7f7f, 0x7f80, 0xff80]);
+});
