@@ -43,7 +43,12 @@ import {
 import { initRepository } from '../storage/repo/init.js';
 import { Layout } from '../storage/repo/layout.js';
 import { finishMoves, hasMoves } from '../storage/repo/moves/carry-out.js';
-import { type LockOptions, type RepositoryLock, withLock } from '../storage/repo/processes/lock.js';
+import {
+  type LockOptions,
+  type LockWait,
+  type RepositoryLock,
+  withLock,
+} from '../storage/repo/processes/lock.js';
 import { hasOwnFolder, newWorkName } from '../storage/repo/processes/made-names.js';
 import { forgetWholeSets, leavesOut, readPromised } from '../storage/repo/promised.js';
 import { type Head, readHead } from '../storage/repo/refs/head.js';
@@ -288,10 +293,13 @@ export class Repository implements Readers {
   }
 
   /** Runs `action` under the lock, for milliseconds. @throws {LockedError} {FormatVersionError} */
-  async locked<T>(action: (lock: RepositoryLock) => Promise<T>): Promise<T> {
+  async locked<T>(
+    action: (lock: RepositoryLock) => Promise<T>,
+    { toEnd = false }: LockWait = {},
+  ): Promise<T> {
     checkWritable(this.layout, this.format);
     const lockOptions: LockOptions = {
-      ...(this.options.signal ? { signal: this.options.signal } : {}),
+      ...(this.options.signal && !toEnd ? { signal: this.options.signal } : {}),
       timeoutMs: this.options.lockTimeoutMs ?? this.config.get('core.lockTimeoutMs'),
     };
     return withLock(
@@ -328,12 +336,12 @@ export class Repository implements Readers {
       sketches: this.sketches,
       chainDepth: this.config.get('chain.depth'),
       ...(this.options.signal ? { signal: this.options.signal } : {}),
-      locked: (action) => {
+      locked: (action, how) => {
         return this.locked(async (lock) => {
           const result = await action((flag) => requireReadFlag(lock, flag));
           await this.#forgetWholeSets(lock);
           return result;
-        });
+        }, how);
       },
       tmpName: () => newWorkName('add'),
     });

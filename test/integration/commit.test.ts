@@ -8,6 +8,7 @@ import type { AddResult } from '../../lib/use/ops/add.js';
 import type { CommitPreview, CommitResult } from '../../lib/use/ops/commit.js';
 import { commit } from '../../lib/use/ops/commit.js';
 import type { ShowResult } from '../../lib/use/ops/show.js';
+import { Repository } from '../../lib/use/repository.js';
 import { dlv } from '../helpers/dlv.js';
 import { TestRepository, threeVersions } from '../helpers/repository.js';
 
@@ -117,6 +118,36 @@ test.serial('commit --amend: one that failed before its ref moved can be made ag
   t.deepEqual(await repo.changes(), []);
   t.is((await repo.dlv('fsck', '--files')).code, 0);
 });
+
+// By itself: it watches the renames of the whole process.
+test.serial(
+  'a commit that is stopped after it has its number is made; before, it takes none',
+  async (t) => {
+    const { repo } = await threeVersions(t);
+    const { rename } = io;
+    t.teardown(() => Object.assign(io, { rename }));
+    const numbers = async () =>
+      (await repo.json<{ number: number }[]>('log')).map(({ number }) => number);
+    for (const isNumbered of [false, true]) {
+      await repo.write('note.txt', `stopped: ${isNumbered}`);
+      const stop = new AbortController();
+      const open = await Repository.open(repo.dir, { signal: stop.signal });
+      if (!isNumbered) stop.abort();
+      io.rename = async (from, to) => {
+        await rename(from, to);
+        if (path.basename(String(to)) === 'numbers') stop.abort();
+      };
+      const context = { ...repo.context, signal: stop.signal };
+      const made = commit(open, { message: 'stopped', all: true }, context);
+      if (isNumbered) t.is((await made).number, 4);
+      else await t.throwsAsync(made, { any: true, name: 'AbortError' });
+      io.rename = rename;
+      t.true(stop.signal.aborted);
+      await open.close();
+      t.deepEqual(await numbers(), isNumbered ? [4, 3, 2, 1] : [3, 2, 1]);
+    }
+  },
+);
 
 test('commit --dry-run: says what would be committed and stores nothing', async (t) => {
   const { repo } = await threeVersions(t);

@@ -3,7 +3,7 @@
  * room asks for the parts that it needs.
  */
 import type { Id } from '../../base/bytes/hash.js';
-import type { RepositoryLock } from '../repo/processes/lock.js';
+import type { LockWait, RepositoryLock } from '../repo/processes/lock.js';
 import { registerReader } from '../repo/processes/readers.js';
 import type { Config } from '../repo/settings/config.js';
 import type { FilePage } from '../repo/version/file-page.js';
@@ -33,7 +33,7 @@ export interface VersionAccess extends NoteReader {
 /** Its lock, for what changes manifest, refs or staging. */
 export interface LockAccess {
   /** Runs `action` under the lock, for milliseconds. @throws {LockedError} {FormatVersionError} */
-  locked<T>(action: (lock: RepositoryLock) => Promise<T>): Promise<T>;
+  locked<T>(action: (lock: RepositoryLock) => Promise<T>, how?: LockWait): Promise<T>;
 }
 
 /** Its settings. */

@@ -10,6 +10,7 @@ import { type BlobKind, type Id, objectId } from '../../base/bytes/hash.js';
 import { assert, ConflictError, isUnreadable } from '../../base/errors.js';
 import { CHAIN_DEPTH_MAX } from '../../base/limits.js';
 import { encodeBlob } from '../../pure/codec/blob-coder.js';
+import type { LockWait } from '../repo/processes/lock.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { SegmentHeadAt } from '../store/packs/read-records.js';
 import { RollingWriter } from '../store/packs/rolling-writer.js';
@@ -41,7 +42,10 @@ export interface SessionHost {
   /** Bytes of its largest file from which a set is full; default PACK_BYTES_TARGET. */
   fullBytes?: number;
   /** Runs `action` under the repository's lock; `requireFlag` adds what readers must know to its format. */
-  locked<T>(action: (requireFlag: (flag: string) => Promise<void>) => Promise<T>): Promise<T>;
+  locked<T>(
+    action: (requireFlag: (flag: string) => Promise<void>) => Promise<T>,
+    how: LockWait,
+  ): Promise<T>;
   /** Longest chain of deltas that a writer makes. */
   chainDepth: number;
   /** Sketches of the listed sets; default: read for this session. */
@@ -66,6 +70,7 @@ export class PackSession implements Readers, SegmentRecords {
   readonly #chains: WholeChains;
   /** What readers of the open set must know. */
   readonly #flags = new Set<string>();
+  #wait: LockWait = {};
 
   constructor(host: SessionHost) {
     this.#host = host;
@@ -223,7 +228,8 @@ export class PackSession implements Readers, SegmentRecords {
   }
 
   /** Makes everything stored so far durable and lists it in the manifest. */
-  flush(): Promise<void> {
+  flush(how: LockWait = {}): Promise<void> {
+    this.#wait = how;
     return this.#writer.flush();
   }
 
@@ -234,7 +240,7 @@ export class PackSession implements Readers, SegmentRecords {
       for (const flag of this.#flags) await requireFlag(flag);
       const inFront = (sets: readonly SetInfo[]) => [info, ...sets.filter((s) => s.id !== info.id)];
       await this.#host.store.publish([sealed], this.#chains.foundBroken ? inFront : undefined);
-    });
+    }, this.#wait);
     this.#chains.foundBroken = false;
     this.published.push(info);
     this.#bases.clear();

@@ -48,6 +48,12 @@ export interface RepositoryLock {
   assertHeld(): void;
 }
 
+/** How the lock is waited for. */
+export interface LockWait {
+  /** True: also when the command was asked to stop. For the last steps of what would leave something behind otherwise. */
+  toEnd?: boolean;
+}
+
 export interface LockOptions {
   /** How long to wait for another holder; 0 tries once. Default 10 s. */
   timeoutMs?: number;

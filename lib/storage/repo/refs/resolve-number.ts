@@ -123,11 +123,12 @@ async function noNumber(
       hint: `'dlv show ${shortId(stash)}' shows it until gc deletes it`,
     });
   }
-  throw new NotFoundError(`there is no '${name}'${isGone ? ' any more' : ''}`, {
+  throw new NotFoundError(`there is no '${name}'`, {
     kind: 'revision',
     name,
     hint: isGone
-      ? 'no branch, tag or reflog reaches the version that had this number; it is not given again'
+      ? 'the version with this number was removed, or the command that took the number failed before it made one; ' +
+        'a number is not given twice'
       : `the numbers of '${model}' go up to ${model}@${given}`,
   });
 }

@@ -59,6 +59,9 @@ export interface VersionFacts {
   git?: GitState | null;
 }
 
+/** A version that has its number is finished: otherwise the number would name nothing. */
+const TO_END = { toEnd: true };
+
 /** A stored file, with what its format reader said of it. */
 export type NewFile = FileEntry & HintedFile;
 
@@ -120,7 +123,7 @@ export async function makeVersion<T>(
   const named = await repo.locked(async (lock) => {
     await checkPresent(session, wanted, made);
     return name(lock, made);
-  });
+  }, TO_END);
   return { ...made, named };
 }
 
@@ -159,12 +162,12 @@ export async function storeVersion(
     git: wanted.git === undefined ? await readGitState(repo.layout.workTree, signal) : wanted.git,
     extensions: [...(wanted.extensions ?? []), ...told.extensions],
   };
-  // A number that is given stays given: whatever refuses the version does so before.
+  // A number that is given stays given: whatever refuses or stops the version does so before.
   encodeVersion(draft);
   const number = await giveNumber(repo, model, near === null ? parents : [...parents, near]);
   const version = { ...draft, number };
   const id = await writeVersion(version, writer);
-  await session.flush();
+  await session.flush(TO_END);
   return { id, version, kept: told.kept };
 }
 
