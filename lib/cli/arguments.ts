@@ -107,9 +107,7 @@ export function parseNamed(
 /** `fine-tune` or `fine-tune: what was done`. */
 export function parseOperation(text: string): NonNullable<CommitOptions['operation']> {
   const [, kind = '', detail = ''] = /^([^:]*):?(.*)$/s.exec(text) ?? [];
-  type Kind = NonNullable<CommitOptions['operation']>['kind'];
-  const plain = kind.trim().toLowerCase().replace('quantise', 'quantize');
-  return { kind: (plain === 'finetune' ? 'fine-tune' : plain) as Kind, detail: detail.trim() };
+  return { kind, detail: detail.trim() };
 }
 
 function parsePair(text: string, what: string, example: string): [string, string] {

@@ -122,8 +122,14 @@ test('commit: the operation, the environment and data by id or by file', async (
   t.deepEqual(shown.data, { test: 'digits@3', train: `sha256:${hash}` });
   const text = await repo.dlv('show');
   t.regex(text.stdout, /Made by: fine-tune: head alone/);
-  const wrong = await repo.fails(2, 'commit', '--allow-empty', '-m', 'x', '--operation', 'cook');
-  t.regex(wrong.data.hint ?? '', /train, fine-tune, merge, convert, quantize/);
+  for (const [given, hint] of [
+    ['trian', /did you mean 'train'\?/],
+    ['quantzied', /did you mean 'quantize'\?/],
+    [' : no kind', /usual kinds are train, pre-train, .*; any other word/],
+  ] as const) {
+    const wrong = await repo.fails(2, 'commit', '--allow-empty', '-m', 'x', '--operation', given);
+    t.regex(wrong.data.hint ?? '', hint, given);
+  }
   await repo.fails(2, 'commit', '--allow-empty', '-m', 'x', '--metric', 'acc:max');
 });
 

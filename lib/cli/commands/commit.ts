@@ -262,7 +262,8 @@ export function register(program: Command, cli: Cli): void {
     .option('--log <path>', 'training log to store and read; may be repeated', collect)
     .option(
       '--operation <kind>',
-      'what made the version: train, fine-tune, merge, convert or quantize; details may follow a colon',
+      'what made the version: train, pre-train, fine-tune, distill, prune, quantize, convert, or another word; ' +
+        'details may follow a colon',
     )
     .option('--env <name=text>', 'fact about the machine or the software; may be repeated', collect)
     .option(

@@ -7,8 +7,8 @@ import type { Level } from '../../pure/codec/segment.js';
 import { type Moment, momentOf } from '../../storage/repo/settings/author.js';
 import {
   type NamedText,
-  OPERATION_KINDS,
-  type OperationKind,
+  operationProblem,
+  plainOperation,
 } from '../../storage/repo/version/knowledge.js';
 import type { Param } from '../../storage/repo/version/version.js';
 import { mergeSmallSets } from '../../storage/upkeep/merge-small-sets.js';
@@ -62,8 +62,8 @@ export interface CommitOptions {
    * that they hold are those of the version, too. Relative to the context's folder.
    */
   logs?: readonly string[];
-  /** What made the version: `kind` is 'train', 'fine-tune', 'merge', 'convert' or 'quantize'. */
-  operation?: { kind: OperationKind; detail?: string };
+  /** What made the version: `kind` is a word, such as 'train', 'fine-tune', 'distill', 'prune', 'quantize' or 'convert'. */
+  operation?: { kind: string; detail?: string };
   /** Facts about the machine and the programs, name → text. */
   environment?: Readonly<Record<string, string>>;
   /** Data sets, name → id. What begins with '/', './' or '../' is a file, whose sha256 is its id. */
@@ -199,23 +199,21 @@ async function requestOf(
   };
 }
 
-/** @throws {UsageError} for an operation that is none; {NotFoundError} for a file of data. */
+/** @throws {UsageError} for an operation that is no word, or a misspelt one; {NotFoundError} for a file of data. */
 async function toKnowledge(
   { operation, environment = {}, data = {}, metrics }: CommitOptions,
   cwd: string,
 ): Promise<GivenKnowledge> {
-  if (operation !== undefined && !OPERATION_KINDS.includes(operation.kind)) {
-    throw new UsageError(`the operation is '${operation.kind}', which is none`, {
-      hint: `it is one of ${OPERATION_KINDS.join(', ')}`,
-    });
-  }
+  const kind = operation === undefined ? null : plainOperation(operation.kind);
+  const wrong = kind === null ? null : operationProblem(kind);
+  if (wrong !== null) throw new UsageError(wrong.problem, { hint: wrong.hint });
   const sets: NamedText[] = [];
   for (const [name, id] of Object.entries(data)) {
     const isFile = /^\.{0,2}\//.test(id);
     sets.push({ name, text: isFile ? await hashOfFile(path.resolve(cwd, id)) : id });
   }
   return {
-    ...(operation ? { operation: { kind: operation.kind, detail: operation.detail ?? '' } } : {}),
+    ...(kind === null ? {} : { operation: { kind, detail: operation?.detail ?? '' } }),
     environment: Object.entries(environment).map(([name, text]) => ({ name, text })),
     data: sets,
     directions: toDirections(metrics),

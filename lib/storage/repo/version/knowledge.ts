@@ -4,24 +4,54 @@
  *
  * One optional extension of the version: an older dlv keeps and ignores it. @see docs/format/version.md
  */
+
 import {
   decodeCanonical,
   encodeCanonical,
   Fields,
   type Packed,
 } from '../../../base/bytes/msgpack/msgpack.js';
+import { editDistance } from '../../../base/bytes/words/closest.js';
 import { CorruptError, UsageError } from '../../../base/errors.js';
 import { NAME_BYTES_MAX } from '../../../base/limits.js';
 import { comparePaths, isWellFormed } from '../../../pure/paths/version-path.js';
 import type { Extension } from './version.js';
 
-/** What kinds of work make a version. */
-export const OPERATION_KINDS = ['train', 'fine-tune', 'merge', 'convert', 'quantize'] as const;
-export type OperationKind = (typeof OPERATION_KINDS)[number];
+/** The usual kinds of work that make a version: one spelling of each, so that versions can be grouped by them. */
+const OPERATION_KINDS = [
+  ...['train', 'pre-train', 'fine-tune', 'distill', 'prune', 'quantize', 'convert', 'merge'],
+  ...['slice', 'construct'],
+] as const;
+
+/** Other spellings, without hyphens. */
+const SPELLINGS: Readonly<Record<string, string>> = { distil: 'distill', quantise: 'quantize' };
+/** A word so long may be two edits from a usual kind and still be meant to be it. */
+const LONG_WORD = 8;
+
+/** A kind of work as it is recorded: in lower case, a usual one in its usual spelling. */
+export function plainOperation(kind: string): string {
+  const plain = kind.trim().toLowerCase();
+  const bare = plain.replace(/[-_ ]/g, '');
+  const meant = SPELLINGS[bare] ?? bare;
+  return OPERATION_KINDS.find((one) => one.replace('-', '') === meant) ?? plain;
+}
+
+/** Why a kind of work cannot be recorded, and what may be meant; null if it can. Any word may be one, but no misspelt usual one. */
+export function operationProblem(kind: string): { problem: string; hint: string } | null {
+  const usual: readonly string[] = OPERATION_KINDS;
+  if (usual.includes(kind)) return null;
+  const listed = `usual kinds are ${OPERATION_KINDS.join(', ')}`;
+  const problem = nameProblem(kind, `the operation '${kind}'`);
+  if (problem !== null) return { problem, hint: `${listed}; any other word may be one as well` };
+  const edits = kind.length < LONG_WORD ? 1 : 2;
+  const near = usual.find((one) => editDistance(kind.toLowerCase(), one) <= edits);
+  if (near === undefined) return null;
+  return { problem: `unknown operation '${kind}'`, hint: `did you mean '${near}'? ${listed}` };
+}
 
 /** The recorded operation that made a version. */
 export interface Operation {
-  /** One of OPERATION_KINDS, or a kind of a later dlv. */
+  /** A usual kind, such as `prune`, or any other word. */
   kind: string;
   /** More about it; may be empty. */
   detail: string;

@@ -6,6 +6,8 @@ import {
   type Knowledge,
   knowledgeExtension,
   noKnowledge,
+  operationProblem,
+  plainOperation,
   readKnowledge,
 } from '../../../../lib/storage/repo/version/knowledge.js';
 import { decodeSeries, encodeSeries } from '../../../../lib/storage/repo/version/series.js';
@@ -120,4 +122,30 @@ test('knowledge, series: as docs/format/version.md shows them', (t) => {
   t.true(page('version.md').includes(shown(extension?.value as Uint8Array)));
   const series = [{ name: 'loss', steps: [1, 2], values: [0.5, 0.25], times: null }];
   t.true(page('version.md').includes(shown(encodeSeries(series))));
+});
+
+test('operations: usual kinds have one spelling, misspelt ones are told, other words are kept', (t) => {
+  const spellings: [string, string][] = [
+    ['prune', 'prune'],
+    [' Fine_Tune ', 'fine-tune'],
+    ['finetune', 'fine-tune'],
+    ['pretrain', 'pre-train'],
+    ['distil', 'distill'],
+    ['quantise', 'quantize'],
+    ['Retrain', 'retrain'],
+    ['head surgery', 'head surgery'],
+  ];
+  for (const [given, plain] of spellings) {
+    t.is(plainOperation(given), plain);
+    t.is(operationProblem(plain), null, plain);
+  }
+  for (const [given, meant] of [
+    ['trian', 'train'],
+    ['pruned', 'prune'],
+    ['convrt', 'convert'],
+    ['quantzied', 'quantize'],
+  ] as const) {
+    t.regex(operationProblem(given)?.hint ?? '', new RegExp(`did you mean '${meant}'`));
+  }
+  for (const bad of ['', 'a\nb', 'x'.repeat(5000)]) t.truthy(operationProblem(bad)?.hint, bad);
 });
