@@ -129,6 +129,25 @@ test('two series whose files have one name: each version has the newest of both,
   t.is(again, 0);
 });
 
+test('files that a number alone numbers, in a folder with another number: their steps, one name, and no number of a version is left out', async (t) => {
+  const repo = await TestRepository.create(t);
+  const words = ['below', 'ckpt2'];
+  for (const step of ['25', '50', '75'])
+    words.push('print', `step ${step} loss=0.5`, 'plain', step);
+  const { code, result, stderr } = await runIn(repo, words, { env: { LIMIT: '1', WAIT: '1' } });
+  t.is(code, 0, stderr);
+  t.deepEqual(
+    result.checkpoints.map(({ place, step, number }) => [place, step, number]),
+    [25, 50, 75].map((step, i) => [`out/ckpt2/ck-${step}.safetensors`, step, i + 1]),
+  );
+  t.is(await allKept(t, repo), 3);
+  const { files } = await repo.json<{ files: { path: string }[] }>('show', result.branch);
+  t.deepEqual(
+    files.map((file) => file.path),
+    ['ck.safetensors'],
+  );
+});
+
 test('what appeared between two stretches of a run is none of its checkpoints', async (t) => {
   const repo = await TestRepository.create(t);
   const env = { WAIT: '1' };

@@ -3,7 +3,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 /**
- * The script. Its words are steps: `folder 10`, `file 10`, `inplace`, `rename`, `cut 30`, `wait 500`, `print …`, `log …`,
+ * The script. Its words are steps: `folder 10`, `file 10`, `plain 10` (a file whose number no word explains), `inplace`, `rename`, `cut 30`, `wait 500`, `print …`, `log …`,
  * `exit 3`, `hang`; `below student`: folders and files that come after it are in `out/student`. Each checkpoint that is whole is noted in `whole.jsonl` with the sha256 of its files, before what is older
  * is removed.
  */
@@ -64,8 +64,8 @@ for (let i = 0, n = 1; i < words.length; i++) {
     note(place, ['model.safetensors', 'training_args.bin', 'trainer_state.json']);
     rotate(place);
     rest();
-  } else if (word === 'file') {
-    const step = words[++i], place = out + '/net_step_' + step + '.safetensors';
+  } else if (word === 'file' || word === 'plain') {
+    const step = words[++i], place = out + (word === 'file' ? '/net_step_' : '/ck-') + step + '.safetensors';
     fs.writeFileSync(place, weights(Number(step)));
     note(place, ['']);
     rotate(place);

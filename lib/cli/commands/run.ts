@@ -256,7 +256,7 @@ export function register(program: Command, cli: Cli): void {
         'settings and seeds of the command line, packages, machine, git commit and diff, and the output. ' +
         'What the trainer deletes when it keeps only its last checkpoints is stored all the same. Secrets on the ' +
         'command line are masked, and of the environment only some variables are kept.\n\n' +
-        'Checkpoints are told by names (checkpoint-500/, step_20.pt, best.safetensors), or by --checkpoints. ' +
+        'Checkpoints are told by names (checkpoint-500/, step_20.pt, net-500.pt, best.safetensors), by how the names of a run differ, and by the steps that it prints; or by --checkpoints. ' +
         'Signals go to the command, and the exit code is that of the command: 128 + n after signal n; 1 if it succeeded and a ' +
         'checkpoint could not be stored. Storing never stops the command. ' +
         'Its stdin is that of dlv; its output goes through pipes, so that it may see no terminal: PYTHONUNBUFFERED=1 ' +

@@ -43,19 +43,31 @@ export function roleOfName(path: string): NamedRole | null {
   return folders.some((folder) => OPTIMIZER_FOLDER.test(folder)) ? 'optimizer' : null;
 }
 
-const STEP_WORD =
-  /(?:^|[^a-z])(?:global[-_]?step|step|checkpoint|ckpt|iter(?:ation)?|epoch)s?[-_=]?(\d{1,15})(?!\d)/gi;
+/** Words that say that the number beside them is one of a checkpoint. */
+const WORDS = 'global[-_]?step|step|checkpoint|ckpt|iter(?:ation)?|epoch';
+const STEP_WORD = new RegExp(`(?:^|[^a-z])(?:${WORDS})s?[-_=]?(\\d{1,15})(?!\\d)`, 'gi');
 /** The same in the name of a series, where a star stands for the number. */
-export const STEP_OF_SERIES =
-  /(?<![a-z])(?:global[-_]?step|step|checkpoint|ckpt|iter(?:ation)?|epoch)s?[-_=]?\*/gi;
+export const STEP_OF_SERIES = new RegExp(
+  `(?<![a-z])(?:${WORDS})s?[-_=]?\\*|\\*[-_]?(?:step|iter(?:ation)?|epoch)s?(?![a-z])`,
+  'gi',
+);
+/** The number stands before the word: 'rl_model_10000_steps.zip'. */
+const STEP_BEFORE_WORD =
+  /(?:^|[^a-z0-9.])(\d{1,15})[-_]?(?:step|iter(?:ation)?|epoch)s?(?![a-z])/gi;
 const LAST_NUMBER = /[-_.](\d{1,15})\.[A-Za-z0-9]+$/;
 const SHARD = /-\d+-of-\d+/g;
+const DECIMALS = /\d+(?:\.\d+)+(?=[^A-Za-z0-9]|$)/g;
+
+/** The number that a word of `plain` says to be a step, an epoch or an iteration; the last of several. */
+function toldNumber(plain: string): string | undefined {
+  const words = [...plain.matchAll(STEP_WORD)].at(-1);
+  return words?.[1] ?? [...plain.matchAll(STEP_BEFORE_WORD)].at(-1)?.[1];
+}
 
 /** The step that the digits of a path give: 'checkpoint-500/model.pt', 'step_20.npz', 'm-300.pt'. */
 export function stepOfPath(path: string): number | null {
   const plain = path.replace(SHARD, '');
-  const words = [...plain.matchAll(STEP_WORD)];
-  const digits = words.at(-1)?.[1] ?? LAST_NUMBER.exec(plain)?.[1];
+  const digits = toldNumber(plain) ?? LAST_NUMBER.exec(plain.replace(DECIMALS, ''))?.[1];
   return digits === undefined ? null : Number(digits);
 }
 
@@ -75,8 +87,7 @@ export interface SeriesPlace {
 export function seriesOf(path: string): SeriesPlace | null {
   const parts = path.split('/');
   for (const [i, part] of parts.entries()) {
-    const words = [...part.replace(SHARD, '').matchAll(STEP_WORD)];
-    const digits = words.at(-1)?.[1];
+    const digits = toldNumber(part.replace(SHARD, ''));
     if (digits === undefined) continue;
     const above = parts.slice(0, i);
     // Metrics may be in the name as well: 'epoch=3-val_loss=0.25.ckpt'.
@@ -100,15 +111,20 @@ export function metricsOfName(checkpoint: string): Map<string, number> {
   return found;
 }
 
+/** Words that go with the number of a series: those of steps with all before them, and 'val_loss='. */
+const BESIDE_STAR = new RegExp(
+  `(?:[A-Za-z_]*(?<![a-z])(?:${WORDS})s?[-_=]?|[A-Za-z_]+=)?\\*(?:[-_]?(?:step|iter(?:ation)?|epoch)s?(?![a-z]))?`,
+  'gi',
+);
+
 /** The name that the files of a series have in common: 'runs/a/step_*.npz' → 'model.npz', 'net-*.pt' → 'net.pt'. */
 export function commonName(series: string): string {
   const name = series.slice(series.lastIndexOf('/') + 1);
-  const plain = name
-    .replace(/([A-Za-z_]+[=_-]?)?\*/g, '')
-    .replace(/[-_=.]+(?=\.[A-Za-z0-9]+$)/, '')
-    .replace(/^[-_=.]+/, '');
-  const extension = /\.[A-Za-z0-9]+$/.exec(name)?.[0] ?? '';
-  return plain === '' || plain === extension || `.${plain}` === extension
-    ? `model${extension}`
-    : plain;
+  const extension = /(?:\.(?:pth|pt|weights))?\.[A-Za-z0-9]+$/.exec(name)?.[0] ?? '';
+  const stem = name
+    .slice(0, name.length - extension.length)
+    .replace(BESIDE_STAR, '')
+    .replace(/[-_=.]{2,}/g, '-')
+    .replace(/^[-_=.]+|[-_=.]+$/g, '');
+  return `${stem === '' ? 'model' : stem}${extension}`;
 }

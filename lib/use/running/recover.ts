@@ -3,6 +3,7 @@
  * the command wrote afterwards, if it went on for a while, is looked for as well.
  */
 import type { Id } from '../../base/bytes/hash.js';
+import { maxOf } from '../../base/bytes/many.js';
 import { ConflictError } from '../../base/errors.js';
 import { statOrNull } from '../../base/files/files.js';
 import { lookForProcess, ownIdentity } from '../../base/files/process.js';
@@ -124,17 +125,28 @@ async function lookAgain(layout: Layout, record: RunRecord, context: OpContext):
     patterns: record.checkpointPattern === null ? [] : record.checkpointPattern.split('\n'),
     logs: [],
   });
+  scanner.begin(record.checkpoints);
   const scan = await scanner.scan(true);
-  const places = readFreshPlaces(layout, record, scan.places).filter((one) =>
+  let places = readFreshPlaces(layout, record, scan.places).filter((one) =>
     isOfRun(layout, record, one),
   );
-  const keeper = new CheckpointKeeper(layout, record, (message) => context.warn(message));
+  const warn = (message: string): void => context.warn(message);
+  const keeper = new CheckpointKeeper(layout, record, warn, scanner.numbering);
   for (const entry of record.checkpoints.filter(({ state }) => state === 'writing')) {
     const held = await heldFiles(layout.heldCheckpoint(record.id, entry.n), entry.isFolder);
     if (await isAmong(held, places)) {
       // What was being written when dlv died is there, with what came since: it is seen anew.
       await letGo(layout, record.id, entry.n);
       record.checkpoints = record.checkpoints.filter((other) => other !== entry);
+      continue;
+    }
+    if (entry.written > 0) {
+      // It was complete, and what numbers it was not known yet.
+      entry.state = 'held';
+      places = places.filter((one) => {
+        const times = one.files.map(({ stat }) => millisecondsOf(stat.mtimeNs));
+        return recordPlace(layout, one.place) !== entry.place || maxOf(times) > entry.written;
+      });
       continue;
     }
     const names = held.map(({ inside }) => inside);

@@ -12,6 +12,7 @@ import { readSmallFile } from '../../../base/files/files.js';
 import { lookForProcess, ownIdentity } from '../../../base/files/process.js';
 import { formatParam, isParamValue } from '../../../pure/logs/param-value.js';
 import type { Layout } from '../../../storage/repo/layout.js';
+import type { MetricRow } from '../../../storage/repo/runs/run-metrics.js';
 import {
   type RunRecord,
   type RunStretch,
@@ -97,7 +98,7 @@ class Carrying {
       logs: stretch.logs,
     });
     const problem = (message: string): void => this.#recording.problem(message);
-    this.#keeper = new CheckpointKeeper(layout, record, problem);
+    this.#keeper = new CheckpointKeeper(layout, record, problem, this.#scanner.numbering);
     this.#follower = new LogFollower((file) => recordPlace(layout, file));
   }
 
@@ -105,6 +106,7 @@ class Carrying {
     const recording = this.#recording;
     const before = await this.#scanner.scan(true);
     this.#keeper.settle(before);
+    this.#scanner.begin(this.#record.checkpoints);
     for (const { file, stat } of before.logs) this.#follower.skip(file, stat);
     const output = await this.#openOutput();
     const saving = new Saving(this.#layout, this.#host.commit, {
@@ -149,7 +151,7 @@ class Carrying {
     return new CommandOutput(
       {
         output: (stream, chunk) => this.#host.output(stream, chunk),
-        addRow: (row) => this.#recording.addRow(row),
+        addRow: (row) => this.#addRow(row),
       },
       before,
     );
@@ -228,11 +230,16 @@ class Carrying {
     this.#wake.watch(new Set([...this.#scanner.folders(), ...this.#keeper.folders()]));
   }
 
+  #addRow(row: MetricRow): void {
+    this.#recording.addRow(row);
+    this.#scanner.numbering.tell(row.step);
+  }
+
   async #readLogs({ logs }: Scan): Promise<void> {
     for (const { file, stat } of logs) {
       try {
         const { rows, params } = await this.#follower.read(file, stat);
-        for (const row of rows) this.#recording.addRow(row);
+        for (const row of rows) this.#addRow(row);
         for (const [name, value] of params) {
           const { params: all } = this.#record;
           if (name in all || Object.keys(all).length >= HYPERPARAMETERS_MAX) continue;

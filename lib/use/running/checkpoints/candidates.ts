@@ -9,33 +9,24 @@
  * Decides, and touches no file. Start at `Candidates.see`.
  */
 import path from 'node:path';
-import type { SeenFile, SeenPlace } from './scan.js';
-
-/** A file of a candidate, and how it is held. */
-export interface CandidateFile extends SeenFile {
-  /** Null: not held yet. */
-  held: 'link' | 'copy' | null;
-}
-
-export interface Candidate {
-  /** From 1. */
-  n: number;
-  place: string;
-  series: string;
-  step: number | null;
-  isNumbered: boolean;
-  isFolder: boolean;
-  files: Map<string, CandidateFile>;
-  /** Files that were there when it was seen last: one that is being removed loses them one by one. */
-  present: ReadonlySet<string>;
-  state: 'writing' | 'complete' | 'done';
-  /** When something in it changed last, by a clock that never goes back. */
-  changed: number;
-  /** True once its place is gone or holds something newer: what is held is all there will be. */
-  isPast: boolean;
-  /** Why its files could not be read to their ends when they were tried; null if they were not. */
-  problem: string | null;
-}
+import {
+  type Candidate,
+  type CandidateFile,
+  filesOf,
+  hasNext,
+  isReplaced,
+  isSubset,
+  namedAs,
+  sameContent,
+  sameInode,
+  signatureOf,
+  withoutNumbers,
+} from './candidate.js';
+import { decideNumber, placeOfFile } from './candidate-number.js';
+import { Numbering } from './numbering.js';
+import type { SeenPlace } from './scan.js';
+import type { SeenFile } from './seen-files.js';
+import { isWeightsFile } from './weights-names.js';
 
 /** How long nothing changes in what is complete, in milliseconds. */
 const STABLE_FILE_MS = 400;
@@ -58,6 +49,8 @@ export interface Change {
   candidate: Candidate;
   /** Files that are new or other ones. */
   files: CandidateFile[];
+  /** Files that another candidate held until now: its number, and their paths there. */
+  from?: { n: number; insides: string[] };
 }
 
 export class Candidates {
@@ -71,11 +64,13 @@ export class Candidates {
   readonly #newest = new Map<string, number>();
   /** Names of the files of the last complete checkpoint of a series, without numbers. */
   readonly #expected = new Map<string, ReadonlySet<string>>();
+  readonly #numbering: Numbering;
   #next: number;
 
   /** @param first  number of the first candidate. */
-  constructor(first = 1) {
+  constructor(first = 1, numbering = new Numbering()) {
     this.#next = first;
+    this.#numbering = numbering;
   }
 
   /** Takes what is there as known: it was there before the command. */
@@ -85,7 +80,7 @@ export class Candidates {
 
   /** What changed since the scan before, in the order in which it is to be held. */
   see(places: readonly SeenPlace[], { now }: Pick<Moment, 'now'>): Change[] {
-    const changes: Change[] = [];
+    const changes: Change[] = this.#splitSeries(places, now);
     const seen = new Set<string>();
     for (const place of places) {
       seen.add(place.place);
@@ -111,15 +106,23 @@ export class Candidates {
       const moved = this.#movedFrom(place);
       return moved === null ? this.#begin(place, now) : { candidate: moved, files: [] };
     }
+    // A folder of files turned out to be numbered: it has the same files, and others beside them.
+    const isFound = !before.isSure && !before.isFolder && place.isFolder;
+    Object.assign(before, namedAs(place));
     const present = new Set(place.files.map(({ inside }) => inside));
     if (isSubset(signature, signatureOf(before.files.values()))) {
       if (present.size !== before.present.size) before.changed = now;
       before.present = present;
       return null;
     }
-    if (before.state === 'complete' || isReplaced(before, place)) {
+    const isOther =
+      before.state === 'complete' || isReplaced(before, place) || hasNext(before, place);
+    if (isOther && !isFound) {
+      this.#tellNumbering(before, place);
       this.#leave(before);
-      return this.#begin(place, now);
+      // What nothing numbers is seen as a file of its folder next.
+      const isKnown = before.isSure || place.isFolder || place.files[0]?.inside !== '';
+      return isKnown ? this.#begin(place, now) : null;
     }
     const files = place.files.flatMap((file): CandidateFile[] => {
       const known = before.files.get(file.inside);
@@ -140,6 +143,77 @@ export class Candidates {
     return { candidate: before, files };
   }
 
+  /** What is there instead of a candidate says what its name means. */
+  #tellNumbering(before: Candidate, place: SeenPlace): void {
+    const fresh = place.files.map(({ inside }) => inside).filter((one) => !before.files.has(one));
+    if (before.isFolder) this.#numbering.grow(before.place, fresh.filter(isWeightsFile));
+    if (!before.isSure && fresh.length === 0) this.#numbering.reuse(before.place);
+  }
+
+  /** A folder whose own number was taken for that of a checkpoint, and that holds a series: each file is one. */
+  #splitSeries(places: readonly SeenPlace[], now: number): Change[] {
+    const changes: Change[] = [];
+    const here = new Set(places.flatMap(({ files }) => files.map(({ file }) => file)));
+    for (const candidate of this.open()) {
+      const { place, isFolder, isSure, state } = candidate;
+      const isStored = isSure && state !== 'writing';
+      if (!isFolder || isStored || !this.#numbering.isPlain(place)) continue;
+      if (this.#open.get(place) === candidate) this.#open.delete(place);
+      this.#past.delete(candidate);
+      candidate.state = 'done';
+      const before = changes.length;
+      for (const file of candidate.files.values()) {
+        // Those that are there are seen by themselves.
+        if (here.has(file.file) || file.inside.includes('/') || !isWeightsFile(file.inside))
+          continue;
+        if (file.held === null || this.#isKnown(file)) continue;
+        changes.push(this.#alone(candidate, file, now));
+      }
+      if (changes.length === before) changes.push({ candidate, files: [] });
+    }
+    return changes;
+  }
+
+  /** True for a file that is a candidate already, from a folder that was split before. */
+  #isKnown({ file, stat }: CandidateFile): boolean {
+    return [...this.#past].some(({ place, files }) => {
+      return place === file && files.get('')?.stat.inode === stat.inode;
+    });
+  }
+
+  /** A file that a folder held, as a checkpoint of its own. */
+  #alone(from: Candidate, file: CandidateFile, now: number): Change {
+    const { candidate } = this.#begin(placeOfFile(from, file, this.#numbering), now);
+    candidate.files = new Map([['', { ...file, inside: '' }]]);
+    this.#leave(candidate);
+    return { candidate, files: [], from: { n: from.n, insides: [file.inside] } };
+  }
+
+  /**
+   * Finds out what numbers a candidate of which that was not sure.
+   * @param isOver  nothing more comes that would tell. @returns whether it is sure now.
+   */
+  decide(candidate: Candidate, isOver: boolean): boolean {
+    if (candidate.isSure) return true;
+    const { isDecided, isOfFolder } = decideNumber(candidate, this.#numbering, isOver);
+    if (isOfFolder) this.#joinFolder(candidate);
+    candidate.isSure = isDecided;
+    return isDecided;
+  }
+
+  /** Nothing numbers a file: it is one of its folder, under its own name. */
+  #joinFolder(candidate: Candidate): void {
+    const series = path.posix.dirname(candidate.series);
+    const folder = path.dirname(candidate.place);
+    const file = candidate.files.get('') as CandidateFile;
+    const inside = path.basename(candidate.place);
+    this.#settled.set(candidate.place, signatureOf([file]));
+    if (!candidate.isPast) this.#leave(candidate);
+    candidate.files = new Map([[inside, { ...file, inside }]]);
+    candidate.present = new Set([inside]);
+    Object.assign(candidate, { place: folder, series, step: null, isNumbered: false });
+  }
+
   /** Its place is gone, or holds something newer. */
   #leave(candidate: Candidate): void {
     candidate.isPast = true;
@@ -152,10 +226,7 @@ export class Candidates {
     const candidate: Candidate = {
       n: this.#next++,
       place: place.place,
-      series: place.series,
-      step: place.step,
-      isNumbered: place.isNumbered,
-      isFolder: place.isFolder,
+      ...namedAs(place),
       files: new Map(files.map((file) => [file.inside, file])),
       present: new Set(files.map(({ inside }) => inside)),
       state: 'writing',
@@ -182,10 +253,7 @@ export class Candidates {
       if (own !== inodes || from === place.place) continue;
       this.#open.delete(from);
       candidate.place = place.place;
-      candidate.series = place.series;
-      candidate.step = place.step;
-      candidate.isNumbered = place.isNumbered;
-      candidate.isFolder = place.isFolder;
+      Object.assign(candidate, namedAs(place));
       const insides = new Map(place.files.map((file) => [file.stat.inode, file]));
       const files = [...candidate.files.values()].map((file) => ({
         ...file,
@@ -260,44 +328,4 @@ export class Candidates {
   open(): Candidate[] {
     return [...this.#open.values(), ...this.#past].sort((a, b) => a.n - b.n);
   }
-}
-
-/** 'rng_state_3.pth' of one checkpoint is 'rng_state_4.pth' of none; shards may be more or fewer. */
-function withoutNumbers(name: string): string {
-  return path.posix.join(...name.split('/').map((part) => part.replace(/\d+/g, '#')));
-}
-
-/** What is there of a candidate; of one whose place is gone, all that was. */
-export function filesOf({ files, present, isPast }: Candidate): CandidateFile[] {
-  return [...files.values()].filter(({ inside }) => isPast || present.has(inside));
-}
-
-/** Each file as it is: its name, length, time and inode. */
-function signatureOf(files: Iterable<SeenFile>): ReadonlySet<string> {
-  return new Set(
-    [...files].map(({ inside, stat }) => {
-      return `${inside}\0${stat.size}\0${stat.mtimeNs}\0${stat.inode}`;
-    }),
-  );
-}
-
-function isSubset(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
-  return a.size <= b.size && [...a].every((one) => b.has(one));
-}
-
-function sameInode(a: SeenFile, b: SeenFile): boolean {
-  return a.stat.inode === b.stat.inode;
-}
-
-function sameContent(a: SeenFile, b: SeenFile): boolean {
-  return a.stat.size === b.stat.size && a.stat.mtimeNs === b.stat.mtimeNs;
-}
-
-/** True if a file that was held by its inode was replaced by another one: the old one is whole, or never will be. */
-function isReplaced({ files, isNumbered }: Candidate, place: SeenPlace): boolean {
-  if (isNumbered) return false;
-  return place.files.some((file) => {
-    const known = files.get(file.inside);
-    return known !== undefined && known.held !== null && !sameInode(known, file);
-  });
 }

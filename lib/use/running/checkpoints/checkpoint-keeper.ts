@@ -10,8 +10,10 @@ import {
   recordPlace,
 } from '../../../storage/repo/runs/run-record.js';
 import type { HeldOutcome } from '../commit-held.js';
-import { type Candidate, Candidates, filesOf, type Moment } from './candidates.js';
-import { holdEarly, holdWhole, letGo } from './hold.js';
+import { type Candidate, filesOf } from './candidate.js';
+import { Candidates, type Moment } from './candidates.js';
+import { holdEarly, holdWhole, letGo, takeHeld } from './hold.js';
+import { Numbering } from './numbering.js';
 import type { Scan } from './scan.js';
 
 /** A candidate that changed within this is not complete, whoever writes. */
@@ -27,7 +29,13 @@ export class CheckpointKeeper {
   readonly #lasting = new Set<number>();
   readonly #warn: (message: string) => void;
 
-  constructor(layout: Layout, record: RunRecord, warn: (message: string) => void) {
+  /** @param numbering  that of the scanner. */
+  constructor(
+    layout: Layout,
+    record: RunRecord,
+    warn: (message: string) => void,
+    numbering = new Numbering(),
+  ) {
     this.#layout = layout;
     this.#record = record;
     this.#warn = warn;
@@ -36,6 +44,7 @@ export class CheckpointKeeper {
         record.checkpoints.map(({ n }) => n),
         0,
       ) + 1,
+      numbering,
     );
   }
 
@@ -66,21 +75,49 @@ export class CheckpointKeeper {
   /** Takes a scan. @returns true if the record has changed. */
   async see(scan: Scan, moment: Moment): Promise<boolean> {
     let hasChanged = false;
-    for (const { candidate, files } of this.#candidates.see(scan.places, moment)) {
-      if (files.length === 0) continue;
+    const split = new Set<number>();
+    for (const { candidate, files, from } of this.#candidates.see(scan.places, moment)) {
+      if (candidate.state === 'done') split.add(candidate.n);
+      if (files.length === 0 && from === undefined) continue;
       if (!this.#byNumber.has(candidate.n)) {
         this.#byNumber.set(candidate.n, candidate);
         this.#record.checkpoints.push(this.#entryOf(candidate));
         hasChanged = true;
       }
-      await this.#tryTo('hold', candidate, () => {
-        return holdEarly(this.#layout, this.#record.id, candidate, files);
+      await this.#tryTo('hold', candidate, async () => {
+        if (from !== undefined) {
+          split.add(from.n);
+          await takeHeld(this.#layout, this.#record.id, candidate, from);
+        }
+        await holdEarly(this.#layout, this.#record.id, candidate, files);
       });
     }
+    for (const n of split) await this.#forget(n);
     for (const candidate of this.#candidates.complete(moment)) {
       if (await this.#complete(candidate, moment)) hasChanged = true;
     }
+    for (const candidate of this.#candidates.open()) {
+      const isWaiting =
+        candidate.state === 'complete' && this.#entry(candidate.n).state === 'writing';
+      if (isWaiting && this.#decide(candidate, moment)) hasChanged = true;
+    }
     return hasChanged;
+  }
+
+  /** A folder that is a series: its files are checkpoints of their own. */
+  async #forget(n: number): Promise<void> {
+    this.#byNumber.delete(n);
+    this.#record.checkpoints = this.#record.checkpoints.filter((one) => one.n !== n);
+    await letGo(this.#layout, this.#record.id, n).catch(() => {});
+  }
+
+  /** @returns whether it is known now what numbers it: then it may become a version. */
+  #decide(candidate: Candidate, { hasEnded }: Moment): boolean {
+    if (!this.#candidates.decide(candidate, hasEnded)) return false;
+    const entry = this.#entry(candidate.n);
+    const { place, isFolder, series, step } = this.#entryOf(candidate);
+    Object.assign(entry, { place, isFolder, series, step, state: 'held' });
+    return true;
   }
 
   async #complete(candidate: Candidate, { hasEnded }: Moment): Promise<boolean> {
@@ -113,7 +150,6 @@ export class CheckpointKeeper {
       return true;
     }
     candidate.state = 'complete';
-    entry.state = 'held';
     return true;
   }
 
@@ -143,6 +179,10 @@ export class CheckpointKeeper {
       entry.version = outcome.version;
       entry.number = outcome.number;
       entry.problem = outcome.problem;
+      if (outcome.problem !== null && candidate?.isPast) {
+        const stored = `it is stored as it was then: ${outcome.problem}`;
+        this.#warn(`'${entry.place}' was removed before it was seen to be complete; ${stored}`);
+      }
       if (candidate !== undefined) this.#candidates.done(candidate, { isWhole: true });
       await letGo(this.#layout, id, outcome.n).catch(() => {});
       return;

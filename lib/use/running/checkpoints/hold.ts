@@ -1,11 +1,17 @@
 /** Holds the files of candidates in the folder of a run, so that they stay when the trainer removes them. */
 import path from 'node:path';
-import { listEntries, makeDirectory, removeFile, statOrNull } from '../../../base/files/files.js';
+import {
+  listEntries,
+  makeDirectory,
+  removeFile,
+  renameFile,
+  statOrNull,
+} from '../../../base/files/files.js';
 import { holdFile } from '../../../base/files/hold-file.js';
 import { removeFolder } from '../../../base/files/temporary.js';
 import type { Layout } from '../../../storage/repo/layout.js';
 import { millisecondsOf } from '../../../storage/repo/runs/run-record.js';
-import { type Candidate, type CandidateFile, filesOf } from './candidates.js';
+import { type Candidate, type CandidateFile, filesOf } from './candidate.js';
 
 function placeFor(layout: Layout, id: string, { n, place }: Candidate, inside: string): string {
   const name = inside === '' ? path.basename(place) : inside;
@@ -25,6 +31,20 @@ export async function holdEarly(
     if ((await statOrNull(to)) !== null) await removeFile(to);
     // Where there is no link, a copy of what is not complete yet would be worth nothing.
     if ((await holdFile(file.file, to, 'only link')) === 'link') file.held = 'link';
+  }
+}
+
+/** Takes files over that another candidate held. */
+export async function takeHeld(
+  layout: Layout,
+  id: string,
+  candidate: Candidate,
+  from: { n: number; insides: readonly string[] },
+): Promise<void> {
+  for (const inside of from.insides) {
+    const to = placeFor(layout, id, candidate, '');
+    await makeDirectory(path.dirname(to));
+    await renameFile(path.join(layout.heldCheckpoint(id, from.n), ...inside.split('/')), to);
   }
 }
 

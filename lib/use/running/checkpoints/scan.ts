@@ -8,18 +8,14 @@
 
 import path from 'node:path';
 import { pushAll } from '../../../base/bytes/many.js';
-import { type FileStat, listEntries, statThrough } from '../../../base/files/files.js';
+import { type FileStat, statThrough } from '../../../base/files/files.js';
 import { isFileOfLog } from '../../../pure/logs/read-logs.js';
-import { roleOfName, seriesOf } from '../../../pure/paths/checkpoint-names.js';
+import { roleOfName } from '../../../pure/paths/checkpoint-names.js';
 import { Glob } from '../../../pure/paths/glob.js';
-
-/** A file of a checkpoint. */
-export interface SeenFile {
-  /** Path below the place, with '/'; empty if the place is the file. */
-  inside: string;
-  file: string;
-  stat: FileStat;
-}
+import { bestNumber, numberedName } from '../../../pure/paths/numbered-names.js';
+import { Numbering } from './numbering.js';
+import { entriesOf, fileAt, filesBelow, lookAt, type SeenFile } from './seen-files.js';
+import { isLoose, isRightInside, isWeightsFile, LOOSE_WEIGHTS, WEIGHTS } from './weights-names.js';
 
 /** A file or folder that is a checkpoint, as it is now. */
 export interface SeenPlace {
@@ -30,6 +26,8 @@ export interface SeenPlace {
   step: number | null;
   /** True if its name is used once: nobody writes another checkpoint there. */
   isNumbered: boolean;
+  /** False while it is not known whether a number in its name is that of the checkpoint. */
+  isSure: boolean;
   /** True for a folder that is a checkpoint as a whole: its files come one after another. */
   isFolder: boolean;
   files: SeenFile[];
@@ -41,12 +39,6 @@ export interface Scan {
   logs: { file: string; stat: FileStat }[];
 }
 
-/** Files with these endings hold weights, where a name numbers them. */
-const WEIGHTS =
-  /\.(safetensors|pt|pth|ptl|bin|ckpt|onnx|npz|npy|gguf|h5|hdf5|keras|pkl|pickle|msgpack|distcp|tflite|eqx|joblib|pdparams)$/i;
-/** The same where no name numbers them: data has many of the endings above. */
-const LOOSE_WEIGHTS =
-  /\.(safetensors|pt|pth|ptl|ckpt|onnx|gguf|h5|hdf5|keras|distcp|tflite|eqx|pdparams)$|model[\w.-]*\.(bin|npz|msgpack)$/i;
 /** Names that say that a file is being written, or is none of the trainer's. */
 const UNFINISHED =
   /^(\.|tmp[-_.]|temp[-_.])|(\.(tmp|temp|part|partial|incomplete|lock|swp)|~)$|\.tmp[-_.]/i;
@@ -56,8 +48,6 @@ const PASSED_OVER =
 /** A scan looks at so many entries at most, and at so many folders below one another. */
 const ENTRIES_MAX = 20_000;
 const DEPTH_MAX = 8;
-/** Files of one checkpoint. */
-const FILES_MAX = 100_000;
 /** What a look at one entry takes at most, in milliseconds: a walk comes when a hundred times its cost has passed. */
 const ENTRY_MS = 0.03;
 const WALK_SHARE = 0.01;
@@ -72,6 +62,8 @@ export interface ScanOptions {
 }
 
 export class Scanner {
+  /** What was found out about names so far. */
+  readonly numbering = new Numbering();
   readonly #options: ScanOptions;
   readonly #globs: readonly { glob: Glob; root: string }[];
   /** Folders in which something was found by a walk. */
@@ -93,6 +85,16 @@ export class Scanner {
         root: isAbsolute && root === '' ? '/' : root,
       };
     });
+  }
+
+  /** The command begins. @param known  checkpoints that it wrote before. */
+  begin(known: readonly { series: string }[]): void {
+    this.numbering.begin();
+    for (const { series } of known) {
+      if (!series.includes('*')) continue;
+      const folder = path.resolve(this.#options.cwd, path.posix.dirname(series));
+      this.numbering.know(folder, path.posix.basename(series));
+    }
   }
 
   /** Folders in which changes are worth a look at once. */
@@ -163,19 +165,16 @@ export class Scanner {
   }
 
   /** A file or folder that the user says is a checkpoint. */
-  async #take(name: string, isFolder: boolean, found: Scan): Promise<void> {
+  async #take(name: string, isFolder: boolean, scan: Scan): Promise<void> {
     const place = path.resolve(this.#options.cwd, name);
     const files = isFolder ? await filesBelow(place) : await fileAt(place, '');
     if (files.length === 0) return;
-    const series = seriesOf(path.posix.basename(name));
-    found.places.push({
-      place,
-      series: series === null ? name : path.posix.join(path.posix.dirname(name), series.series),
-      step: series?.step ?? null,
-      isNumbered: series !== null,
-      isFolder,
-      files,
-    });
+    const found = numberedName(path.posix.basename(name));
+    const series = found === null ? name : path.posix.join(path.posix.dirname(name), found.common);
+    const step = found === null ? null : (bestNumber(found)?.value ?? null);
+    // The user says what is a checkpoint.
+    const named = { series, step, isNumbered: found !== null, isSure: true };
+    scan.places.push({ place, ...named, isFolder, files });
   }
 
   /** What the names in a folder tell. */
@@ -186,19 +185,15 @@ export class Scanner {
     depth: number,
   ): Promise<void> {
     const loose: SeenFile[] = [];
+    const weights: string[] = [];
     for (const entry of await entriesOf(folder)) {
       if (--budget.entries < 0) return;
       const { name } = entry;
       const file = path.join(folder, name);
       if (entry.isDirectory()) {
         if (PASSED_OVER.test(name)) continue;
-        if (seriesOf(name) === null || UNFINISHED.test(name)) {
-          if (depth > 1) await this.#look(file, found, budget, depth - 1);
-          continue;
-        }
-        const files = await filesBelow(file);
-        if (files.some(({ inside }) => WEIGHTS.test(inside))) this.#numbered(file, files, found);
-        else if (depth > 1) await this.#look(file, found, budget, depth - 1);
+        if (!UNFINISHED.test(name) && (await this.#numberedFolder(folder, name, found))) continue;
+        if (depth > 1) await this.#look(file, found, budget, depth - 1);
         continue;
       }
       if (!entry.isFile() || UNFINISHED.test(name)) continue;
@@ -209,15 +204,13 @@ export class Scanner {
       const [seen] = await fileAt(file, name);
       if (seen === undefined) continue;
       if (isLog) found.logs.push({ file, stat: seen.stat });
-      else if (isWeights && roleOfName(name) === null && seriesOf(name) !== null) {
-        this.#numbered(file, [{ ...seen, inside: '' }], found);
-      } else if (!isWeights || LOOSE_WEIGHTS.test(name) || roleOfName(name) !== null) {
-        loose.push(seen);
+      else {
+        if (isWeightsFile(name)) weights.push(name);
+        if (!this.#numberedFile(folder, seen, found) && isLoose(name)) loose.push(seen);
       }
     }
-    if (loose.some(({ inside }) => WEIGHTS.test(inside) && roleOfName(inside) === null)) {
-      const series = this.#nameOf(folder);
-      found.places.push({ place: folder, series, step: null, ...LOOSE, files: loose });
+    if (loose.some(({ inside }) => isWeightsFile(inside))) {
+      this.#loose(folder, { loose, weights }, found);
     }
   }
 
@@ -225,18 +218,51 @@ export class Scanner {
     return path.relative(this.#options.cwd, file).split(path.sep).join('/') || '.';
   }
 
-  #numbered(place: string, files: SeenFile[], found: Scan): void {
-    const series = seriesOf(path.basename(place));
-    if (series === null) return;
-    const above = this.#nameOf(path.dirname(place));
+  /** @returns false if the folder is no checkpoint as a whole. */
+  async #numberedFolder(above: string, name: string, found: Scan): Promise<boolean> {
+    if (!this.numbering.isLikely(above, name)) return false;
+    const place = path.join(above, name);
+    const files = await filesBelow(place);
+    if (!files.some(({ inside }) => WEIGHTS.test(inside))) return false;
+    const insides = files.map(({ inside }) => inside);
+    const numbered = this.numbering.folder(above, name, insides.filter(isRightInside));
+    if (numbered === null) return false;
+    const { common, step, isSure } = numbered;
+    const series = path.posix.join(this.#nameOf(above), common);
+    found.places.push({ place, series, step, isNumbered: isSure, isSure, isFolder: true, files });
+    return true;
+  }
+
+  /** @returns false if nothing numbers the file. */
+  #numberedFile(folder: string, seen: SeenFile, found: Scan): boolean {
+    const name = seen.inside;
+    if (!isWeightsFile(name)) return false;
+    const numbered = this.numbering.file(folder, name);
+    // Data is numbered as well, and has many of the endings.
+    if (numbered === null || !(numbered.isTold || LOOSE_WEIGHTS.test(name))) return false;
+    const { common, step, isSure } = numbered;
     found.places.push({
-      place,
-      series: path.posix.join(above, series.series),
-      step: series.step,
-      isNumbered: true,
-      isFolder: files[0]?.inside !== '',
-      files,
+      place: seen.file,
+      series: path.posix.join(this.#nameOf(folder), common),
+      ...{ step, isNumbered: isSure, isSure, isFolder: false },
+      files: [{ ...seen, inside: '' }],
     });
+    return true;
+  }
+
+  /** Files of a folder that nothing numbers. The folder may be the first of several that a number tells apart. */
+  #loose(
+    folder: string,
+    { loose, weights }: { loose: SeenFile[]; weights: readonly string[] },
+    found: Scan,
+  ): void {
+    const [above, name] = [path.dirname(folder), path.basename(folder)];
+    const isInside = folder !== this.#options.cwd;
+    if (isInside) this.numbering.folder(above, name, weights);
+    const isSure = !isInside || !this.numbering.mayNumber(above, name);
+    const series = this.#nameOf(folder);
+    const named = { series, step: null, isNumbered: false, isSure, isFolder: false };
+    found.places.push({ place: folder, ...named, files: loose });
   }
 
   async #namedLog(log: string, found: Scan): Promise<void> {
@@ -247,39 +273,6 @@ export class Scanner {
       if (isFileOfLog(inside, false)) found.logs.push({ file, stat: own });
     }
   }
-}
-
-const LOOSE = { isNumbered: false, isFolder: false };
-
-async function entriesOf(folder: string): Promise<Awaited<ReturnType<typeof listEntries>>> {
-  // Folders come and go while a trainer works.
-  return listEntries(folder).catch(() => []);
-}
-
-/** What is at a place now; a trainer moves and removes what it likes. */
-async function lookAt(file: string): Promise<{ kind: string; stat: FileStat | null }> {
-  return statThrough(file).catch(() => ({ kind: 'nothing', stat: null }));
-}
-
-async function fileAt(file: string, inside: string): Promise<SeenFile[]> {
-  const { kind, stat } = await lookAt(file);
-  return kind === 'file' && stat !== null ? [{ inside, file, stat }] : [];
-}
-
-async function filesBelow(
-  folder: string,
-  inside = '',
-  found: SeenFile[] = [],
-): Promise<SeenFile[]> {
-  for (const entry of await entriesOf(path.join(folder, inside))) {
-    if (found.length >= FILES_MAX) break;
-    if (entry.name.startsWith('.dlv') || /\.(tmp|part|partial|incomplete)$/.test(entry.name))
-      continue;
-    const name = inside === '' ? entry.name : `${inside}/${entry.name}`;
-    if (entry.isDirectory()) await filesBelow(folder, name, found);
-    else pushAll(found, await fileAt(path.join(folder, ...name.split('/')), name));
-  }
-  return found;
 }
 
 async function again(logs: Scan['logs']): Promise<Scan['logs']> {
