@@ -54,7 +54,7 @@ export const OPTION_NAMES = {
   tag: 'exact force message revision',
   deleteTag: '',
   evaluate:
-    'acceptTier batch classes data labels limit maxTokens metrics module network oneText optimization output preprocess preprocessFile record rerun scores seed startToken stride task threads timed tokenizer',
+    'acceptTier batch classes data labels limit maxTokens metrics module network oneText optimization output preprocess preprocessFile record rerun scores seed startToken stride task threads timed tokenizer weights',
   evaluateProgressively:
     'acceptTier batch check classes data decide effort goal guarantee labels limit margin maxTokens module network oneText output preprocess preprocessFile startToken stride threads tokenizer',
   archive:

@@ -161,7 +161,7 @@ export function register(program: Command, cli: Cli): void {
         'of its tensors suggest, and the architecture: that of config.json or of a model card ' +
         'beside it, of its metadata, or the one that the tensor names resemble. It also shows ' +
         'how its tensors pair with the weights of a network in the version, and the evidence: ' +
-        'equal names, the name of the layer, shape and order, and whether norms that were folded ' +
+        'equal names, the name of the layer or the shape, and whether norms that were folded ' +
         'into convolutions give the weights of the network.\n\n--weights reads the weights and shows mean, standard deviation, least and largest ' +
         'value, norm, zeros, NaN and infinite values, and how many weights there are in each ' +
         'power of two, the largest on the right (logarithms of counts, exact in JSON). Layers ' +

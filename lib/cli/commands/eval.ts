@@ -12,6 +12,7 @@ import type { Cli, Run } from '../run.js';
 const { version, model, number, name } = EXAMPLE_VERSION;
 const RUN = {
   network: 'lenet.onnx',
+  weights: null,
   latency: { milliseconds: 9.4, batch: 64 },
   timings: [{ batch: 1, milliseconds: 0.31, slowest: 0.52, passes: 30, memoryBytes: 31457280 }],
   calibration: [{ examples: 133, confidence: 0.41, accuracy: 0.39 }],
@@ -128,6 +129,7 @@ interface Flags {
   layout?: 'as-is' | 'hwc';
   preprocess?: string;
   network?: string;
+  weights?: string;
   output?: string;
   task?: 'classes' | 'values' | 'tokens';
   scores?: 'logits' | 'probabilities';
@@ -202,6 +204,7 @@ function parseOptions(revisions: readonly string[], flags: Flags): EvalOptions {
     revisions: revisions.length === 0 ? ['HEAD'] : revisions,
     ...(flags.metric === undefined ? {} : { metrics: list(flags.metric) }),
     ...(flags.network === undefined ? {} : { network: flags.network }),
+    ...(flags.weights === undefined ? {} : { weights: flags.weights }),
     ...(flags.output === undefined ? {} : { output: flags.output }),
     ...(flags.task === undefined ? {} : { task: flags.task }),
     ...(flags.scores === undefined ? {} : { scores: flags.scores }),
@@ -218,7 +221,7 @@ function parseOptions(revisions: readonly string[], flags: Flags): EvalOptions {
 
 /** Flags that only progressive evaluation has, and those that it has not. */
 const PROGRESSIVE_ALONE = ['guarantee', 'goal', 'margin', 'decide', 'effort', 'check'] as const;
-const WHOLE_ALONE = ['metric', 'task', 'scores', 'time', 'rerun'] as const;
+const WHOLE_ALONE = ['metric', 'task', 'scores', 'time', 'rerun', 'weights'] as const;
 
 function parseProgressive(revisions: readonly string[], flags: Flags): ProgressiveOptions {
   const [revision = 'HEAD', more] = revisions;
@@ -305,6 +308,9 @@ export function register(program: Command, cli: Cli): void {
         'ece; of numbers mae and rmse. Texts without labels are for language models: how well each token is predicted ' +
         'from those before it, with the metrics perplexity, loss, accuracy, word-perplexity, byte-perplexity and ' +
         'bits-per-byte over all tokens. onnxruntime-node runs the networks; install it separately.\n\n' +
+        '--network rev:path runs the weights of each version through the network of another one, and --weights path ' +
+        'puts those of a checkpoint into it, or into the network of the version itself. Weights that find no place, and ' +
+        'places that find no weights, are errors.\n\n' +
         '--progressive answers from the leading planes of the weights. Bounds prove that an ' +
         'answer is the one that all weights give; an example whose bounds do not prove it is ' +
         'answered from more planes, in the end from all. dlv reads only the planes that it ' +
@@ -325,6 +331,10 @@ export function register(program: Command, cli: Cli): void {
         [
           'dlv eval run@3 run@4 --network export@1:net.onnx --data x.npy --labels y.npy',
           'weights alone, through the network of another version',
+        ],
+        [
+          'dlv eval v1 pruned --network v1:net.onnx --weights model.safetensors --data x.npy --labels y.npy',
+          'the checkpoint that is meant, where versions have several',
         ],
         [
           'dlv eval --data photos --resize 256 --crop 224 --scale 1/255 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225',
@@ -387,6 +397,10 @@ export function register(program: Command, cli: Cli): void {
     .option(
       '--network <path>',
       'network of the versions, where they have several; rev:path runs weights through that of another version',
+    )
+    .option(
+      '--weights <path>',
+      'checkpoint whose weights are put in the network, where the versions have several',
     )
     .option('--output <name>', 'output of the network (default: the first)')
     .addOption(

@@ -231,9 +231,7 @@ export function pairingText(
   const { network, pairs, unpaired, foldsChecked, foldError } = pairing;
   const by = (['name', 'layer', 'shape'] as const).flatMap((evidence) => {
     const found = pairs.filter((pair) => pair.evidence === evidence).length;
-    return found === 0
-      ? []
-      : [`${found} by ${evidence === 'shape' ? 'shape and order' : evidence}`];
+    return found === 0 ? [] : [`${found} by ${evidence}`];
   });
   const norms = new Set(pairs.flatMap(({ foldedNorm }) => foldedNorm ?? [])).size;
   const folds =

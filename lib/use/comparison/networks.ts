@@ -213,12 +213,12 @@ export function joinCheckpoint(
   const byParameter = new Map(pairs.map((pair) => [pair.parameter, pair]));
   for (const layer of side.layers) {
     const found = layer.values.flatMap((name) => byParameter.get(name) ?? []);
-    const norms = new Set(found.flatMap(({ foldedNorm }) => foldedNorm ?? []));
+    const norms = found.flatMap(({ fold }) => [...(fold?.norm.parts.values() ?? [])]);
     const names = new Set([
       ...found.map(({ tensor }) => tensor),
-      ...tensors
-        .map(({ name }) => name)
-        .filter((name) => norms.has(name.slice(0, name.lastIndexOf('.')))),
+      ...norms.map(({ tensor }) => tensor.name),
+      // What counts the batches of a norm goes with it.
+      ...norms.map(({ tensor }) => tensor.name.replace(/[^./]+$/, 'num_batches_tracked')),
     ]);
     const kept = new Set(
       found

@@ -14,6 +14,7 @@ import type { Outcomes, ScoreKind } from '../../pure/metrics/outcomes.js';
 import { notesOf } from '../../storage/objects/tiers.js';
 import { addNotes } from '../../storage/repo/refs/refs.js';
 import { currentAuthor, currentMoment } from '../../storage/repo/settings/author.js';
+import type { Snapshot } from '../../storage/repo/version/file-page.js';
 import { encodeNote, noteId } from '../../storage/repo/version/note.js';
 import type { OpContext } from '../context.js';
 import type { StoreAccess } from '../history/access.js';
@@ -36,6 +37,8 @@ export interface EvaluationPlan extends AcceptTier {
   preprocess: Partial<Preprocess>;
   /** Path in the version, or `rev:path`: the network of another version, with this one's weights. */
   network?: string;
+  /** The weights that are put in the network, by version; null: it keeps its own. */
+  snapshots: ReadonlyMap<Id, Snapshot> | null;
   output?: string;
   task?: Outcomes['task'];
   scores: ScoreKind;
@@ -51,6 +54,8 @@ export interface EvaluationPlan extends AcceptTier {
 
 /** What came of a version. */
 export interface EvaluatedVersion extends Evaluation {
+  /** Path of the checkpoint whose weights were put in the network; null if it kept its own. */
+  weights: string | null;
   /** True if a note of an earlier run has said it. */
   isKnown: boolean;
   /** Id of the note that holds it; null if it was not kept. */
@@ -65,18 +70,21 @@ export async function evaluateVersion(
   plan: EvaluationPlan,
   context: OpContext,
 ): Promise<EvaluatedVersion> {
-  const target = await chooseTarget(repo, version, plan.network, context);
+  const snapshot = plan.snapshots?.get(version) ?? null;
+  const asked = { network: plan.network, snapshot };
+  const target = await chooseTarget(repo, version, asked, context);
   const { entry, weights } = target;
+  const from = snapshot?.key ?? null;
   checkTiers([entry, ...(weights?.files ?? [])], plan.acceptTier, context);
   const key = evaluationKey(target, plan);
   const known = plan.rerun ? null : await knownEvaluation(repo, version, key);
-  if (known !== null && plan.timed.length === 0) return { ...known, timings: [] };
+  if (known !== null && plan.timed.length === 0) return { ...known, weights: from, timings: [] };
   const { signal, progress } = context;
   const placed = await placeNetwork(repo, target, signal);
   try {
     if (weights !== null) {
       const file = { path: placed.path, label: entry.path, view: weights.view };
-      await fitWeights(repo, file, weights, signal);
+      await fitWeights(repo, file, weights, context);
     }
     const run = {
       path: placed.path,
@@ -89,7 +97,9 @@ export async function evaluateVersion(
       ...(plan.output === undefined ? {} : { output: plan.output }),
       ...(signal === undefined ? {} : { signal }),
     };
-    if (known !== null) return { ...known, timings: await timeNetwork(run, plan.timed) };
+    if (known !== null) {
+      return { ...known, weights: from, timings: await timeNetwork(run, plan.timed) };
+    }
     progress.start(
       `running ${entry.path} of ${version.slice(0, 10)}`,
       plan.set.examples,
@@ -114,12 +124,15 @@ export async function evaluateVersion(
     };
     const note = plan.record ? await keep(repo, version, evaluation) : null;
     const timings = await timeNetwork(run, plan.timed);
-    return { ...evaluation, isKnown: false, note, timings };
+    return { ...evaluation, weights: from, isKnown: false, note, timings };
   } finally {
     progress.finish();
     await placed.remove();
   }
 }
+
+/** How weights are put into a network: outcomes of the former ways are not taken again. */
+const FITTED = 'fitted 2';
 
 /** sha256 of what decides about outcomes; batch and threads change their last bits alone. */
 function evaluationKey({ entry, weights }: Target, plan: EvaluationPlan): string {
@@ -129,7 +142,10 @@ function evaluationKey({ entry, weights }: Target, plan: EvaluationPlan): string
       plan.set.sha256,
       plan.set.examples,
       [scale, mean, std, layout],
-      [entry.path, entry.recipe.id, ...(weights?.files.map(({ recipe }) => recipe.id) ?? [])],
+      [
+        ...[entry.path, entry.recipe.id],
+        ...(weights === null ? [] : [FITTED, ...weights.files.map(({ recipe }) => recipe.id)]),
+      ],
       plan.output ?? null,
       plan.task ?? null,
       plan.scores,
@@ -137,13 +153,15 @@ function evaluationKey({ entry, weights }: Target, plan: EvaluationPlan): string
   );
 }
 
+type KnownEvaluation = Omit<EvaluatedVersion, 'timings' | 'weights'>;
+
 /** The latest note with a key; those that cannot be read are passed over. */
 async function knownEvaluation(
   repo: StoreAccess,
   version: Id,
   key: string,
-): Promise<Omit<EvaluatedVersion, 'timings'> | null> {
-  let latest: { time: number; found: Omit<EvaluatedVersion, 'timings'> } | null = null;
+): Promise<KnownEvaluation | null> {
+  let latest: { time: number; found: KnownEvaluation } | null = null;
   for (const { kind, body, file, id, time } of await notesOf(repo, version)) {
     if (kind !== EVALUATION_NOTE || (latest !== null && latest.time > time)) continue;
     try {

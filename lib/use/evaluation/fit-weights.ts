@@ -1,76 +1,67 @@
 /**
  * Weights of one version in the network of another: each tensor of the network's file is overwritten by what
- * the checkpoint has for it. Norms that the network has folded into convolutions are folded again.
+ * the checkpoint has for it. Norms that the network has folded into its layers are folded again. Weights that find no
+ * place, and places that find no weights, are errors: a network of both would compute what nobody trained.
  */
 import { throwIfAborted } from '../../base/bytes/abort.js';
-import { LimitError, UsageError } from '../../base/errors.js';
+import { counted, listSome } from '../../base/bytes/words/wording.js';
+import { UsageError } from '../../base/errors.js';
 import { patchFile, ReadFile } from '../../base/files/files.js';
 import { onnxReader } from '../../pure/formats/onnx/onnx.js';
-import type { LayerView } from '../../pure/network/layers/layer-view.js';
-import { pairTensors, type TensorPair } from '../../pure/network/weights/pair-tensors.js';
-import { widen } from '../../pure/tensor/dtype.js';
+import { judgeLeftovers } from '../../pure/network/weights/leftovers.js';
+import {
+  type FittedPair,
+  pairTensors,
+  type TensorPairing,
+} from '../../pure/network/weights/pair-tensors.js';
 import type { TensorSpan } from '../../pure/tensor/layout.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
-import {
-  readTensor,
-  type StoredTensor,
-  tensorBytes,
-} from '../../storage/objects/stored/tensors.js';
+import type { OpContext } from '../context.js';
 import type { NamedTensor } from '../history/find-tensors.js';
+import {
+  type Checkpoint,
+  CheckpointValues,
+  fittedValues,
+  type PlacedFile,
+} from './fitted-values.js';
+import { normEpsilon } from './norm-epsilon.js';
 
-/** Largest tensor that is fitted; it is held as float64. */
-const FITTED_BYTES_MAX = 512 * 1024 * 1024;
-/** What frameworks add to the variance of a batch norm; a checkpoint does not say it. */
-const EPSILON = 1e-5;
-const NAMES_SHOWN = 5;
-
-/** A network whose file was placed. */
-export interface PlacedFile {
-  path: string;
-  /** How errors call it. */
-  label: string;
-  view: LayerView;
-}
+const SEE = "'dlv desc' shows how the weights of a version pair with a network";
 
 /**
  * Overwrites the weights of a placed network.
- * @param checkpoint  how errors call where the tensors are from.
- * @throws {UsageError} if a parameter of the network finds no tensor, or cannot be overwritten;
- *   {CorruptError}
+ * @throws {UsageError} if a parameter of the network finds no tensor or several, or cannot be overwritten, or if
+ *   weights of the checkpoint would be left out; {CorruptError}
  */
 export async function fitWeights(
   repo: ReadAccess,
   file: PlacedFile,
-  { tensors, checkpoint }: { tensors: readonly NamedTensor[]; checkpoint: string },
-  signal?: AbortSignal,
+  given: Checkpoint,
+  context: OpContext,
 ): Promise<void> {
-  const counted = tensors.map(({ name, tensor: { dtype, shape } }) => ({ name, dtype, shape }));
-  const { pairs, unpaired } = pairTensors(file.view, counted);
-  if (unpaired.length > 0 || pairs.length === 0) {
-    const named = unpaired.slice(0, NAMES_SHOWN).join(', ');
-    throw new UsageError(
-      `'${checkpoint}' has no weights for ${unpaired.length} parameters of '${file.label}': ${named}`,
-      {
-        file: checkpoint,
-        hint: "'dlv desc' shows how the weights of a version pair with a network",
-      },
-    );
-  }
+  const { tensors, checkpoint } = given;
+  const pairs = checkedPairs(file, given, context);
   const spans = await spansOf(file);
   const stored = new Map(tensors.map(({ name, tensor }) => [name, tensor]));
-  const source = new Source(repo, stored, checkpoint);
+  const source = new CheckpointValues(repo, stored, checkpoint);
+  const weightOf = biasesOf(pairs);
+  const epsilon = await normEpsilon(repo, file, { given, pairs, spans }, context);
   for (const pair of pairs) {
-    throwIfAborted(signal);
+    throwIfAborted(context.signal);
     const span = spans.get(pair.parameter);
     if (span === undefined || span.dtype !== 'F32') {
+      // What the network says of itself is equal in both.
+      if (!pair.isRequired) continue;
       throw new UsageError(
         `'${pair.parameter}' of '${file.label}' cannot be overwritten: ` +
           (span === undefined ? 'its bytes are not in this file' : `it holds ${span.dtype}`),
         { file: file.label, hint: 'export the network in float32, as one file' },
       );
     }
-    const values = await fitted(pair, pairs, source);
-    const size = span.shape.reduce((product, one) => product * one, 1);
+    const { shape } = span;
+    const bias = weightOf.get(pair) ?? null;
+    const values = await fittedValues(pair, bias, { source, shape, epsilon });
+    const size = shape.reduce((product, one) => product * one, 1);
     if (values.length !== size) {
       throw new UsageError(
         `'${pair.tensor}' has ${values.length} values, '${pair.parameter}' takes ${size}`,
@@ -80,6 +71,85 @@ export async function fitWeights(
     const bytes = new Uint8Array(Float32Array.from(values).buffer);
     await patchFile(file.path, [{ offset: span.offset, bytes }]);
   }
+}
+
+/** The pairs, if nothing is left over that counts. @throws {UsageError} */
+function checkedPairs(
+  { label, view }: PlacedFile,
+  { tensors, checkpoint }: Checkpoint,
+  context: OpContext,
+): readonly FittedPair[] {
+  const all = tensors.map(({ name, tensor: { dtype, shape } }) => ({ name, dtype, shape }));
+  const pairing = pairTensors(view, all);
+  const { pairs, unpaired, ambiguous, loose } = pairing;
+  const refuse = (message: string, hint: string): UsageError =>
+    new UsageError(message, { file: checkpoint, hint });
+  if (ambiguous.length > 0) {
+    const named = ambiguous.map(
+      ({ parameter, tensors: several }) => `${parameter} (${listSome(several)})`,
+    );
+    throw refuse(
+      `${counted(ambiguous.length, 'parameter', 'parameters')} of '${label}' could be several ` +
+        `weights of '${checkpoint}': ${listSome(named)}`,
+      'names of the network or of the weights have to tell them apart: export the network anew, so that its ' +
+        `nodes are called after modules. ${SEE}`,
+    );
+  }
+  const { missed, branches } = judgeLeftovers(all, new Set(unusedOf(tensors, pairing)));
+  const constants = new Set(missed.length === 0 && pairs.length > 0 ? loose : []);
+  const unfilled = unpaired.filter((name) => !constants.has(name));
+  if (unfilled.length > 0 || pairs.length === 0) {
+    throw refuse(
+      `'${checkpoint}' has no weights for ${counted(unfilled.length, 'parameter', 'parameters')} of ` +
+        `'${label}': ${listSome(unfilled)}`,
+      SEE,
+    );
+  }
+  if (missed.length > 0) {
+    throw refuse(
+      `'${label}' has no place for ${counted(missed.length, 'weight', 'weights')} of ` +
+        `'${checkpoint}': ${listSome(missed)}`,
+      `without them it would compute something else; is it the network of these weights? ${SEE}`,
+    );
+  }
+  if (branches.length > 0) {
+    const count = branches.reduce((sum, one) => sum + one.tensors, 0);
+    context.warn(
+      `'${label}' leaves out ${counted(count, 'weight', 'weights')} of '${checkpoint}', in ` +
+        `${counted(branches.length, 'branch', 'branches')} that it does not have: ` +
+        listSome(branches.map(({ module }) => module)),
+    );
+  }
+  if (constants.size > 0) {
+    context.warn(
+      `'${label}' keeps ${counted(constants.size, 'constant', 'constants')} of its own that ` +
+        `'${checkpoint}' does not have: ${listSome([...constants])}`,
+    );
+  }
+  return pairs;
+}
+
+/** Tensors that nothing takes, without those whose elements are stored as one with a tensor that is taken. */
+function unusedOf(tensors: readonly NamedTensor[], { unused }: TensorPairing): string[] {
+  const free = new Set(unused);
+  const idOf = ({ tensor }: NamedTensor): string | null =>
+    tensor.home.kind === 'extent' ? `${tensor.home.id} ${tensor.byteOffset}` : null;
+  const taken = new Set(tensors.filter(({ name }) => !free.has(name)).map(idOf));
+  return tensors
+    .filter((one) => free.has(one.name) && (idOf(one) === null || !taken.has(idOf(one))))
+    .map(({ name }) => name);
+}
+
+/** Pairs of biases that have a norm folded in → the tensor of the layer's own bias. */
+function biasesOf(pairs: readonly FittedPair[]): Map<FittedPair, string> {
+  const biases = new Map<FittedPair, string>();
+  for (const pair of pairs) {
+    const { fold, tensor } = pair;
+    if (fold?.part !== 'bias') continue;
+    const isOfNorm = [...fold.norm.parts.values()].some((part) => part.tensor.name === tensor);
+    if (!isOfNorm) biases.set(pair, tensor);
+  }
+  return biases;
 }
 
 /** Parameter → where its elements lie in the file. */
@@ -99,105 +169,4 @@ async function spansOf({ path, view }: PlacedFile): Promise<Map<string, TensorSp
   } finally {
     await file.close();
   }
-}
-
-/** The values of tensors by name. */
-class Source {
-  readonly #repo: ReadAccess;
-  readonly #tensors: ReadonlyMap<string, StoredTensor>;
-  readonly #checkpoint: string;
-
-  constructor(repo: ReadAccess, tensors: ReadonlyMap<string, StoredTensor>, checkpoint: string) {
-    this.#repo = repo;
-    this.#tensors = tensors;
-    this.#checkpoint = checkpoint;
-  }
-
-  has(name: string): boolean {
-    return this.#tensors.has(name);
-  }
-
-  shape(name: string): readonly number[] {
-    return this.#tensors.get(name)?.shape ?? [];
-  }
-
-  async values(name: string): Promise<Float64Array> {
-    const tensor = this.#tensors.get(name);
-    const bytes = tensor === undefined ? 0 : tensorBytes(tensor);
-    if (bytes > FITTED_BYTES_MAX) {
-      throw new LimitError(`'${name}' of '${this.#checkpoint}' has ${bytes} bytes`, {
-        limit: 'FITTED_BYTES_MAX',
-        value: bytes,
-        max: FITTED_BYTES_MAX,
-      });
-    }
-    const parts: Uint8Array[] = [];
-    if (tensor !== undefined) {
-      for await (const piece of readTensor(this.#repo, tensor)) parts.push(piece.slice());
-    }
-    const values = tensor === undefined ? null : widen(tensor.dtype, Buffer.concat(parts));
-    if (values !== null) return values;
-    throw new UsageError(`'${this.#checkpoint}' has no numbers '${name}'`, {
-      file: this.#checkpoint,
-    });
-  }
-}
-
-/** What a parameter of the network becomes, row-major. */
-async function fitted(
-  pair: TensorPair,
-  pairs: readonly TensorPair[],
-  source: Source,
-): Promise<Float64Array> {
-  const { tensor, transposed, foldedNorm } = pair;
-  if (transposed) return turned(await source.values(tensor), source.shape(tensor));
-  const norm = foldedNorm ?? normOfBias(tensor, pairs);
-  if (norm === null) return source.values(tensor);
-  const gamma = await scales(norm, source);
-  const isShift = tensor === `${norm}.bias`;
-  if (!isShift && tensor.endsWith('.weight')) {
-    const weight = await source.values(tensor);
-    const size = weight.length / gamma.length;
-    return weight.map((value, i) => value * (gamma[Math.floor(i / size)] as number));
-  }
-  // (b − μ)·γ/√(σ² + ε) + β, where b is 0 if the convolution has no bias of its own.
-  const mean = await source.values(`${norm}.running_mean`);
-  const beta = source.has(`${norm}.bias`) ? await source.values(`${norm}.bias`) : null;
-  const own = isShift ? biasBefore(norm, pairs) : tensor;
-  const bias = own !== null && source.has(own) ? await source.values(own) : null;
-  return mean.map((value, i) => {
-    return ((bias?.[i] ?? 0) - value) * (gamma[i] as number) + (beta?.[i] ?? 0);
-  });
-}
-
-/** The norm that is folded into the convolution whose own bias a tensor is. */
-function normOfBias(tensor: string, pairs: readonly TensorPair[]): string | null {
-  if (!tensor.endsWith('.bias')) return null;
-  const weight = `${tensor.slice(0, -'bias'.length)}weight`;
-  return pairs.find((pair) => pair.tensor === weight)?.foldedNorm ?? null;
-}
-
-/** What the bias of the convolution in front of a norm is called. */
-function biasBefore(norm: string, pairs: readonly TensorPair[]): string | null {
-  const weight = pairs.find(
-    ({ tensor, foldedNorm }) => foldedNorm === norm && tensor.endsWith('.weight'),
-  );
-  return weight === undefined ? null : `${weight.tensor.slice(0, -'weight'.length)}bias`;
-}
-
-/** γ/√(σ² + ε) of each channel; γ is 1 if the norm has none. */
-async function scales(norm: string, source: Source): Promise<Float64Array> {
-  const variance = await source.values(`${norm}.running_var`);
-  const gamma = source.has(`${norm}.weight`) ? await source.values(`${norm}.weight`) : null;
-  return variance.map((value, i) => (gamma?.[i] ?? 1) / Math.sqrt(value + EPSILON));
-}
-
-function turned(values: Float64Array, [rows = 0, columns = 0]: readonly number[]): Float64Array {
-  const out = new Float64Array(values.length);
-  for (let row = 0; row < rows; row += 1) {
-    for (let column = 0; column < columns; column += 1) {
-      out[column * rows + row] = values[row * columns + column] as number;
-    }
-  }
-  return out;
 }

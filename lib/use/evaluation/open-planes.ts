@@ -12,7 +12,7 @@ import type { OpContext } from '../context.js';
 import { networksOfVersion } from '../history/networks/networks.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
 
-import { chooseTarget, placeNetwork } from './place-network.js';
+import { chooseTarget, isElsewhere, placeNetwork } from './place-network.js';
 import { RepositoryPlanes } from './repository-planes.js';
 
 /** What is asked of a network. */
@@ -47,12 +47,13 @@ export async function openPlanes(
   asked: Asked,
   context: OpContext,
 ): Promise<OpenPlanes> {
-  const target = await chooseTarget(repo, version, asked.network, context);
-  if (target.weights !== null) {
+  if (isElsewhere(asked.network)) {
     throw new UsageError('weights of another version are not read progressively', {
       hint: 'name a network of the version itself: --network <path>',
     });
   }
+  const { network: named } = asked;
+  const target = await chooseTarget(repo, version, { network: named, snapshot: null }, context);
   checkTiers([target.entry], asked.acceptTier, context);
   const { entry, label } = target;
   const networks = await networksOfVersion(repo, version, context);

@@ -13,7 +13,7 @@ import { bringFiles } from '../../storage/objects/stored/bring.js';
 import { streamFile } from '../../storage/objects/stored/rebuild.js';
 import { openStoredFile } from '../../storage/objects/stored/stored-file.js';
 import { structureSource } from '../../storage/objects/stored/stored-structure.js';
-import type { FileEntry } from '../../storage/repo/version/file-page.js';
+import type { FileEntry, Snapshot } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
 import { splitPlace } from '../history/diff/places.js';
 import { fileOf } from '../history/find-file.js';
@@ -21,7 +21,7 @@ import { type NamedTensor, namedTensorsOf } from '../history/find-tensors.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { networksOfVersion } from '../history/networks/networks.js';
 import { warnOfMissingParts } from '../history/steps/missing-parts.js';
-import { chooseSnapshot } from '../history/steps/pick-snapshot.js';
+import type { Checkpoint } from './fitted-values.js';
 
 /** The file of the network that is meant. @throws {NotFoundError} {UsageError} if it is not clear. */
 async function chooseNetwork(
@@ -59,54 +59,94 @@ export interface Target {
   /** How it is called in results: its path, or `rev:path`. */
   label: string;
   /** What takes the place of the network's weights; null if they stay. */
-  weights: {
-    checkpoint: string;
-    files: readonly FileEntry[];
-    tensors: readonly NamedTensor[];
-    view: LayerView;
-  } | null;
+  weights: TargetWeights | null;
+}
+
+export interface TargetWeights extends Checkpoint {
+  files: readonly FileEntry[];
+  view: LayerView;
+}
+
+/** The network that is asked for: path of a file of the version, or `rev:path` for that of another version. */
+export async function networkFor(
+  repo: ReadAccess,
+  version: Id,
+  network: string | undefined,
+  context: OpContext,
+): Promise<{ owner: Id; entry: FileEntry }> {
+  const place = network === undefined ? null : splitPlace(network);
+  if (place === null) {
+    return { owner: version, entry: await chooseNetwork(repo, version, network, context) };
+  }
+  const owner = await resolveId(repo, place.revision);
+  return { owner, entry: await fileOf(repo, owner, place.path) };
+}
+
+/** True for `rev:path`: the network of another version, with the weights of each. */
+export function isElsewhere(network: string | undefined): boolean {
+  return network !== undefined && splitPlace(network) !== null;
 }
 
 /**
  * What is run for a version.
- * @param network  path of a file of it, or `rev:path`: the network of another version, with its own weights.
+ * @param network   path of a file of it, or `rev:path`.
+ * @param snapshot  the weights that are put in the network; null: it keeps its own.
  * @throws {NotFoundError} {UsageError} if it is not clear; {AmbiguousError}
  */
 export async function chooseTarget(
   repo: ReadAccess,
   version: Id,
-  network: string | undefined,
+  { network, snapshot }: { network?: string | undefined; snapshot: Snapshot | null },
   context: OpContext,
 ): Promise<Target> {
-  const place = network === undefined ? null : splitPlace(network);
-  if (place === null || network === undefined) {
-    const entry = await chooseNetwork(repo, version, network, context);
-    return { owner: version, entry, label: entry.path, weights: null };
-  }
-  const owner = await resolveId(repo, place.revision);
-  const entry = await fileOf(repo, owner, place.path);
+  const { owner, entry } = await networkFor(repo, version, network, context);
+  const label = isElsewhere(network) ? (network as string) : entry.path;
+  if (snapshot === null) return { owner, entry, label, weights: null };
   const found = (await networksOfVersion(repo, owner, context)).find(
-    (one) => one.path === place.path,
+    (one) => one.path === entry.path,
   );
   if (found === undefined) {
-    throw new UsageError(`'${network}' defines no network`, { file: place.path });
+    throw new UsageError(`'${label}' defines no network`, { file: entry.path });
   }
   const page = await repo.tree(version);
-  const label = `version ${version.slice(0, 10)}`;
-  const { snapshot } = chooseSnapshot(page, {}, label, context);
   await warnOfMissingParts(repo, page, snapshot, context);
   const members = new Set(snapshot.members);
+  const files = page.files.filter((file) => members.has(file.path));
+  // The network itself, with the weights that it has.
+  const [file] = files;
+  if (files.length === 1 && file?.recipe.id === entry.recipe.id) {
+    return { owner, entry, label, weights: null };
+  }
   return {
     owner,
     entry,
-    label: network,
+    label,
     weights: {
       checkpoint: snapshot.key,
-      files: page.files.filter((file) => members.has(file.path)),
+      files,
       tensors: await namedTensorsOf(repo, page, snapshot),
       view: found.view,
+      origins: () => checkpointsBeside(repo, owner, entry),
     },
   };
+}
+
+/** Most checkpoints beside a network that it is compared with. */
+const BESIDE_MAX = 8;
+
+/** Checkpoints of the version that a network is of: one of them may be what it was exported from. */
+async function checkpointsBeside(
+  repo: ReadAccess,
+  owner: Id,
+  entry: FileEntry,
+): Promise<NamedTensor[][]> {
+  const page = await repo.tree(owner);
+  const own = page.snapshots.filter(({ role, key }) => role === 'weights' && key !== entry.path);
+  const found: NamedTensor[][] = [];
+  for (const snapshot of own.slice(0, BESIDE_MAX)) {
+    found.push(await namedTensorsOf(repo, page, snapshot));
+  }
+  return found;
 }
 
 /** A placed network. */

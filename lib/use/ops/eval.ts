@@ -10,10 +10,13 @@ import { NONE, type Outcomes, type ScoreKind } from '../../pure/metrics/outcomes
 import { type CalibrationBin, calibrationBins, confusion } from '../../pure/metrics/reliability.js';
 import { holm, type Interval } from '../../pure/metrics/statistics.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
+import type { Snapshot } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
 import { checkCounts } from '../evaluation/check-counts.js';
+import { chooseWeights } from '../evaluation/choose-weights.js';
 import { type EvaluatedVersion, evaluateVersion } from '../evaluation/evaluate-version.js';
 import { type DataOptions, openData } from '../evaluation/open-data.js';
+import { isElsewhere, networkFor } from '../evaluation/place-network.js';
 import { resolveId } from '../history/lines/resolve.js';
 import type { AcceptTier } from '../history/tier-gate.js';
 import { type CalledVersion, Describer } from '../history/versions.js';
@@ -37,6 +40,11 @@ export interface EvalOptions extends AcceptTier, DataOptions {
   metrics?: readonly string[];
   /** Path in the versions, or `rev:path` for the network of another one; default: the only one. */
   network?: string;
+  /**
+   * Path of a checkpoint in each version, whose weights are put in the network; default with `rev:path`: the only
+   * one, or the one whose path is in all versions.
+   */
+  weights?: string;
   output?: string;
   /**
    * 'classes', 'values', or 'tokens' for a language model; default: by labels and outputs, and 'tokens' for texts
@@ -73,6 +81,8 @@ export interface EvalMetric {
 export interface EvalVersion extends CalledVersion {
   /** Path of its network. */
   network: string;
+  /** Path of the checkpoint whose weights were put in the network; null if the network kept its own. */
+  weights: string | null;
   metrics: EvalMetric[];
   /** Milliseconds of one batch (median), and examples of it. */
   latency: { milliseconds: number; batch: number };
@@ -141,6 +151,7 @@ export async function evaluate(
     const id = await resolveId(repo, revision);
     if (!ids.includes(id)) ids.push(id);
   }
+  const snapshots = await weightsToFit(repo, ids, options, context);
   const { set, preprocess } = await openData(options, context);
   const names = {
     data: options.data ?? options.module ?? '',
@@ -154,6 +165,7 @@ export async function evaluate(
     const plan = {
       ...options,
       ...names,
+      snapshots,
       set,
       preprocess,
       scores,
@@ -219,6 +231,19 @@ export async function evaluate(
   }
 }
 
+/** The weights that are put in a network; null where each network keeps its own. */
+async function weightsToFit(
+  repo: Repository,
+  ids: readonly Id[],
+  { network, weights }: EvalOptions,
+  context: OpContext,
+): Promise<Map<Id, Snapshot> | null> {
+  if (weights === undefined && !isElsewhere(network)) return null;
+  const networkOf = async (version: Id) =>
+    (await networkFor(repo, version, network, context)).entry;
+  return chooseWeights(repo, ids, { networkOf, weights }, context);
+}
+
 /** What stands for labels of a language model. */
 const NEXT_TOKENS = 'the next tokens';
 
@@ -247,6 +272,7 @@ function described(
     : (outcomes.task === 'tokens' ? outcomes.loss : outcomes.absolute).filter(isOdd);
   return {
     network: one.network,
+    weights: one.weights,
     latency: { milliseconds: latency, batch },
     timings: one.timings,
     calibration: calibrationBins(outcomes, truth),

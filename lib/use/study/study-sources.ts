@@ -107,7 +107,7 @@ export async function placeSource(
   folder: string,
   context: OpContext,
 ): Promise<SourceNetwork> {
-  const target = await chooseTarget(repo, source.version, undefined, context);
+  const target = await chooseTarget(repo, source.version, { snapshot: null }, context);
   const file = path.join(folder, `${source.version.slice(-16)}.onnx`);
   if ((await statOrNull(file)) === null) {
     await makeDirectory(folder);

@@ -1,7 +1,7 @@
 /** Evaluations as `dlv eval` prints them. */
 import { maxOf, minOf } from '../../../base/bytes/many.js';
 import { sparkline, textInterval } from '../../../pure/picture/text-plot.js';
-import type { EvalComparison, EvalMetric, EvalResult } from '../../../use/ops/eval.js';
+import type { EvalComparison, EvalMetric, EvalResult, EvalVersion } from '../../../use/ops/eval.js';
 import type { KeptEvaluation } from '../../../use/ops/show.js';
 import { formatTable } from '../table.js';
 import { formatBytes, formatCount, formatNumber, type Ui } from '../ui.js';
@@ -52,6 +52,11 @@ export function preprocessText(given: KeptEvaluation['preprocess']): string {
   return told.length === 0 ? 'values as they are' : told.join(', ');
 }
 
+/** The network of a version, with the checkpoint whose weights were put in it. */
+export function networkText({ network, weights }: EvalVersion): string {
+  return weights === null ? network : `${network} with ${weights}`;
+}
+
 export function printEval(ui: Ui, result: EvalResult): void {
   const { data, versions, comparisons } = result;
   ui.line(
@@ -63,13 +68,13 @@ export function printEval(ui: Ui, result: EvalResult): void {
   const names = versions[0]?.metrics.map((one) => one.name) ?? [];
   const columns = [
     { title: 'version', limit: 40 },
-    { title: 'network', limit: 40 },
+    { title: 'network', limit: 60 },
     ...names.map((title) => ({ title })),
     { title: 'ms a batch', align: 'right' as const },
   ];
   const rows = versions.map((one) => [
     one.name,
-    one.network,
+    networkText(one),
     ...one.metrics.map(metricText),
     `${milliseconds(one.latency.milliseconds)} (${one.latency.batch})`,
   ]);

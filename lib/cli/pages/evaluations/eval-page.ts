@@ -9,6 +9,7 @@ import {
   decimal,
   metricText,
   milliseconds,
+  networkText,
   pText,
 } from '../../output/evaluations/evaluation.js';
 import { formatBytes, formatCount, formatNumber } from '../../output/ui.js';
@@ -118,7 +119,7 @@ function metricTables({ versions }: EvalResult): Markup {
       const value = metric?.value ?? null;
       return [
         html`<b>${version.name}</b>`,
-        version.network,
+        networkText(version),
         {
           shown: value === null ? `not defined: ${metric?.why ?? ''}` : decimal(value),
           sort: value,

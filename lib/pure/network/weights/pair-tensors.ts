@@ -1,163 +1,286 @@
 /**
  * Which tensors of a checkpoint are the parameters of a network, and how that is known: exporters fold norms
- * into convolutions, transpose matrices and count names anew.
+ * into convolutions, transpose matrices and count names anew. The order of the tensors in their file says nothing:
+ * some formats keep that of the modules, others sort by name.
  */
+
+import { matchNames } from '../../tensor/canonical-name.js';
 import type { CountedTensor } from '../cost/parameter-counts.js';
 import type { LayerView } from '../layers/layer-view.js';
-import type { GraphNode, Parameter } from '../network.js';
-
-/** How a pair was found, the surest first. */
-export const EVIDENCE = ['name', 'layer', 'shape'] as const;
-export type Evidence = (typeof EVIDENCE)[number];
+import { type FoldedNorm, type FoldedPlace, foldNorms } from './fold-norms.js';
+import { type Slot, slotsOf } from './slots.js';
+import { type Axes, type Evidence, type Found, fitOf, shapeKey } from './tensor-fit.js';
+import { isNumbered, type Module, modulesOf, type NamedPart, namedParts } from './tensor-part.js';
 
 /** A parameter of a network and the tensor of a checkpoint that it is made of. */
 export interface TensorPair {
   /** Name of the parameter in the network. */
   parameter: string;
-  /** Name of the tensor in the checkpoint. */
+  /** Name of the tensor in the checkpoint; of a bias that only a folded norm has, that norm's shift or mean. */
   tensor: string;
-  /** 'name': they are called the same; 'layer': the tensor is that of the layer's name; 'shape': by shape and order. */
+  /**
+   * 'name': they are called the same; 'layer': the tensor is that of the layer's name, or of the module of another
+   * weight of the layer; 'shape': nothing else of this shape is left, or they differ by numbers and follow these.
+   */
   evidence: Evidence;
-  /** The network has the matrix the other way round. */
+  /** The network has the axes in another order. */
   transposed: boolean;
   /** Module of the norm that is folded into it, whose own parameters the network does not have; else null. */
   foldedNorm: string | null;
 }
 
-export interface Pairing {
-  pairs: readonly TensorPair[];
+/** A pair with all that is needed to make the parameter. */
+export interface FittedPair extends TensorPair {
+  axes: Axes;
+  fold: FoldedPlace | null;
+  /** False for what the network says of itself: numbers that say how it works, tables of integers. */
+  isRequired: boolean;
+}
+
+/** A parameter that could be several tensors. */
+export interface AmbiguousParameter {
+  parameter: string;
+  tensors: readonly string[];
+}
+
+export interface Pairing<Pair extends TensorPair = TensorPair> {
+  pairs: readonly Pair[];
   /** Parameters of the network for which nothing was found. */
   unpaired: readonly string[];
-  /** Tensors of the checkpoint that are in no pair and in no folded norm. */
+  /** Tensors of the checkpoint that are in no pair and in no folded norm; counters of batches are left out. */
   unused: readonly string[];
 }
 
-interface Slot {
-  parameter: Parameter;
-  /** Name of the layer that uses it, and which of its inputs it is. */
-  layer: string;
-  input: number;
-  isConv: boolean;
+export interface TensorPairing extends Pairing<FittedPair> {
+  /** Those of `unpaired` that could be several tensors. */
+  ambiguous: readonly AmbiguousParameter[];
+  /** Those of `unpaired` that no operator takes as weights of its own: constants, if the checkpoint has nothing for them. */
+  loose: readonly string[];
 }
 
-/** Pairs the weights of a network with the tensors of a checkpoint. O(n log n). */
-export function pairTensors(view: LayerView, tensors: readonly CountedTensor[]): Pairing {
-  const slots = slotsOf(view);
-  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  const taken = new Set<string>();
-  const found = new Map<Slot, { tensor: CountedTensor; evidence: Evidence }>();
-  const take = (slot: Slot, name: string, evidence: Evidence): void => {
-    const tensor = byName.get(name);
-    if (tensor === undefined || taken.has(name) || found.has(slot)) return;
-    if (fitOf(slot.parameter.shape, tensor.shape) === null) return;
-    taken.add(name);
-    found.set(slot, { tensor, evidence });
-  };
-  for (const slot of slots) take(slot, slot.parameter.name, 'name');
-  for (const slot of slots) {
-    const part = slot.input === 1 ? 'weight' : 'bias';
-    if (!found.has(slot)) take(slot, `${slot.layer}.${part}`, 'layer');
+/** Pairs the weights of a network with the tensors of a checkpoint. O(n log n) but for wide groups of equal shapes. */
+export function pairTensors(view: LayerView, tensors: readonly CountedTensor[]): TensorPairing {
+  const pairing = new Pairer(slotsOf(view), namedParts(tensors));
+  pairing.byName();
+  pairing.byLayer();
+  pairing.byModule();
+  pairing.byShape((slot) => slot.part === 'weight');
+  pairing.byModule();
+  pairing.byShape((slot) => !pairing.isBiasOfKnown(slot));
+  pairing.dropUnsure();
+  return pairing.result(tensors);
+}
+
+class Pairer {
+  readonly #slots: readonly Slot[];
+  readonly #parts: readonly NamedPart[];
+  readonly #modules: ReadonlyMap<string, Module>;
+  readonly #found = new Map<Slot, Found>();
+  readonly #taken = new Set<NamedPart>();
+  readonly #ambiguous = new Map<Slot, readonly string[]>();
+
+  constructor(slots: readonly Slot[], parts: readonly NamedPart[]) {
+    this.#slots = slots;
+    this.#parts = parts;
+    this.#modules = modulesOf(parts);
   }
-  const left = slots.filter((slot) => !found.has(slot));
-  const free = tensors.filter(({ name }) => !taken.has(name));
-  for (const [slot, tensor] of byShape(left, free)) take(slot, tensor.name, 'shape');
-  return withNorms(slots, found, tensors);
-}
 
-/** Adds the norms that are folded into convolutions: their shifts became biases. */
-function withNorms(
-  slots: readonly Slot[],
-  found: ReadonlyMap<Slot, { tensor: CountedTensor; evidence: Evidence }>,
-  tensors: readonly CountedTensor[],
-): Pairing {
-  const used = new Set([...found.values()].map(({ tensor }) => tensor.name));
-  const normBehind = normsOf(tensors);
-  /** Norm of each layer that has one folded in. */
-  const norms = new Map<string, string>();
-  const pairs: TensorPair[] = [];
-  const unpaired: string[] = [];
-  for (const slot of slots) {
-    const { parameter, layer, input, isConv } = slot;
-    const pair = found.get(slot);
-    const shift = `${norms.get(layer)}.bias`;
-    if (pair !== undefined) {
-      const { tensor, evidence } = pair;
-      const norm = isConv && input === 1 ? normBehind(tensor, used) : null;
-      if (norm !== null) {
-        norms.set(layer, norm.module);
-        for (const name of norm.tensors) used.add(name);
+  #take(slot: Slot, named: NamedPart | undefined, evidence: Evidence): void {
+    if (named === undefined || this.#taken.has(named) || this.#found.has(slot)) return;
+    const fit = fitOf(slot, named, evidence === 'name');
+    if (fit === null) return;
+    this.#taken.add(named);
+    this.#found.set(slot, { slot, named, evidence, fit });
+  }
+
+  /** Equal names, but for what wrappers of frameworks add. */
+  byName(): void {
+    const byName = new Map(this.#parts.map((one) => [one.tensor.name, one]));
+    const names = new Set(this.#slots.map(({ parameter }) => parameter.name));
+    const pairs = matchNames(byName, names);
+    for (const slot of this.#slots) {
+      const name = pairs.get(slot.parameter.name);
+      if (name !== undefined) this.#take(slot, byName.get(name), 'name');
+    }
+  }
+
+  /** The module that a layer is called after; where the layer has the end of its name alone, the only such module. */
+  byLayer(): void {
+    const layers = new Set(this.#slots.map(({ layer }) => layer));
+    const endings = new Map<string, string[]>();
+    for (const module of this.#modules.keys()) {
+      for (let at = module.indexOf('.'); at >= 0; at = module.indexOf('.', at + 1)) {
+        const ending = module.slice(at + 1);
+        const known = endings.get(ending);
+        if (known === undefined) endings.set(ending, [module]);
+        else known.push(module);
       }
-      const transposed = fitOf(parameter.shape, tensor.shape) === 'transposed';
-      const foldedNorm = norm?.module ?? null;
-      pairs.push({
-        parameter: parameter.name,
-        tensor: tensor.name,
-        evidence,
-        transposed,
-        foldedNorm,
-      });
-    } else if (isConv && input === 2 && norms.has(layer)) {
-      const foldedNorm = norms.get(layer) as string;
-      const evidence = 'layer';
-      pairs.push({
-        parameter: parameter.name,
-        tensor: shift,
-        evidence,
-        transposed: false,
-        foldedNorm,
-      });
-    } else unpaired.push(parameter.name);
+    }
+    for (const slot of this.#slots) {
+      const { layer, part } = slot;
+      if (part === null || layer === '' || !isPairable(slot)) continue;
+      const whole = this.#modules.get(layer)?.get(part);
+      this.#take(slot, whole, 'layer');
+      const ends = endings.get(layer) ?? [];
+      if (whole !== undefined || ends.length !== 1 || layers.has(`${layer}#2`)) continue;
+      this.#take(slot, this.#modules.get(ends[0] as string)?.get(part), 'layer');
+    }
   }
-  const unused = tensors.map(({ name }) => name).filter((name) => !used.has(name));
-  return { pairs, unpaired, unused };
-}
 
-/** Weights of a network in the order in which its layers use them, each once. */
-function slotsOf(view: LayerView): Slot[] {
-  const slots: Slot[] = [];
-  const seen = new Set<string>();
-  for (const { graph, layers } of view) {
-    const parameters = new Map(graph.parameters.map((one) => [one.name, one]));
-    for (const { name: layer, kind, nodes } of layers) {
-      for (const place of nodes) {
-        const node = graph.nodes[place] as GraphNode;
-        for (const [input, name] of node.inputs.entries()) {
-          const parameter = parameters.get(name);
-          if (parameter === undefined || parameter.values !== null || seen.has(name)) continue;
-          seen.add(name);
-          // A bias that is added behind a product is its second parameter.
-          const at = node.op === 'Add' ? 2 : input;
-          slots.push({ parameter, layer, input: at, isConv: kind === 'conv' || kind === 'deconv' });
-        }
+  /** Parts of the module that another weight of the same operator or layer is of. */
+  byModule(): void {
+    const modules = this.#modulesOfSlots();
+    for (const slot of this.#slots) {
+      const module = modules.get(moduleKey(slot));
+      if (slot.part === null || module === undefined || !isPairable(slot)) continue;
+      this.#take(slot, this.#modules.get(module)?.get(slot.part), 'layer');
+    }
+  }
+
+  #modulesOfSlots(): Map<string, string> {
+    const modules = new Map<string, string>();
+    for (const { slot, named } of this.#found.values()) {
+      if (named.part !== null && slot.part !== null) modules.set(moduleKey(slot), named.module);
+    }
+    return modules;
+  }
+
+  /** True for the bias of a layer whose weight is known: the checkpoint has it in that module, or a norm makes it. */
+  isBiasOfKnown(slot: Slot): boolean {
+    return slot.part === 'bias' && this.#modulesOfSlots().has(moduleKey(slot));
+  }
+
+  /** Slots and tensors of one part and shape: the only ones, or those that differ by numbers and follow these. */
+  byShape(isMeant: (slot: Slot) => boolean): void {
+    const slots = this.#slots.filter(
+      (slot) => slot.isRequired && !this.#found.has(slot) && isPairable(slot) && isMeant(slot),
+    );
+    const norms = new Set(
+      [...this.#modules].filter(([, parts]) => parts.has('mean')).map(([module]) => module),
+    );
+    const free = this.#parts.filter((one) => !this.#taken.has(one));
+    const groups = groupBy(free, (one) => {
+      const isNorm = norms.has(one.module) && one.part !== null;
+      return groupKey(isNorm, one.part, shapeKey(one.tensor.shape, one.word === 'kernel'));
+    });
+    const wanted = groupBy(slots, (slot) => {
+      const isNorm = slot.op === 'BatchNormalization';
+      const isKernel = slot.op.startsWith('Conv') && this.#hasKernels;
+      return groupKey(isNorm, slot.part, shapeKey(slot.parameter.shape, isKernel));
+    });
+    for (const [key, own] of wanted) {
+      const isPlain = / null /.test(key);
+      const other = key.replace(/ \w+ /, isPlain ? ' weight ' : ' null ');
+      const others = groups.get(key) ?? groups.get(other) ?? [];
+      if (others.length === 0) continue;
+      if (others.length === own.length && isNumbered(others.map(({ module }) => module))) {
+        for (const [i, slot] of own.entries()) this.#take(slot, others[i], 'shape');
+      } else {
+        const names = others.map(({ tensor }) => tensor.name);
+        for (const slot of own) this.#ambiguous.set(slot, names);
       }
     }
   }
-  return slots;
-}
 
-/** How a tensor fits a parameter; null if it does not. */
-function fitOf(wanted: readonly number[], shape: readonly number[]): 'same' | 'transposed' | null {
-  const drop = (dims: readonly number[]): string => dims.filter((dim) => dim !== 1).join();
-  if (drop(wanted) === drop(shape)) return 'same';
-  if (wanted.length !== 2 || shape.length !== 2) return null;
-  return wanted[0] === shape[1] && wanted[1] === shape[0] ? 'transposed' : null;
-}
-
-/** Slots and tensors of one shape, in their order, where there are as many of both. */
-function* byShape(
-  slots: readonly Slot[],
-  tensors: readonly CountedTensor[],
-): Generator<[Slot, CountedTensor]> {
-  const key = (shape: readonly number[]): string => {
-    const dims = shape.filter((dim) => dim !== 1);
-    return (dims.length === 2 ? [...dims].sort((a, b) => a - b) : dims).join();
-  };
-  const groups = groupBy(tensors, ({ shape }) => key(shape));
-  for (const [shape, own] of groupBy(slots, ({ parameter }) => key(parameter.shape))) {
-    const others = groups.get(shape) ?? [];
-    if (others.length !== own.length) continue;
-    for (const [i, slot] of own.entries()) yield [slot, others[i] as CountedTensor];
+  get #hasKernels(): boolean {
+    return this.#parts.some(({ word }) => word === 'kernel');
   }
+
+  /** Leaves out square matrices of which nothing says how they lie. */
+  dropUnsure(): void {
+    const found = [...this.#found.values()].filter(({ evidence }) => evidence !== 'name');
+    const isOdd = found.some(({ fit }) => fit.isOdd && !fit.isSquare);
+    for (const { slot, named, fit } of found) {
+      if (!fit.isSquare || (!isOdd && !fit.isOdd)) continue;
+      this.#found.delete(slot);
+      this.#taken.delete(named);
+      this.#ambiguous.set(slot, [named.tensor.name, `${named.tensor.name} transposed`]);
+    }
+  }
+
+  result(tensors: readonly CountedTensor[]): TensorPairing {
+    const { places, used } = foldNorms({
+      slots: this.#slots,
+      found: this.#found,
+      modules: this.#modules,
+    });
+    const pairs: FittedPair[] = [];
+    const missing: Slot[] = [];
+    for (const slot of this.#slots) {
+      const found = this.#found.get(slot);
+      const fold = places.get(slot) ?? null;
+      const parameter = slot.parameter.name;
+      const foldedNorm = fold?.norm.module ?? null;
+      const { isRequired } = slot;
+      if (found !== undefined) {
+        const { named, evidence, fit } = found;
+        const tensor = named.tensor.name;
+        const { axes } = fit;
+        pairs.push({
+          ...{ parameter, tensor, evidence, transposed: axes !== null },
+          ...{ foldedNorm, axes, fold, isRequired },
+        });
+      } else if (fold !== null) {
+        const tensor = shiftOf(fold.norm);
+        pairs.push({
+          ...{ parameter, tensor, evidence: 'layer', transposed: false },
+          ...{ foldedNorm, axes: null, fold, isRequired },
+        });
+      } else if (slot.isRequired) missing.push(slot);
+    }
+    for (const { tensor } of this.#taken) used.add(tensor.name);
+    const names = (slots: readonly Slot[]): string[] =>
+      slots.map(({ parameter }) => parameter.name);
+    return {
+      pairs,
+      unpaired: names(missing),
+      unused: tensors
+        .map(({ name }) => name)
+        .filter((name) => !used.has(name) && !COUNTER.test(name)),
+      ambiguous: missing.flatMap((slot) => {
+        const free = this.#ambiguous.get(slot)?.filter((name) => !used.has(name)) ?? [];
+        return free.length === 0 ? [] : [{ parameter: slot.parameter.name, tensors: free }];
+      }),
+      loose: names(missing.filter(isLoose)),
+    };
+  }
+}
+
+/** Batches that a norm has seen: it computes nothing with them. */
+const COUNTER = /(^|[._/])num_batches_tracked$/;
+
+/** The tensor that a bias is called after if only a norm has one. */
+function shiftOf({ parts }: FoldedNorm): string {
+  return (parts.get('bias') ?? (parts.get('mean') as NamedPart)).tensor.name;
+}
+
+/** The gates of recurrent layers are in another order in each framework, so their shapes say nothing. */
+function isPairable({ kind }: Slot): boolean {
+  return kind !== 'rnn';
+}
+
+/** Operators whose operands may be constants of the network: summands, factors, the scale of a norm of groups. */
+const WITH_CONSTANTS = new Set([
+  ...['Add', 'Sub', 'Mul', 'Div', 'Min', 'Max', 'Pow', 'Concat', 'Where', 'Sum'],
+  'InstanceNormalization',
+]);
+/** What exporters call constants that are no weights. */
+const CONSTANT = /(^|[/.])Const(ant)?(_\d+)?(_output_\d+)?(:0)?$/;
+
+/** True for what may be a constant of the network if the checkpoint has nothing for it. */
+function isLoose({ part, op, kind, parameter }: Slot): boolean {
+  if (kind === 'rnn') return false;
+  if (CONSTANT.test(parameter.name)) return true;
+  return WITH_CONSTANTS.has(op) && (part === null || op === 'InstanceNormalization');
+}
+
+/** Weights of one layer are of one module; those of a batch norm behind a convolution are of another. */
+function moduleKey({ layer, op, node }: Slot): string {
+  return op === 'BatchNormalization' ? `=${node}` : layer === '' ? `=${node}` : layer;
+}
+
+function groupKey(isNorm: boolean, part: string | null, shape: string): string {
+  return `${isNorm ? 'norm' : 'other'} ${part} ${shape}`;
 }
 
 function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
@@ -169,53 +292,4 @@ function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string
     else known.push(item);
   }
   return groups;
-}
-
-/** The first batch norm behind a convolution's weight in the order of the checkpoint, if it fits. */
-type NormBehind = (
-  weight: CountedTensor,
-  used: ReadonlySet<string>,
-) => { module: string; tensors: string[] } | null;
-
-function normsOf(tensors: readonly CountedTensor[]): NormBehind {
-  const places = new Map(tensors.map(({ name }, i) => [name, i]));
-  const means = tensors.filter(({ name }) => name.endsWith(MEAN));
-  return (weight, used) => {
-    const at = places.get(weight.name) ?? 0;
-    const mean = means.find(({ name }) => (places.get(name) ?? 0) > at);
-    if (mean === undefined || mean.shape[0] !== weight.shape[0]) return null;
-    const between = tensors.slice(at + 1, places.get(mean.name));
-    if (between.some(({ shape }) => shape.length > 1)) return null;
-    const module = mean.name.slice(0, -MEAN.length);
-    const own = tensors.filter(({ name }) => name.startsWith(`${module}.`)).map(({ name }) => name);
-    return own.some((name) => used.has(name)) ? null : { module, tensors: own };
-  };
-}
-
-/** What the running mean of a batch norm is called. */
-const MEAN = '.running_mean';
-
-/**
- * Checks that a convolution has a norm folded into it: W′ = W·γ/√(σ² + ε), for some of its channels.
- *
- * @param weight  the channel's values in the checkpoint; `folded`: the same in the network. Equal lengths.
- * @returns the largest |W′ − expected| in relation to the largest |W′|.
- */
-export function foldError(channels: readonly FoldedChannel[], epsilon = 1e-5): number {
-  let [error, largest] = [0, 0];
-  for (const { weight, folded, gamma, variance } of channels) {
-    const factor = gamma / Math.sqrt(variance + epsilon);
-    for (let i = 0; i < folded.length; i++) {
-      largest = Math.max(largest, Math.abs(folded[i] as number));
-      error = Math.max(error, Math.abs((folded[i] as number) - (weight[i] as number) * factor));
-    }
-  }
-  return largest === 0 ? error : error / largest;
-}
-
-export interface FoldedChannel {
-  weight: ArrayLike<number>;
-  folded: ArrayLike<number>;
-  gamma: number;
-  variance: number;
 }

@@ -8,9 +8,9 @@ import { maxOf } from '../../../base/bytes/many.js';
 import { isUnreadable } from '../../../base/errors.js';
 import type { CountedTensor } from '../../../pure/network/cost/parameter-counts.js';
 import type { LayerView } from '../../../pure/network/layers/layer-view.js';
+import { type FoldedChannel, foldError } from '../../../pure/network/weights/fold-error.js';
 import {
-  type FoldedChannel,
-  foldError,
+  type FittedPair,
   type Pairing,
   pairTensors,
   type TensorPair,
@@ -67,7 +67,7 @@ export async function pairCheckpoint(
       view.flatMap(({ graph }) => graph.parameters.map((one) => [one.name, one.tensor] as const)),
     );
     for (const pair of pairing.pairs) {
-      if (pair.foldedNorm === null || !pair.tensor.endsWith('.weight')) continue;
+      if (pair.fold?.part !== 'weight' || pair.fold.axis !== 0 || pair.transposed) continue;
       const error = await checkFold(
         pair,
         { folded: own.get(names.get(pair.parameter) ?? ''), others },
@@ -83,10 +83,22 @@ export async function pairCheckpoint(
   return {
     network: path,
     checkpoint: key,
-    ...pairing,
+    pairs: pairing.pairs.map(shownPair),
+    unpaired: pairing.unpaired,
+    unused: pairing.unused,
     foldsChecked: errors.length,
     foldError: errors.length === 0 ? null : maxOf(errors),
   };
+}
+
+function shownPair({
+  parameter,
+  tensor,
+  evidence,
+  transposed,
+  foldedNorm,
+}: FittedPair): TensorPair {
+  return { parameter, tensor, evidence, transposed, foldedNorm };
 }
 
 async function storedTensors(
@@ -106,7 +118,7 @@ async function storedTensors(
 
 /** The error of one folded convolution; null if it cannot be checked. */
 async function checkFold(
-  { tensor, foldedNorm }: TensorPair,
+  { tensor, fold }: FittedPair,
   {
     folded,
     others,
@@ -114,8 +126,9 @@ async function checkFold(
   readers: ReadAccess,
 ): Promise<number | null> {
   const weight = others.get(tensor);
-  const gamma = others.get(`${foldedNorm}.weight`);
-  const variance = others.get(`${foldedNorm}.running_var`);
+  const parts = fold?.norm.parts;
+  const gamma = others.get(parts?.get('weight')?.tensor.name ?? '');
+  const variance = others.get(parts?.get('variance')?.tensor.name ?? '');
   if (
     folded === undefined ||
     weight === undefined ||

@@ -11,8 +11,9 @@ import {
   architectureOfMetadata,
   inferArchitecture,
 } from '../../../../lib/pure/network/weights/architecture.js';
+import { foldError } from '../../../../lib/pure/network/weights/fold-error.js';
 import { groupParameters, totalOf } from '../../../../lib/pure/network/weights/groups.js';
-import { foldError, pairTensors } from '../../../../lib/pure/network/weights/pair-tensors.js';
+import { pairTensors } from '../../../../lib/pure/network/weights/pair-tensors.js';
 import {
   fixtureNetwork,
   rawGraph,
