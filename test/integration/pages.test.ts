@@ -76,7 +76,7 @@ test('pages: of desc and log show what is known', async (t) => {
   t.regex(desc, /<svg viewBox[^>]*aria-label="network of &lt;svg onload=alert\(1\)&gt;\.onnx/);
   t.regex(desc, /NaN at 32/);
   const log = await pageOf(repo, ['log']);
-  t.is(log.match(/<svg class="lanes"/g)?.length, 3);
+  t.is(log.match(/<svg class="descent"/g)?.length, 3);
   t.true(log.includes('net@1'));
 });
 

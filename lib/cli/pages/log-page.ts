@@ -1,6 +1,6 @@
 /** The page of `dlv log --html`: how versions follow from one another, and how their metrics went. */
 
-import { drawLanes, layLanes } from '../../pure/picture/lanes.js';
+import { drawDescent, layDescent } from '../../pure/picture/descent.js';
 import { html, type Markup } from '../../pure/picture/markup.js';
 import { legend, linePlot, type Series } from '../../pure/picture/plot.js';
 import { directionOf, type VersionSummary } from '../../use/history/versions.js';
@@ -98,13 +98,13 @@ function metricNames(entries: readonly VersionSummary[]): string[] {
 }
 
 function historyTable(entries: readonly LogEntry[], ancestors: LogHistory['ancestors']): Markup {
-  const rows = layLanes(
+  const rows = layDescent(
     entries.map(({ version, parents }) => ({
       id: version,
       parents: ancestors.get(version) ?? parents,
     })),
   );
-  const lanes = drawLanes(rows);
+  const lines = drawDescent(rows);
   const names = metricNames(entries).slice(0, COLUMNS_MAX);
   const heads = names.map((name) => html`<th scope="col" class="n">${name}</th>`);
   const body = entries.map((entry, i) => {
@@ -115,7 +115,7 @@ function historyTable(entries: readonly LogEntry[], ancestors: LogHistory['ances
     const tier =
       entry.tier === null ? null : html`<span class="ref">${tierText(entry.tier)}</span>`;
     return html`
-<tr><td class="lane">${lanes[i]}</td><td><code>${shortId(entry.version)}</code></td><td class="t"><b>${entry.name}</b>${refMarks(entry.refs)}${tier}</td><td class="t" title="${entry.message.slice(0, 400)}">${subject(entry.message)}</td>${cells}<td>${momentText(entry.time)}</td><td>${nameOf(entry.author)}</td></tr>`;
+<tr><td class="descent">${lines[i]}</td><td><code>${shortId(entry.version)}</code></td><td class="t"><b>${entry.name}</b>${refMarks(entry.refs)}${tier}</td><td class="t" title="${entry.message.slice(0, 400)}">${subject(entry.message)}</td>${cells}<td>${momentText(entry.time)}</td><td>${nameOf(entry.author)}</td></tr>`;
   });
   return html`<div class="wide" tabindex="0" role="group" aria-label="versions"><table class="log"><caption>The newest first; lines lead to what a version derives from</caption><thead><tr><th scope="col"><span class="spoken">descent</span></th><th scope="col">id</th><th scope="col">version</th><th scope="col">message</th>${heads}<th scope="col">date</th><th scope="col">author</th></tr></thead><tbody>${body}
 </tbody></table></div>`;

@@ -23,7 +23,7 @@ interface Job {
 }
 
 /** A thread and what waits for it. */
-class Lane {
+class WorkerQueue {
   readonly #cwd: string;
   #worker: Worker | null = null;
   #running: Job | null = null;
@@ -107,19 +107,19 @@ class Lane {
 }
 
 export class Workers {
-  readonly #lanes: Record<WorkLine, Lane>;
+  readonly #queues: Record<WorkLine, WorkerQueue>;
 
   constructor(cwd: string) {
-    const lanes = WORK_LINES.map((line) => [line, new Lane(cwd)]);
-    this.#lanes = Object.fromEntries(lanes) as Record<WorkLine, Lane>;
+    const queues = WORK_LINES.map((line) => [line, new WorkerQueue(cwd)]);
+    this.#queues = Object.fromEntries(queues) as Record<WorkLine, WorkerQueue>;
   }
 
   /** Runs a command line. @throws {AbortedError} if `signal` is raised before it ends */
   ask(line: WorkLine, argv: readonly string[], signal: AbortSignal): Promise<Answer> {
-    return this.#lanes[line].ask(argv, signal);
+    return this.#queues[line].ask(argv, signal);
   }
 
   async close(): Promise<void> {
-    await Promise.all(Object.values(this.#lanes).map((lane) => lane.close()));
+    await Promise.all(Object.values(this.#queues).map((queue) => queue.close()));
   }
 }

@@ -4,7 +4,12 @@ import { useMemo, useState } from 'preact/hooks';
 import { shortId, subject } from '../../cli/output/render.js';
 import { formatCount, formatNumber } from '../../cli/output/ui.js';
 import { momentText } from '../../cli/pages/versions.js';
-import { drawLanes, type LaneRow, lanesWidth, layLanes } from '../../pure/picture/lanes.js';
+import {
+  type DescentRow,
+  descentWidth,
+  drawDescent,
+  layDescent,
+} from '../../pure/picture/descent.js';
 import type { LogEntry } from '../../use/ops/log.js';
 import { Document, Empty, Refs, SelectBox, Shown, Text, VersionLink } from '../parts/basics.js';
 import { Spacer, useMedia, Window } from '../parts/window.js';
@@ -67,8 +72,8 @@ function Lineage({ entries }: { entries: readonly LogEntry[] }): JSX.Element {
     () => lineageRows(entries, isUnfolded ? true : new Set(listOf(open))),
     [entries, isUnfolded, open],
   );
-  const lanes = useMemo(() => layLanes(rows), [rows]);
-  const width = useMemo(() => lanesWidth(lanes), [lanes]);
+  const laid = useMemo(() => layDescent(rows), [rows]);
+  const width = useMemo(() => descentWidth(laid), [laid]);
   const folded = rows.reduce((sum, row) => sum + (row.kind === 'fold' ? row.entries.length : 0), 0);
   const act = (row: LineageRow | undefined): void => {
     if (row === undefined) return;
@@ -133,7 +138,7 @@ function Lineage({ entries }: { entries: readonly LogEntry[] }): JSX.Element {
                 <Row
                   key={row.id}
                   row={row}
-                  lane={lanes[from + i] as LaneRow}
+                  laid={laid[from + i] as DescentRow}
                   width={width}
                   index={from + i}
                   isActive={active === from + i}
@@ -152,7 +157,7 @@ function Lineage({ entries }: { entries: readonly LogEntry[] }): JSX.Element {
 
 interface RowProps {
   row: LineageRow;
-  lane: LaneRow;
+  laid: DescentRow;
   width: number;
   index: number;
   isActive: boolean;
@@ -160,8 +165,8 @@ interface RowProps {
   onOpen: () => void;
 }
 
-function Row({ row, lane, width, index, isActive, isNarrow, onOpen }: RowProps): JSX.Element {
-  const [picture] = drawLanes([lane], width);
+function Row({ row, laid, width, index, isActive, isNarrow, onOpen }: RowProps): JSX.Element {
+  const [picture] = drawDescent([laid], width);
   const common = {
     class: `${isActive ? 'active' : ''}`,
     'aria-rowindex': index + 1,
@@ -172,7 +177,7 @@ function Row({ row, lane, width, index, isActive, isNarrow, onOpen }: RowProps):
     return (
       <tr {...common}>
         <td />
-        <td class="lane">{picture && <Shown markup={picture} tag="span" />}</td>
+        <td class="descent">{picture && <Shown markup={picture} tag="span" />}</td>
         <td class="t" colSpan={isNarrow ? 1 : 3}>
           <button type="button" class="unfold" onClick={onOpen}>
             {formatCount(row.entries.length, 'version')}: <Text of={last.name} /> …{' '}
@@ -188,7 +193,7 @@ function Row({ row, lane, width, index, isActive, isNarrow, onOpen }: RowProps):
       <td class="pick">
         <SelectBox name={entry.name} />
       </td>
-      <td class="lane">{picture && <Shown markup={picture} tag="span" />}</td>
+      <td class="descent">{picture && <Shown markup={picture} tag="span" />}</td>
       <td class="t">
         <VersionLink name={entry.name} /> <Refs of={entry.refs} />
         {entry.tier !== null && <span class="ref">{entry.tier}, not exact</span>}{' '}

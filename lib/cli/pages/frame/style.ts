@@ -69,8 +69,8 @@ ${[0, 1, 2, 3].map((i) => `.line.s${i} { stroke: var(--s${i}); } .fill.s${i} { f
 .legend { list-style: none; padding: 0; margin: .3rem 0 0; display: flex; flex-wrap: wrap; gap: .1rem 1rem; font-size: .88rem; } .legend li { overflow-wrap: anywhere; }
 .spark, .interval { vertical-align: middle; display: inline-block; }
 table.log { min-width: 0; width: 100%; } table.log td { height: 36px; padding-top: 0; padding-bottom: 0; border-bottom: 0; white-space: nowrap; }
-table.log td.lane { padding-right: .5rem; line-height: 0; } .lanes { display: block; } .lanes .node { stroke: var(--page); stroke-width: 2; }
-${[0, 1, 2, 3].map((i) => `.lanes .node.s${i} { fill: var(--s${i}); }`).join(' ')}
+table.log td.descent { padding-right: .5rem; line-height: 0; } .descent { display: block; } .descent .node { stroke: var(--page); stroke-width: 2; }
+${[0, 1, 2, 3].map((i) => `.descent .node.s${i} { fill: var(--s${i}); }`).join(' ')}
 .spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 table.log td.t { max-width: 25rem; min-width: 0; overflow: hidden; text-overflow: ellipsis; }
 .ref { display: inline-block; border: 1px solid var(--rule); border-radius: 999px; padding: 0 .5rem; font-size: .78rem; background: var(--card); color: var(--dim); margin-left: .3rem; max-width: 14rem; overflow: hidden; text-overflow: ellipsis; vertical-align: middle; white-space: nowrap; }

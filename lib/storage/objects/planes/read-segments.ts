@@ -66,7 +66,7 @@ export interface ReadSegmentsOptions extends ForestReaderOptions {
   /** Default: reusable. */
   readonly scheme?: RetrievalScheme;
   /** Segments rebuilt at once; default: 2, for `independent` always 1. */
-  readonly lanes?: number;
+  readonly concurrency?: number;
   /**
    * Takes the leading planes of a segment; they are used again once the promise is fulfilled.
    * @param request  its place among the requests.
@@ -91,9 +91,9 @@ export async function readSegments(
     }
     return stats;
   }
-  const lanes = scheme === 'independent' ? 1 : (options.lanes ?? SEGMENTS_AT_ONCE);
+  const concurrency = scheme === 'independent' ? 1 : (options.concurrency ?? SEGMENTS_AT_ONCE);
   const reader = new ChainReader(records, { stats, ...(signal ? { signal } : {}) });
-  await forEachLimit(requests, lanes, async (request, at) => {
+  await forEachLimit(requests, concurrency, async (request, at) => {
     throwIfAborted(signal);
     const lease = await reader.lend(request);
     try {
@@ -117,7 +117,7 @@ async function readForest(
   const reader = new ForestReader(records, forest, options);
   try {
     const trees = Array.from({ length: forest.starts.length - 1 }, (_, tree) => tree);
-    await forEachLimit(trees, options.lanes ?? SEGMENTS_AT_ONCE, async (tree) => {
+    await forEachLimit(trees, options.concurrency ?? SEGMENTS_AT_ONCE, async (tree) => {
       const end = forest.starts[tree + 1] as number;
       for (let place = forest.starts[tree] as number; place < end; place++) {
         const { request } = forest.order[place] as PlannedSegment;

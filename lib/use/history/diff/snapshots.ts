@@ -99,7 +99,7 @@ const EXACT_BYTES_MAX = 256 * 1024 * 1024;
 /** Multiplications that ranks of changes may take where nobody asked for them. */
 const RANK_WORK_MAX = 1_000_000_000;
 /** Tensors compared at once: each holds two segments of either side. */
-const LANES = 2;
+const TENSORS_AT_ONCE = 2;
 
 /** Snapshots whose files differ, with the tensors that do; `all` lists equal ones as well. */
 export async function diffSnapshots(
@@ -225,7 +225,7 @@ async function diffTensors(
     if (tensor.status !== 'equal' || all) result.tensors.push(tensor);
   };
   const numbersOf = new Map<string, TensorComparison>();
-  await forEachLimit([...names], LANES, async ([name, nameBefore]) => {
+  await forEachLimit([...names], TENSORS_AT_ONCE, async ([name, nameBefore]) => {
     const [old, tensor] = [a.get(nameBefore) as StoredTensor, b.get(name) as StoredTensor];
     numbersOf.set(name, await comparePair(repo, old, tensor, request));
     if (!sameBytes(old, tensor)) context.progress.advance(tensorBytes(tensor));

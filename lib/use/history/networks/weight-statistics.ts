@@ -75,7 +75,7 @@ const EXACT_BYTES_MAX = 256 * 1024 * 1024;
 /** Two planes of a float are enough for its histogram. */
 const LEADING_PLANES = 2;
 /** Tensors read at once. */
-const LANES = 2;
+const TENSORS_AT_ONCE = 2;
 
 /** Reads the statistics of the checkpoints of a side. @throws as `readTensor`. */
 export async function weightStatistics(
@@ -124,7 +124,7 @@ export async function weightStatistics(
   await bringTensors(repo, wanted, exact ? WIDTH_MAX : (repo.promises?.planes ?? WIDTH_MAX));
   context.progress.start('reading weights', bytes);
   try {
-    await forEachLimit(work, LANES, async (row) => {
+    await forEachLimit(work, TENSORS_AT_ONCE, async (row) => {
       throwIfAborted(context.signal);
       // A clone without low planes says what it knows, and how far off that may be.
       const few = exact ? null : await leadingHere(repo, row.tensor);

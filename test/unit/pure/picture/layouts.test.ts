@@ -1,7 +1,7 @@
 /** Goal: layouts of graphs lose nothing and let nothing overlap, whatever the graph, and are always the same. */
 import test from 'ava';
 import fc from 'fast-check';
-import { drawLanes, layLanes } from '../../../../lib/pure/picture/lanes.js';
+import { drawDescent, layDescent } from '../../../../lib/pure/picture/descent.js';
 import { type LayeredBox, layLayers } from '../../../../lib/pure/picture/layered.js';
 
 /** Graphs whose edges go from earlier boxes to later ones. */
@@ -95,7 +95,7 @@ test('layers: many boxes and long edges take bounded time and room', (t) => {
   t.true(hidden > 0);
 });
 
-test('lanes: every line ends where the next row takes it up', (t) => {
+test('descent: every line ends where the next row takes it up', (t) => {
   const histories = fc
     .array(fc.array(fc.nat(1000), { maxLength: 3 }), { maxLength: 30 })
     .map((rows) =>
@@ -106,7 +106,7 @@ test('lanes: every line ends where the next row takes it up', (t) => {
     );
   fc.assert(
     fc.property(histories, (nodes) => {
-      const rows = layLanes(nodes);
+      const rows = layDescent(nodes);
       return rows.every(({ lines, id }, i) => {
         const next = rows[i + 1];
         const bottom = new Set(lines.flatMap(({ to }) => (to === 'node' ? [] : [to])));
@@ -115,23 +115,23 @@ test('lanes: every line ends where the next row takes it up', (t) => {
         if (fromNode !== parents.size || rows[i]?.id !== id) return false;
         if (next === undefined) return true;
         const top = new Set(next.lines.flatMap(({ from }) => (from === 'node' ? [] : [from])));
-        return bottom.size === top.size && [...bottom].every((lane) => top.has(lane));
+        return bottom.size === top.size && [...bottom].every((column) => top.has(column));
       });
     }),
   );
   t.pass();
 });
 
-test('lanes: a side branch has a lane of its own and comes back', (t) => {
-  const rows = layLanes([
+test('descent: a side branch has a column of its own and comes back', (t) => {
+  const rows = layDescent([
     { id: 'd', parents: ['c', 'b'] },
     { id: 'c', parents: ['a'] },
     { id: 'b', parents: ['a'] },
     { id: 'a', parents: [] },
   ]);
   t.deepEqual(
-    rows.map(({ lane }) => lane),
+    rows.map(({ column }) => column),
     [0, 0, 1, 0],
   );
-  t.is(drawLanes(rows).length, 4);
+  t.is(drawDescent(rows).length, 4);
 });
