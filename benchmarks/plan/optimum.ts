@@ -16,7 +16,8 @@
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { type PlanReport, planStorage } from '../../lib/pure/plan/auto.js';
+import { type PlanReport } from '../../lib/pure/plan/plan-report.js';
+import { planStorage } from '../../lib/pure/plan/auto.js';
 import { solveExactly } from '../../lib/pure/plan/bounds/exact.js';
 import { compileBudgets } from '../../lib/pure/plan/budgets.js';
 import { Steps } from '../../lib/pure/plan/steps.js';

@@ -13,7 +13,7 @@ import { raiseMark, writeNumbers } from '../../lib/storage/repo/numbers.js';
 import type { FileEntry } from '../../lib/storage/repo/version/file-page.js';
 import { buildTree } from '../../lib/storage/repo/version/file-tree.js';
 import { makeSnapshots } from '../../lib/storage/repo/version/snapshots.js';
-import { writeVersion } from '../../lib/storage/repo/version/version.js';
+import { writeVersion } from '../../lib/storage/repo/version/version-bytes.js';
 import { makeBranch } from '../../lib/use/history/lines/branches.js';
 import { findNetworks, packNetworks } from '../../lib/use/history/networks/networks.js';
 import { Repository } from '../../lib/use/repository.js';

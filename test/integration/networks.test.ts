@@ -10,7 +10,7 @@ import type { Id } from '../../lib/base/bytes/hash.js';
 import { readOnnxModel } from '../../lib/pure/formats/onnx/onnx-graph.js';
 import { networkOfOnnx } from '../../lib/pure/network/onnx-network.js';
 import { blobWriter } from '../../lib/storage/objects/stored-bytes.js';
-import { writeVersion } from '../../lib/storage/repo/version/version.js';
+import { writeVersion } from '../../lib/storage/repo/version/version-bytes.js';
 import {
   keptNetworks,
   networksOfVersion,

@@ -5,12 +5,8 @@
 import { crc32 } from '../../base/bytes/checksum.js';
 import { type Id, isId } from '../../base/bytes/hash.js';
 import { type Knowledge, readKnowledge } from '../../storage/repo/version/knowledge.js';
-import {
-  type Metric,
-  type Param,
-  shortId,
-  type Version,
-} from '../../storage/repo/version/version.js';
+import { shortId } from '../../storage/repo/version/short-id.js';
+import type { Metric, Param, Version } from '../../storage/repo/version/version.js';
 
 /** A version without its files. */
 export interface VersionFacts

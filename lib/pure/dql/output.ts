@@ -3,7 +3,7 @@ import type { Value as CellValue } from '../where/condition.js';
 import { compareValues } from '../where/evaluate.js';
 import { AGGREGATES, compileAggregate } from './aggregates.js';
 import type { Condition, Select, SelectItem, Value } from './ast.js';
-import { type ConditionContext, compileCondition, type Truth } from './conditions.js';
+import { type ConditionContext, compileCondition, type Truth } from './conditions/conditions.js';
 import { NO_CAPTURES, type Tuple } from './layers/layer-sets.js';
 import { conditionsIn, operandsOf, type Scope, valuesIn } from './scope.js';
 import { compileValue } from './values.js';

@@ -2,17 +2,19 @@
  * Runs a select: conditions on one variable first, those that need no network before those that do, then
  * the joins, then groups, order and limit. Networks and curves are loaded for the versions alone that are left by then.
  */
-import { maxOf, pushAll } from '../../base/bytes/many.js';
+import { pushAll } from '../../base/bytes/many.js';
 import type { Value as CellValue } from '../where/condition.js';
 import type { Condition, Select, Source, Span, Statement, Value } from './ast.js';
-import { type ConditionContext, captureNumbers, compileCapturing } from './conditions.js';
+import { captureNumbers, compileCapturing } from './conditions/capturing.js';
+import type { ConditionContext } from './conditions/conditions.js';
 import type { Host } from './host.js';
 import type { Captures } from './layers/layer-pattern.js';
-import { NO_CAPTURES, type Tuple } from './layers/layer-sets.js';
+import { NO_CAPTURES } from './layers/layer-sets.js';
 import { Output, type QueryColumn, type QueryRow, type Reads } from './output.js';
 import { parseStatement, queryError } from './parse.js';
 import { conditionsIn, operandsOf, Scope, sourcesOf, valuesIn } from './scope.js';
-import { type ConditionReport, conjunctsOf, planStep, type StepPlan } from './steps.js';
+import { type ConditionReport, conjunctsOf, planStep } from './steps.js';
+import { type LoadOptions, TupleFinder } from './tuples.js';
 import type { Subresults } from './values.js';
 
 export type { QueryColumn, QueryRow } from './output.js';
@@ -38,42 +40,30 @@ export interface BoundVersions<R> {
   hints: string[];
 }
 
-export interface QueryOptions {
-  signal?: AbortSignal | undefined;
-  /** Told how far loading of networks has come. */
-  onLoaded?: (done: number, all: number) => void;
+export interface QueryOptions extends LoadOptions {
   /** Ids of the versions that slices and constructs among the sources have made. */
   made?: ReadonlyMap<Statement, ReadonlySet<string>>;
 }
 
-/** Rows of versions that a join may look at. */
-const TUPLES_MAX = 20_000_000;
-/** Those that it keeps: each is in memory. */
-const ROWS_MAX = 2_000_000;
-/** Versions in all combinations that fit: each takes memory. */
-const PLACES_MAX = 4_000_000;
 /** Values of an answer: rows times columns. */
 const CELLS_MAX = 2_000_000;
 /** Queries inside queries. */
 const DEPTH_MAX = 16;
-/** Examples in a report. */
-const EXAMPLES_MAX = 5;
-/** Combinations after which others get a turn, an abort among them. */
-const ABORT_EVERY = 1 << 17;
-
 /** Runs selects against one host. */
 export class QueryRunner<R> {
   readonly #host: Host<R>;
   readonly #options: QueryOptions;
   /** Names of queries that are being run: one that names itself would never end. */
   readonly #names: string[] = [];
-  /** What all queries in one another give to think. */
+  readonly #tuples: TupleFinder<R>;
+  /** Hints of all queries, those inside others included. */
   readonly #hints = new Set<string>();
   #depth = 0;
 
   constructor(host: Host<R>, options: QueryOptions = {}) {
     this.#host = host;
     this.#options = options;
+    this.#tuples = new TupleFinder(host, options, (hint) => this.#hints.add(hint));
   }
 
   /** @throws {UsageError} {NotFoundError} that say where. */
@@ -105,14 +95,15 @@ export class QueryRunner<R> {
     for (const step of steps) {
       const [only, ...others] = step.places;
       if (only === undefined || others.length > 0) continue;
-      starts[only] = await this.#filter(starts[only] as R[], only, scope.sources.length, step);
+      starts[only] = await this.#tuples.filter(
+        starts[only] as R[],
+        only,
+        scope.sources.length,
+        step,
+      );
     }
-    const tuples = await this.#join(
-      text,
-      query,
-      starts,
-      steps.filter(({ places }) => places.length !== 1),
-    );
+    const joining = steps.filter(({ places }) => places.length !== 1);
+    const tuples = await this.#tuples.join(text, query.span, starts, joining);
     const { offset, limit } = query;
     const window = [offset, limit === null ? undefined : offset + limit] as const;
     // Rows that nothing orders or joins are made only if they are shown.
@@ -123,7 +114,7 @@ export class QueryRunner<R> {
         "ask for fewer columns, or set a 'limit'",
       );
     }
-    await this.#load(wanted, shown.reads);
+    await this.#tuples.load(wanted, shown.reads);
     const rows = shown.rows(wanted);
     return {
       variables: scope.variables,
@@ -286,103 +277,6 @@ export class QueryRunner<R> {
     return from.kind === 'query'
       ? versions(from.query, text)
       : this.#withNamed(text, from.name, span, versions);
-  }
-
-  async #filter(rows: readonly R[], place: number, width: number, step: StepPlan<R>): Promise<R[]> {
-    const tuple: R[] = new Array(width);
-    const kept: R[] = [];
-    await this.#load(
-      rows.map((row) => [row]),
-      step.reads,
-    );
-    if (step.reads === 'networks') {
-      const bare = rows.filter((row) => this.#host.networks(row).length === 0).length;
-      const have = bare === 1 ? '1 version has' : `${bare} versions have`;
-      if (bare > 0) this.#hints.add(`${have} no network that could be asked for layers`);
-    }
-    for (const [i, row] of rows.entries()) {
-      if (i > 0 && i % ABORT_EVERY === 0) await this.#pause();
-      tuple[place] = row;
-      if (this.#ask(step, tuple, () => this.#host.name(row))) kept.push(row);
-    }
-    return kept;
-  }
-
-  #ask({ test, report, failures }: StepPlan<R>, tuple: Tuple<R>, name: () => string): boolean {
-    const truth = test(tuple);
-    report.asked++;
-    if (truth === true) report.fitted++;
-    const examples = truth === false ? report.failed : report.unknown;
-    if (truth !== true && examples.length < EXAMPLES_MAX) {
-      examples.push(name());
-      if (failures !== null)
-        pushAll(
-          report.bindings,
-          failures(tuple).map((one) => `${name()}, ${one}`),
-        );
-    }
-    return truth === true;
-  }
-
-  async #load(tuples: readonly Tuple<R>[], reads: Reads): Promise<void> {
-    if (reads === 'catalog') return;
-    const rows = new Set(tuples.flat());
-    let done = 0;
-    for (const row of rows) {
-      this.#options.signal?.throwIfAborted();
-      if (reads === 'networks') await this.#host.loadNetworks(row);
-      else await this.#host.loadSeries(row);
-      this.#options.onLoaded?.(++done, rows.size);
-    }
-  }
-
-  async #pause(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve));
-    this.#options.signal?.throwIfAborted();
-  }
-
-  /** All rows of versions that fit: variables are taken one after the other, conditions as soon as they can be asked. */
-  async #join(
-    text: string,
-    query: Select,
-    starts: readonly R[][],
-    steps: readonly StepPlan<R>[],
-  ): Promise<Tuple<R>[]> {
-    let tuples: R[][] = [[]];
-    let looked = 0;
-    const refuse = (what: string): never => {
-      throw queryError(text, query.span, what, 'narrow each variable by a condition of its own');
-    };
-    const tooMany = `it looks at more than ${TUPLES_MAX} combinations of versions`;
-    // Where nothing joins the variables, it is known before anything is made.
-    const all = starts.reduce((product, rows) => product * rows.length, 1);
-    if (steps.length === 0 && all > TUPLES_MAX) refuse(tooMany);
-    const rowsMax = Math.min(ROWS_MAX, Math.floor(PLACES_MAX / starts.length));
-    const tooManyFit = `more than ${rowsMax} combinations of versions fit`;
-    if (steps.length === 0 && all > rowsMax) refuse(tooManyFit);
-    for (const [place, rows] of starts.entries()) {
-      // What can be asked only now; conditions of no variable are asked at the first.
-      const due = steps.filter(({ places }) => maxOf(places, 0) === place);
-      for (const step of due)
-        await this.#load(
-          [...starts.slice(0, place + 1)].flat().map((row) => [row]),
-          step.reads,
-        );
-      const next: R[][] = [];
-      if (looked + tuples.length * rows.length > TUPLES_MAX) refuse(tooMany);
-      for (const before of tuples) {
-        for (const row of rows) {
-          looked++;
-          if (next.length > rowsMax) refuse(tooManyFit);
-          if (looked % ABORT_EVERY === 0) await this.#pause();
-          const tuple = [...before, row];
-          const names = (): string => tuple.map((one) => this.#host.name(one)).join(', ');
-          if (due.every((step) => this.#ask(step, tuple, names))) next.push(tuple);
-        }
-      }
-      tuples = next;
-    }
-    return tuples;
   }
 }
 

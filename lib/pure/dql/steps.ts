@@ -1,12 +1,7 @@
 /** The conditions of a select, one by one: what each needs to have read, and how it is asked. */
 import type { Condition, Value } from './ast.js';
-import {
-  type ConditionContext,
-  captureNumbers,
-  compileCapturing,
-  compileCondition,
-  type Truth,
-} from './conditions.js';
+import { captureNumbers, compileCapturing } from './conditions/capturing.js';
+import { type ConditionContext, compileCondition, type Truth } from './conditions/conditions.js';
 import type { Host } from './host.js';
 import { NO_CAPTURES, type Tuple } from './layers/layer-sets.js';
 import type { Reads } from './output.js';

@@ -1,5 +1,7 @@
 /** Two versions on the same examples: the difference, its interval, and whether it is one. */
-import { type Metric, type MetricBasis, resampled, standardError } from './metrics.js';
+
+import { type MetricBasis, resampled, standardError } from './measure.js';
+import type { Metric } from './metrics.js';
 import type { Outcomes } from './outcomes.js';
 import {
   type Interval,

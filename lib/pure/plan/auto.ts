@@ -13,7 +13,15 @@ import { findPricedBound } from './bounds/price-bound.js';
 import { searchByPrices } from './bounds/price-search.js';
 import { Forest } from './forest.js';
 import type { StorageGraph } from './graph.js';
+import {
+  findUnmet,
+  type PlanProgress,
+  type PlanReport,
+  reportUnreachable,
+  type Trial,
+} from './plan-report.js';
 import { LocalSearch } from './planners/local-search.js';
+import { PlanPool } from './planners/plan-pool.js';
 import {
   BASIC_PLANNERS,
   fallBackToShortest,
@@ -21,10 +29,9 @@ import {
   preparePlanning,
   runPlanner,
 } from './planners/planners.js';
-import { findShortestPaths } from './planners/shortest-paths.js';
 import { swapUntilWithin } from './planners/swaps.js';
 import { finish, SeededRandom, Steps } from './steps.js';
-import { type VerifiedPlan, verifyPlan } from './verify.js';
+import { verifyPlan } from './verify.js';
 
 /** Steps without a limit of the caller: about 10 s on one core, whatever the size of the graph. */
 export const DEFAULT_STEPS = 300_000_000;
@@ -46,53 +53,6 @@ export interface AutoOptions {
   readonly seed?: number;
   /** Plans to start from beside the planners' own, such as the one in use. */
   readonly starts?: readonly Int32Array[];
-}
-
-/** How far a search is. */
-export interface PlanProgress {
-  /** What is being tried: a planner of `BASIC_PLANNERS`, `bound`, `local-search`, `exact`…. */
-  readonly stage: string;
-  readonly stepsSpent: number;
-  readonly stepsMax: number;
-  /** Storage of the best plan within the budgets; Infinity while there is none. */
-  readonly storage: number;
-  readonly lowerBound: number;
-}
-
-/** What one planner achieved: as published, and after repair and reclaim. */
-export interface Trial {
-  readonly planner: string;
-  readonly storage: number;
-  readonly isWithin: boolean;
-}
-
-/** A group whose budget no plan can meet. */
-export interface UnmetGroup {
-  readonly group: number;
-  /** The least recreation cost that any plan gives it. */
-  readonly least: number;
-}
-
-/**
- * `optimal`: proven. `within`: meets every budget, gap given. `over`: no plan within the budgets was
- * found (reusable groups only), the plan is the nearest. `infeasible`: there is none.
- */
-export type PlanStatus = 'optimal' | 'within' | 'over' | 'infeasible';
-
-export interface PlanReport {
-  readonly status: PlanStatus;
-  /** The plan; undefined only if some extent has no way to be stored. */
-  readonly plan: VerifiedPlan | undefined;
-  /** Who found it. */
-  readonly planner: string;
-  /** No plan within the budgets stores less. */
-  readonly lowerBound: number;
-  /** (storage − lowerBound) ÷ storage, between 0 and 1; undefined unless the plan is within. */
-  readonly gap: number | undefined;
-  readonly trials: readonly Trial[];
-  readonly unmet: readonly UnmetGroup[];
-  /** Extents that no edge path joins to the root. */
-  readonly unreachable: readonly number[];
 }
 
 /** Finds the plan of least storage within the budgets, as near as the steps allow. */
@@ -128,9 +88,7 @@ class AutoPlanner {
   readonly #random: SeededRandom;
   readonly #forest: Forest;
   readonly #trials: Trial[] = [];
-  /** Distinct plans within the budgets, best first. */
-  #pool: { planner: string; parentEdge: Int32Array; storage: number }[] = [];
-  #nearest: { parentEdge: Int32Array; excess: number };
+  readonly #pool: PlanPool;
   #bound = 0;
   #isProven = false;
 
@@ -142,14 +100,14 @@ class AutoPlanner {
     this.#steps = new Steps(this.#stepsMax, options.shouldStop);
     this.#random = new SeededRandom(options.seed ?? 1);
     this.#forest = new Forest(input.graph, input.budgets);
-    this.#nearest = { parentEdge: input.shortest.parentEdge, excess: Infinity };
+    this.#pool = new PlanPool(input.shortest.parentEdge);
   }
 
   *run(): Generator<PlanProgress, PlanReport> {
     const { light, lightStorage } = this.#input;
     this.#bound = lightStorage;
     this.#offer('mst', light, false);
-    if (this.#pool.length > 0) this.#isProven = true;
+    if (this.#pool.best !== undefined) this.#isProven = true;
     else yield* this.#search();
     return this.#report();
   }
@@ -190,7 +148,7 @@ class AutoPlanner {
   }
 
   #isDone(): boolean {
-    const best = this.#pool[0];
+    const best = this.#pool.best;
     if (best !== undefined && best.storage <= this.#bound * (1 + 1e-12)) this.#isProven = true;
     return this.#isProven || this.#steps.isOver;
   }
@@ -216,21 +174,12 @@ class AutoPlanner {
     this.#keep(planner);
   }
 
-  /** Puts the forest's plan into the pool if it is within the budgets. */
   #keep(planner: string): boolean {
-    const { storage, parentEdge } = this.#forest;
-    const excess = this.#forest.excess();
-    if (excess < this.#nearest.excess) this.#nearest = { parentEdge: parentEdge.slice(), excess };
-    if (excess > 0) return false;
-    if (this.#pool.some((known) => isSameTree(known.parentEdge, parentEdge))) return true;
-    this.#pool.push({ planner, parentEdge: parentEdge.slice(), storage });
-    this.#pool.sort((left, right) => left.storage - right.storage);
-    this.#pool.length = Math.min(this.#pool.length, 8);
-    return true;
+    return this.#pool.keep(planner, this.#forest);
   }
 
   get #upper(): number {
-    return this.#pool[0]?.storage ?? Infinity;
+    return this.#pool.best?.storage ?? Infinity;
   }
 
   #boundByPrices(): Int32Array {
@@ -266,7 +215,7 @@ class AutoPlanner {
   }
 
   *#improveBest(count: number, share: number): Generator<void, void> {
-    const starts = this.#pool.slice(0, count);
+    const starts = this.#pool.first(count);
     for (const { planner, parentEdge } of starts) {
       const steps = this.#steps.part((this.#steps.left * share) / starts.length);
       this.#forest.load(parentEdge);
@@ -276,7 +225,7 @@ class AutoPlanner {
   }
 
   *#kickBest(rounds: number): Generator<void, void> {
-    const best = this.#pool[0];
+    const best = this.#pool.best;
     if (best === undefined) return;
     this.#forest.load(best.parentEdge);
     yield* new LocalSearch(this.#forest, this.#steps, this.#random).kicking(rounds);
@@ -300,7 +249,7 @@ class AutoPlanner {
   }
 
   *#runExact(planner: string, steps: Steps, branchesMax: number): Generator<void, void> {
-    const start = this.#pool[0]?.parentEdge;
+    const start = this.#pool.best?.parentEdge;
     const { budgets } = this.#input;
     const options = { branchesMax };
     const found = yield* searchExactly(this.#graph, budgets, steps, { ...options, start });
@@ -318,8 +267,8 @@ class AutoPlanner {
   }
 
   #report(): PlanReport {
-    const best = this.#pool[0];
-    const plan = verifyPlan(this.#graph, best?.parentEdge ?? this.#nearest.parentEdge);
+    const best = this.#pool.best;
+    const plan = verifyPlan(this.#graph, best?.parentEdge ?? this.#pool.nearest);
     const rest = { plan, trials: this.#trials, unmet: [], unreachable: [] };
     if (best === undefined) {
       const status = this.#isProven ? 'infeasible' : 'over';
@@ -331,44 +280,4 @@ class AutoPlanner {
     const status = this.#isProven ? 'optimal' : 'within';
     return { ...rest, status, planner: best.planner, lowerBound, gap };
   }
-}
-
-function isSameTree(left: Int32Array, right: Int32Array): boolean {
-  return left.every((edge, node) => edge === right[node]);
-}
-
-/** Groups that even the shortest paths leave over budget; for reusable groups a necessary test. */
-function findUnmet(input: PlanInput): UnmetGroup[] {
-  const { graph, budgets, shortest } = input;
-  const unmet: UnmetGroup[] = [];
-  graph.groups.forEach((group, index) => {
-    let least = 0;
-    for (const member of group.members) {
-      const own = shortest.distance[member]!;
-      const isSum = group.scheme === 'independent';
-      least = isSum ? least + own : Math.max(least, own);
-    }
-    if (least > budgets.limit[index]!) {
-      unmet.push({ group: index, least });
-    }
-  });
-  return unmet;
-}
-
-function reportUnreachable(graph: StorageGraph): PlanReport {
-  const { distance } = findShortestPaths(graph);
-  const unreachable: number[] = [];
-  distance.forEach((cost, node) => {
-    if (cost === Infinity) unreachable.push(node);
-  });
-  return {
-    status: 'infeasible',
-    plan: undefined,
-    planner: 'none',
-    lowerBound: Infinity,
-    gap: undefined,
-    trials: [],
-    unmet: [],
-    unreachable,
-  };
 }

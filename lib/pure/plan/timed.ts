@@ -5,14 +5,9 @@
  * machine takes longer than was said. Give `shouldStop` a clock where the time itself must be kept.
  */
 import { AbortedError, assert } from '../../base/errors.js';
-import {
-  type AutoOptions,
-  type PlanProgress,
-  type PlanReport,
-  planStepwise,
-  STEPS_PER_SECOND,
-} from './auto.js';
+import { type AutoOptions, planStepwise, STEPS_PER_SECOND } from './auto.js';
 import type { StorageGraph } from './graph.js';
+import type { PlanProgress, PlanReport } from './plan-report.js';
 
 export interface TimedOptions extends AutoOptions {
   /** About how long one core may be busy; sets `maxSteps` if that is not given. */

@@ -9,12 +9,8 @@
  * @see docs/format/recipe.md
  */
 import { ID_BYTES, type Id, idBytes, idFromBytes } from '../../base/bytes/hash.js';
-import {
-  decodeCanonical,
-  encodeCanonical,
-  Fields,
-  type Packed,
-} from '../../base/bytes/msgpack/msgpack.js';
+import { Fields } from '../../base/bytes/msgpack/fields.js';
+import { decodeCanonical, encodeCanonical, type Packed } from '../../base/bytes/msgpack/msgpack.js';
 import { CorruptError } from '../../base/errors.js';
 import { TENSORS_PER_FILE_MAX, WIDTH_MAX } from '../../base/limits.js';
 import type { DType } from './dtype.js';

@@ -4,12 +4,13 @@
  *
  * @see docs/format/recipe.md
  */
+
+import { Fields } from '../../base/bytes/msgpack/fields.js';
 import {
   arrayHeader,
   binaryHeader,
   encodeCanonical,
   encodeLongArray,
-  Fields,
   type Packed,
 } from '../../base/bytes/msgpack/msgpack.js';
 import { CanonicalCursor } from '../../base/bytes/msgpack/msgpack-cursor.js';

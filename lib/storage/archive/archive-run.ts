@@ -15,6 +15,10 @@ import { BudgetTable } from './budget-table.js';
 import { calibrate } from './calibrate.js';
 import { joinBySketch } from './join-by-sketch.js';
 import { measureRecreation, recreationBytes } from './measure-recreation.js';
+import type { SurveyedExtent } from './numbered-extents.js';
+import { type PlannerName, planRepository } from './planning/replan.js';
+import type { ArchivePlan, PlannedGroup } from './planning/report-plan.js';
+import type { CostUnit } from './planning/storage-graph.js';
 import {
   type AskedRun,
   type BudgetRule,
@@ -27,14 +31,7 @@ import {
   snapshotKey,
 } from './promises.js';
 import { reencode } from './reencode.js';
-import { type ArchivePlan, type PlannedGroup, type PlannerName, planRepository } from './replan.js';
-import type { CostUnit } from './storage-graph.js';
-import {
-  type Survey,
-  type SurveyedExtent,
-  type SurveyedSnapshot,
-  surveyRepository,
-} from './survey.js';
+import { type Survey, type SurveyedSnapshot, surveyRepository } from './survey.js';
 
 /** What a run needs of an open repository. */
 export interface ArchiveAccess extends PackAccess, ReadAccess {}

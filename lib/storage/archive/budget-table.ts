@@ -2,7 +2,7 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { UsageError } from '../../base/errors.js';
 import type { Budget, Limit } from '../../pure/plan/budget-text.js';
-import type { RecreationUnit, SnapshotGroup } from './storage-graph.js';
+import type { RecreationUnit, SnapshotGroup } from './planning/storage-graph.js';
 import type { SurveyedSnapshot } from './survey.js';
 
 /** The unit that absolute limits are in, which must be one. @throws {UsageError} DLV_USAGE */

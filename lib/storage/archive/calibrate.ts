@@ -34,7 +34,7 @@ import {
   type Sample,
   type SampledWidth,
 } from './calibration-samples.js';
-import type { EdgeWork, TimeModel } from './storage-graph.js';
+import type { EdgeWork, TimeModel } from './planning/storage-graph.js';
 
 /** Times of links of one width and kind. */
 export interface LinkRate {

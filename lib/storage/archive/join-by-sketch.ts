@@ -1,7 +1,8 @@
 /** Which extents are close by their sketches: renamed tensors find each other. */
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { ReadAccess } from '../objects/access.js';
-import type { Survey, SurveyedExtent } from './survey.js';
+import type { SurveyedExtent } from './numbered-extents.js';
+import type { Survey } from './survey.js';
 
 /** Nearest extents that are joined, and most extents of one size for which all are compared. */
 const NEAREST = 3;

@@ -12,8 +12,12 @@ import { asBudget, type Budget, formatBudget, parseBudget } from '../../pure/pla
 import type { Scheme } from '../../pure/plan/graph.js';
 import type { Budgets, SnapshotPromise } from '../repo/budgets.js';
 import { unitOf } from './budget-table.js';
-import type { PlannedGroup } from './replan.js';
-import { liveRecreation, type RecreationUnit, type SnapshotGroup } from './storage-graph.js';
+import type { PlannedGroup } from './planning/report-plan.js';
+import {
+  liveRecreation,
+  type RecreationUnit,
+  type SnapshotGroup,
+} from './planning/storage-graph.js';
 import type { Survey, SurveyedSnapshot } from './survey.js';
 
 /** What is asked for if neither the caller nor an earlier run says: twice the cost of no deltas. */

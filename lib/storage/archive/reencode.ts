@@ -31,10 +31,10 @@ import {
   storedBytes,
 } from '../store/types.js';
 import { replaceSets } from '../upkeep/replace-sets.js';
+import type { SurveyedExtent } from './numbered-extents.js';
+import type { ArchivePlan } from './planning/report-plan.js';
+import type { EncodingEdge } from './planning/storage-graph.js';
 import { ReencodedWriter } from './reencoded-writer.js';
-import type { ArchivePlan } from './replan.js';
-import type { EncodingEdge } from './storage-graph.js';
-import type { SurveyedExtent } from './survey.js';
 
 export interface ReencodeOptions {
   readonly signal?: AbortSignal;

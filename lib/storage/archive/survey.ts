@@ -13,46 +13,10 @@ import { extentsOf } from '../../pure/tensor/recipe-extents.js';
 import { BaseGraph } from '../ingest/bases/base-graph.js';
 import { tensorKey } from '../ingest/bases/named-bases.js';
 import type { ReadAccess } from '../objects/access.js';
-import { linksOf, missingExtent } from '../objects/chain.js';
 import { openStoredFile } from '../objects/stored/stored-file.js';
-import { readHead } from '../repo/refs/head.js';
-import { listRefs } from '../repo/refs/refs.js';
 import type { FileEntry, Snapshot } from '../repo/version/file-page.js';
-import {
-  type SegmentEntry,
-  segmentCount,
-  segmentHeaderBytes,
-  storedBytes,
-} from '../store/types.js';
-
-/** How an extent is stored now. */
-export interface LiveEncoding {
-  /**
-   * Vertex of its base, 0 if it is stored alone. Undefined if its segments have different bases, or
-   * one of another number depends on this very extent: no single edge stands for that.
-   */
-  readonly base: number | undefined;
-  /** Bytes of its records, all segments. */
-  readonly bytes: number;
-  /**
-   * Bytes of its records wherever they may end up: one whose planes are in `.hi` is copied by
-   * gc and by archive runs into sets where they do not, which takes 16 bytes more. What is promised
-   * counts these.
-   */
-  readonly mostBytes: number;
-}
-
-/** One extent. */
-export interface SurveyedExtent {
-  readonly id: Id;
-  readonly width: number;
-  /** Elements. */
-  readonly count: number;
-  readonly segments: number;
-  readonly live: LiveEncoding;
-  /** False for an extent kept only as a base of deltas: no version in view needs it. */
-  readonly isWanted: boolean;
-}
+import { NumberedExtents, type SurveyedExtent } from './numbered-extents.js';
+import { versionsInOrder } from './versions-in-order.js';
 
 /** One snapshot of one version: extents that are wanted together. */
 export interface SurveyedSnapshot {
@@ -109,35 +73,6 @@ export async function surveyRepository(
 /** Elements that two lengths of one tensor have in common, as a share of the longer. */
 const LEAST_SHARE = 0.5;
 
-/** Versions reachable from some, parents before children. */
-async function versionsInOrder(repo: ReadAccess, starts?: readonly Id[]): Promise<Id[]> {
-  let roots = starts;
-  if (roots === undefined) {
-    const head = await readHead(repo.layout);
-    const ids = (await listRefs(repo.layout, 'refs'))
-      .filter(({ name }) => !name.startsWith('refs/notes/'))
-      .map((ref) => ref.id);
-    roots = head.kind === 'detached' ? [...ids, head.id] : ids;
-  }
-  const order: Id[] = [];
-  const state = new Map<Id, 'open' | 'done'>();
-  const stack = [...new Set(roots)].reverse();
-  while (stack.length > 0) {
-    const id = stack.at(-1) as Id;
-    if (state.get(id) === undefined) {
-      state.set(id, 'open');
-      const { parents } = await repo.version(id);
-      for (const parent of [...parents].reverse()) if (!state.has(parent)) stack.push(parent);
-      continue;
-    }
-    stack.pop();
-    if (state.get(id) === 'done') continue;
-    state.set(id, 'done');
-    order.push(id);
-  }
-  return order;
-}
-
 /** A tensor of a version: where it stands, for its children to find it. */
 interface NamedTensors {
   /** path, role and name → vertex. */
@@ -146,25 +81,13 @@ interface NamedTensors {
   readonly byName: Map<string, number[]>;
 }
 
-interface MutableExtent {
-  id: Id;
-  width: number;
-  count: number;
-  segments: number;
-  live: LiveEncoding;
-  isWanted: boolean;
-}
-
 /** Tensors of one file by role: key and vertex. */
 type FileTensors = Map<Role, { key: string; vertex: number }[]>;
 
 class Surveyor {
   readonly #repo: ReadAccess;
   readonly #signal: AbortSignal | undefined;
-  readonly #extents: MutableExtent[] = [];
-  readonly #vertices = new Map<Id, number>();
-  /** Vertices whose present chains are being followed. */
-  readonly #open = new Set<number>();
+  readonly #extents: NumberedExtents;
   readonly #snapshots: SurveyedSnapshot[] = [];
   readonly #near = new BaseGraph();
   readonly #names = new Map<Id, NamedTensors>();
@@ -173,10 +96,11 @@ class Surveyor {
   constructor(repo: ReadAccess, signal: AbortSignal | undefined) {
     this.#repo = repo;
     this.#signal = signal;
+    this.#extents = new NumberedExtents(repo, this.#near);
   }
 
   finish(): Survey {
-    return { extents: this.#extents, snapshots: this.#snapshots, near: this.#near };
+    return { extents: this.#extents.all, snapshots: this.#snapshots, near: this.#near };
   }
 
   /** Drops the names of a version: none of its children is still to come. */
@@ -248,7 +172,7 @@ class Surveyor {
 
   #join(earlier: number | undefined, later: number): void {
     if (earlier === undefined || earlier === later) return;
-    const [a, b] = [this.#extents[earlier - 1], this.#extents[later - 1]];
+    const [a, b] = [this.#extents.all[earlier - 1], this.#extents.all[later - 1]];
     if (a === undefined || b === undefined || a.width !== b.width) return;
     const [fewer, more] = [Math.min(a.count, b.count), Math.max(a.count, b.count)];
     if (fewer >= LEAST_SHARE * more) this.#near.join(earlier, later);
@@ -261,7 +185,7 @@ class Surveyor {
     const stored = await openStoredFile(this.#repo, file);
     const byPart = new Map<number, number>();
     for (const { id, width, count, part } of extentsOf(stored)) {
-      byPart.set(part, await this.#vertex(id, width, count, true));
+      byPart.set(part, await this.#extents.vertex(id, { width, count, isWanted: true }));
     }
     for (const { role, name, part } of stored.skeleton?.tensors ?? []) {
       const vertex = byPart.get(part);
@@ -273,82 +197,6 @@ class Surveyor {
     this.#files.set(file.recipe.id, tensors);
     return tensors;
   }
-
-  /** The number of an extent; when met first, its present chain is followed down. */
-  async #vertex(id: Id, width: number, count: number, isWanted: boolean): Promise<number> {
-    const known = this.#vertices.get(id);
-    if (known !== undefined) {
-      const extent = this.#extents[known - 1] as MutableExtent;
-      extent.isWanted ||= isWanted;
-      return known;
-    }
-    const segments = segmentCount(count);
-    const live = { base: undefined, bytes: 0, mostBytes: 0 };
-    const vertex = this.#extents.push({ id, width, count, segments, live, isWanted });
-    this.#vertices.set(id, vertex);
-    this.#open.add(vertex);
-    const entries: SegmentEntry[] = [];
-    for (let segment = 0; segment < segments; segment++) {
-      const entry = await this.#repo.store.here.findSegment(id, segment);
-      if (entry === null) throw missingExtent(id);
-      entries.push(entry);
-    }
-    const bases = new Set(entries.map((entry) => entry.base));
-    const vertices = new Map<Id | null, number>([[null, 0]]);
-    // A run that was killed leaves one segment of a on b, and another one of b on a.
-    let isCrossed = false;
-    for (const base of bases) {
-      if (base === null) continue;
-      const under = await this.#baseVertex(base);
-      vertices.set(base, under);
-      if (this.#open.has(under)) {
-        await this.#checkChains(id, segments);
-        isCrossed = true;
-      }
-      this.#near.join(under, vertex);
-    }
-    this.#open.delete(vertex);
-    const extent = this.#extents[vertex - 1] as MutableExtent;
-    extent.live = {
-      base: isCrossed ? undefined : commonBase(vertices),
-      bytes: entries.reduce((sum, entry) => sum + storedBytes(entry), 0),
-      mostBytes: entries.reduce((sum, entry) => sum + mostBytes(entry), 0),
-    };
-    return vertex;
-  }
-
-  /** The number of a base, which may have another size than what depends on it. */
-  async #baseVertex(id: Id): Promise<number> {
-    const known = this.#vertices.get(id);
-    if (known !== undefined) return known;
-    const first = await this.#repo.store.here.findSegment(id, 0);
-    if (first === null) throw missingExtent(id);
-    return this.#vertex(id, first.width, first.count, false);
-  }
-
-  /** @throws {CorruptError} if the chain of a segment leads back into itself. */
-  async #checkChains(id: Id, segments: number): Promise<void> {
-    const { store } = this.#repo;
-    for (let segment = 0; segment < segments; segment++) {
-      for await (const _ of linksOf(id, (next) => store.here.findSegment(next, segment)));
-    }
-  }
-}
-
-/** Bytes of a record with the header it has at most. */
-function mostBytes(entry: SegmentEntry): number {
-  const hasBase = entry.depth > 0;
-  const header = segmentHeaderBytes(hasBase, false) - segmentHeaderBytes(hasBase, entry.inline);
-  return storedBytes(entry) + header;
-}
-
-/**
- * The base of an extent from those of its segments. Segments that do without cost less than a chain
- * through the base of the others, so that one stands for all.
- */
-function commonBase(vertices: ReadonlyMap<Id | null, number>): number | undefined {
-  const bases = [...vertices.values()].filter((vertex) => vertex !== 0);
-  return bases.length > 1 ? undefined : (bases[0] ?? 0);
 }
 
 function isThere<T>(value: T | undefined): value is T {

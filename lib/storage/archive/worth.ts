@@ -1,5 +1,5 @@
 /** Whether a plan is worth carrying out: what it saves, compared with how reading costs change. */
-import type { ArchivePlan } from './replan.js';
+import type { ArchivePlan } from './planning/report-plan.js';
 
 /** Nothing changes, it grows, it is worth it, or hardly. */
 export type Verdict = 'nothing' | 'grows' | 'worth' | 'hardly';

@@ -9,7 +9,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
 import type { RepositoryLock } from '../repo/processes/lock.js';
 import { leavesOut, type PartialFilter } from '../repo/promised.js';
-import { shortId } from '../repo/version/version.js';
+import { shortId } from '../repo/version/short-id.js';
 import { ObjectStore } from '../store/object-store.js';
 import { removeSealed } from '../store/packs/rolling-writer.js';
 import type { SealedSet, SetId } from '../store/types.js';

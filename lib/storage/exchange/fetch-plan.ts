@@ -12,7 +12,9 @@ import { TRANSFER_WHOLE_BYTES, VERSION_CACHE_BYTES, WIDTH_MAX } from '../../base
 import type { LockAccess, ReadAccess } from '../objects/access.js';
 import type { PartialFilter } from '../repo/promised.js';
 import { notesReader } from '../repo/refs/refs.js';
-import { decodeVersion, shortId, type Version } from '../repo/version/version.js';
+import { shortId } from '../repo/version/short-id.js';
+import type { Version } from '../repo/version/version.js';
+import { decodeVersion } from '../repo/version/version-bytes.js';
 import type { BlobEntry, SegmentEntry, SetId, SetInfo } from '../store/types.js';
 import {
   type BrokenLink,

@@ -11,7 +11,8 @@ import {
   writeNumbers,
 } from '../repo/numbers.js';
 import type { RepositoryLock } from '../repo/processes/lock.js';
-import { NumberWalk, namedVersions } from '../repo/refs/version-numbers.js';
+import { namedVersions } from '../repo/refs/named-versions.js';
+import { NumberWalk } from '../repo/refs/version-numbers.js';
 import type { Version } from '../repo/version/version.js';
 
 /** What is known before the lock is taken. */

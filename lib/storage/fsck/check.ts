@@ -2,33 +2,20 @@
  * What fsck checks in a repository that can be opened: its pack sets and the objects that it needs.
  */
 
-import { throwIfAborted } from '../../base/bytes/abort.js';
 import { type Id, isId } from '../../base/bytes/hash.js';
 import { counted } from '../../base/bytes/words/wording.js';
 import { isUnreadable } from '../../base/errors.js';
-import { isMissing } from '../../base/files/files.js';
-import type { ReadAccess, SettingAccess } from '../objects/access.js';
 import { findLostNotes, GIVEN_UP } from '../objects/tiers.js';
 import { readNumbers } from '../repo/numbers.js';
 import { notesRefName } from '../repo/refs/ref-name.js';
 import { listNotedVersions } from '../repo/refs/refs.js';
-import type { Backend } from '../store/backends/backend.js';
-import { packName } from '../store/names.js';
-import { absentBytes } from '../store/promised.js';
-import {
-  type PlaneClass,
-  type Problem,
-  type SetId,
-  type SetInfo,
-  setBytes,
-} from '../store/types.js';
-import { verifySet } from '../store/verify.js';
 import { unlistedSets } from '../upkeep/leftovers.js';
 import { findReachable } from '../upkeep/needed.js';
 import type { BrokenLink, Reachable } from '../upkeep/reachable.js';
 import { addAffected } from './affected-files.js';
 import { checkFiles } from './check-files.js';
 import { checkBlobs, checkExtents } from './check-objects.js';
+import { type CheckedRepository, type CheckParts, SetCheck } from './check-sets.js';
 import type { CheckedState } from './check-state.js';
 import {
   type Findings,
@@ -41,46 +28,26 @@ import {
 } from './report.js';
 import type { Suspect } from './wrong-records.js';
 
-/** What fsck is handed of a repository. */
-export interface CheckedRepository extends ReadAccess, SettingAccess {
-  close(): Promise<void>;
-}
-
-/** Times that sets are looked for which other commands listed since: each time they are few. */
-const ROUNDS = 8;
-
-/** What a check works on and where it puts what it finds. */
-export interface CheckParts {
-  repo: CheckedRepository;
-  state: CheckedState;
-  findings: Findings;
-  checked: FsckChecked;
-  /** Sets that are known to be sound; sound ones are added. */
-  sound: Set<SetId>;
-  options: FsckOptions;
-}
-
 export class Check {
   readonly #repo: CheckedRepository;
   readonly #state: CheckedState;
   readonly #findings: Findings;
   readonly #checked: FsckChecked;
-  readonly #sound: Set<SetId>;
+  readonly #sets: SetCheck;
   readonly #options: FsckOptions;
-  /** Sets whose idx cannot be used: while there is one, nothing can be looked up. */
-  #blind = false;
 
-  constructor({ repo, state, findings, checked, sound, options }: CheckParts) {
+  constructor(parts: CheckParts) {
+    const { repo, state, findings, checked, options } = parts;
     this.#repo = repo;
     this.#state = state;
     this.#findings = findings;
     this.#checked = checked;
-    this.#sound = sound;
+    this.#sets = new SetCheck(parts);
     this.#options = options;
   }
 
   async run(): Promise<void> {
-    await this.#sets();
+    const isBlind = await this.#sets.run();
     const { layout, store } = this.#repo;
     const unlisted = await unlistedSets(layout, store.sets());
     if (unlisted.length > 0) {
@@ -88,75 +55,13 @@ export class Check {
         `${unlisted.length} pack sets of interrupted commands are not listed; 'dlv gc' removes them`,
       );
     }
-    if (this.#blind) {
+    if (isBlind) {
       this.#findings.information.push(
         "an index cannot be used, so no object was checked: run 'dlv fsck' again after the rebuild",
       );
       return;
     }
     await this.#objects();
-  }
-
-  /** Checks the listed sets, and those that other commands list meanwhile. */
-  async #sets(): Promise<void> {
-    const { store } = this.#repo;
-    const total = store.sets().reduce((sum, info) => sum + setBytes(info), 0);
-    this.#options.onStart?.('checking packs', total);
-    const met = new Set<SetId>();
-    for (let round = 0; round < ROUNDS; round++) {
-      const fresh = store.sets().filter((info) => !met.has(info.id));
-      if (fresh.length === 0) return;
-      for (const info of fresh) {
-        throwIfAborted(this.#options.signal);
-        met.add(info.id);
-        if (!(await this.#set(info))) continue;
-        this.#checked.sets++;
-        this.#checked.packBytes += setBytes(info) - absentBytes(store.promised, info);
-        this.#options.onBytes?.(setBytes(info));
-      }
-      await store.reload();
-    }
-  }
-
-  /** @returns false if the set was taken from the list meanwhile: what its files are says nothing then. */
-  async #set(info: SetInfo): Promise<boolean> {
-    if (this.#sound.has(info.id)) return true;
-    const { store } = this.#repo;
-    for (;;) {
-      const absent = store.promised?.absent(info.id) ?? [];
-      const problems = await problemsOf(store.backend, info, absent);
-      if (problems?.length === 0) {
-        this.#sound.add(info.id);
-        return true;
-      }
-      await store.renew();
-      if (!store.sets().some(({ id }) => id === info.id)) return false;
-      // Gone while it was opened, and listed: another look says which file is missing.
-      if (problems === null) continue;
-      // Left to a remote meanwhile.
-      if ((store.promised?.absent(info.id) ?? []).length !== absent.length) continue;
-      for (const problem of problems) this.#pack(problem, info);
-      return true;
-    }
-  }
-
-  #pack(found: Problem, info: SetInfo): void {
-    const isIndex = found.file === packName(info.id, 'idx');
-    if (isIndex) this.#blind = true;
-    const kind = found.what === 'missing-file' ? 'missing' : 'damaged';
-    const remedy = isIndex ? REMEDY.rebuild : REMEDY.restore;
-    const problem = problemOf({
-      kind,
-      area: 'pack',
-      file: found.file,
-      message: found.message,
-      remedy,
-    });
-    this.#findings.addPlace(problem, {
-      offset: found.offset ?? null,
-      object: found.blob ?? found.extent ?? null,
-      segment: found.segment ?? null,
-    });
   }
 
   async #objects(): Promise<void> {
@@ -360,22 +265,6 @@ export class Check {
           `${counted(hidden, 'is', 'are')} stored twice`,
       );
     }
-  }
-}
-
-/** What is wrong with a set; null if a file vanished while it was opened. */
-async function problemsOf(
-  backend: Backend,
-  info: SetInfo,
-  absent: readonly PlaneClass[],
-): Promise<Problem[] | null> {
-  const problems: Problem[] = [];
-  try {
-    for await (const problem of verifySet(backend, info, absent)) problems.push(problem);
-    return problems;
-  } catch (error) {
-    if (isMissing(error)) return null;
-    throw error;
   }
 }
 

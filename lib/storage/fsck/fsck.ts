@@ -14,7 +14,8 @@ import type { Layout } from '../repo/layout.js';
 import { promisedSize } from '../store/promised.js';
 import type { SetId } from '../store/types.js';
 import { trashBytes, unfinished } from '../upkeep/leftovers.js';
-import { Check, type CheckedRepository } from './check.js';
+import { Check } from './check.js';
+import type { CheckedRepository } from './check-sets.js';
 import { checkState } from './check-state.js';
 import {
   Findings,

@@ -21,7 +21,8 @@ import { notesRefName } from '../repo/refs/ref-name.js';
 import { notesReader } from '../repo/refs/refs.js';
 import type { FileEntry } from '../repo/version/file-page.js';
 import { type FileTree, readPages } from '../repo/version/file-tree.js';
-import { readVersion, type Version } from '../repo/version/version.js';
+import type { Version } from '../repo/version/version.js';
+import { readVersion } from '../repo/version/version-bytes.js';
 import { segmentCount } from '../store/types.js';
 
 /** An object that is named but cannot be read, and by what. */

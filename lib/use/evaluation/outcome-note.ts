@@ -1,6 +1,7 @@
 /** Notes of kind 'evaluation': what each example of a data set came to. @see docs/format/evaluation.md */
+
+import { Fields } from '../../base/bytes/msgpack/fields.js';
 import type { Packed } from '../../base/bytes/msgpack/msgpack.js';
-import { Fields } from '../../base/bytes/msgpack/msgpack.js';
 import { CorruptError } from '../../base/errors.js';
 import { EXAMPLES_MAX } from '../../base/limits.js';
 import {

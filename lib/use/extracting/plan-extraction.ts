@@ -12,7 +12,7 @@ import { openStoredFile } from '../../storage/objects/stored/stored-file.js';
 import { tensorBytes, tensorsOf } from '../../storage/objects/stored/tensors.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { SERIES_LOG } from '../../storage/repo/version/series.js';
-import { shortId } from '../../storage/repo/version/version.js';
+import { shortId } from '../../storage/repo/version/short-id.js';
 import {
   approximateBytes,
   approximateSize,

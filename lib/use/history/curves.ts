@@ -7,7 +7,7 @@ import type { MetricSeries } from '../../pure/logs/series.js';
 import { thin } from '../../pure/picture/curve.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { decodeSeries } from '../../storage/repo/version/series.js';
-import { shortId } from '../../storage/repo/version/version.js';
+import { shortId } from '../../storage/repo/version/short-id.js';
 import { type MetricValue, metricValue } from './version-values.js';
 
 /** A metric over steps, in few points: of each stretch of steps the least and the most. */

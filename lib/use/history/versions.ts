@@ -18,7 +18,8 @@ import { formatAuthor } from '../../storage/repo/settings/author.js';
 import { type FilePage, type Snapshot, unpackPage } from '../../storage/repo/version/file-page.js';
 import type { FileTree } from '../../storage/repo/version/file-tree.js';
 import type { Operation } from '../../storage/repo/version/knowledge.js';
-import { shortId, type Version } from '../../storage/repo/version/version.js';
+import { shortId } from '../../storage/repo/version/short-id.js';
+import type { Version } from '../../storage/repo/version/version.js';
 import { VersionNames } from './lines/version-names.js';
 import { definingCandidates, mayDefineNetwork } from './networks/candidates.js';
 import {

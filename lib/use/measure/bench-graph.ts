@@ -7,15 +7,16 @@ import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { CodecLevel } from '../../pure/codec/segment.js';
 import { ROOT, type Scheme, type StorageGraph } from '../../pure/plan/graph.js';
 import { verifyPlan } from '../../pure/plan/verify.js';
-import { EdgeCosts } from '../../storage/archive/edge-costs.js';
+import type { SurveyedExtent } from '../../storage/archive/numbered-extents.js';
+import { EdgeCosts } from '../../storage/archive/planning/edge-costs.js';
 import {
   buildFamilyGraph,
   type CostUnit,
   type EncodingEdge,
   groupSnapshots,
   type SnapshotGroup,
-} from '../../storage/archive/storage-graph.js';
-import type { Survey, SurveyedExtent } from '../../storage/archive/survey.js';
+} from '../../storage/archive/planning/storage-graph.js';
+import type { Survey } from '../../storage/archive/survey.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import type { OpContext } from '../context.js';
 

@@ -18,7 +18,7 @@ import {
 } from '../../pure/plan/planners/planners.js';
 import { Steps } from '../../pure/plan/steps.js';
 import { verifyPlan } from '../../pure/plan/verify.js';
-import type { RecreationUnit } from '../../storage/archive/storage-graph.js';
+import type { RecreationUnit } from '../../storage/archive/planning/storage-graph.js';
 import type { OpContext } from '../context.js';
 
 /** What one planner made of one budget. */

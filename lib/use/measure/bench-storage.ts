@@ -12,7 +12,7 @@ import { throwIfAborted } from '../../base/bytes/abort.js';
 import { SEGMENT_ELEMENTS } from '../../base/limits.js';
 import { mergeFast } from '../../pure/codec/planes.js';
 import { encodeRans } from '../../pure/codec/planes-rans.js';
-import type { SurveyedExtent } from '../../storage/archive/survey.js';
+import type { SurveyedExtent } from '../../storage/archive/numbered-extents.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { lendUnder } from '../../storage/objects/planes/base-planes.js';
 import type { PlaneLease } from '../../storage/objects/planes/plane-pool.js';

@@ -15,7 +15,7 @@ import { planStorage } from '../../pure/plan/auto.js';
 import { withBudgets } from '../../pure/plan/graph.js';
 import { preparePlanning } from '../../pure/plan/planners/planners.js';
 import { verifyPlan } from '../../pure/plan/verify.js';
-import type { SurveyedExtent } from '../../storage/archive/survey.js';
+import type { SurveyedExtent } from '../../storage/archive/numbered-extents.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import type { OpContext } from '../context.js';
 import { measureGraph } from './bench-graph.js';

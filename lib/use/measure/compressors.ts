@@ -7,7 +7,7 @@ import * as zlib from 'node:zlib';
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { SEGMENT_ELEMENTS } from '../../base/limits.js';
 import { mergeFast } from '../../pure/codec/planes.js';
-import type { SurveyedExtent } from '../../storage/archive/survey.js';
+import type { SurveyedExtent } from '../../storage/archive/numbered-extents.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import type { OpContext } from '../context.js';
 import type { Subjects } from './subjects.js';

@@ -12,7 +12,7 @@ import { statOrNull } from '../../base/files/files.js';
 import { copyTo, makeTemporaryFolder, removeFolder } from '../../base/files/temporary.js';
 import type { Scheme } from '../../pure/plan/graph.js';
 import { calibrate } from '../../storage/archive/calibrate.js';
-import type { CostUnit, RecreationUnit } from '../../storage/archive/storage-graph.js';
+import type { CostUnit, RecreationUnit } from '../../storage/archive/planning/storage-graph.js';
 import type { OpContext } from '../context.js';
 import { costsNow, measureGraph } from '../measure/bench-graph.js';
 import { type BenchMachine, MachineWatch } from '../measure/bench-machine.js';

@@ -4,7 +4,7 @@ import { UsageError } from '../../base/errors.js';
 import type { StoredNetwork } from '../../pure/network/encode.js';
 import type { Architecture } from '../../pure/network/weights/architecture.js';
 import { readKnowledge } from '../../storage/repo/version/knowledge.js';
-import { shortId } from '../../storage/repo/version/version.js';
+import { shortId } from '../../storage/repo/version/short-id.js';
 import { ownersIn } from '../comparison/layers.js';
 import { networkSide } from '../comparison/networks.js';
 import type { OpContext } from '../context.js';

@@ -7,7 +7,7 @@ import { type Detached, detachPlanes } from '../../storage/exchange/partial/deta
 import { PartialTaking } from '../../storage/exchange/partial/taking.js';
 import { wholeFilter } from '../../storage/repo/promised.js';
 import { readHead } from '../../storage/repo/refs/head.js';
-import { namedVersions } from '../../storage/repo/refs/version-numbers.js';
+import { namedVersions } from '../../storage/repo/refs/named-versions.js';
 import { reachFrom, refuseBroken } from '../../storage/upkeep/reachable.js';
 import type { OpContext } from '../context.js';
 import type { Repository } from '../repository.js';

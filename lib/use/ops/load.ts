@@ -12,7 +12,7 @@ import { eachTensor, loadTensors } from '../../storage/objects/stored/load-tenso
 import { tensorBytes } from '../../storage/objects/stored/tensors.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { Snapshot } from '../../storage/repo/version/file-page.js';
-import { shortId } from '../../storage/repo/version/version.js';
+import { shortId } from '../../storage/repo/version/short-id.js';
 import type { OpContext } from '../context.js';
 import { type NamedTensor, namedTensorsOf, pickNames } from '../history/find-tensors.js';
 import { resolveId } from '../history/lines/resolve.js';

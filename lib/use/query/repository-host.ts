@@ -7,7 +7,7 @@ import { LayerSet } from '../../pure/dql/layers/layer-set.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { readQuery } from '../../storage/repo/queries.js';
 import { readKnowledge } from '../../storage/repo/version/knowledge.js';
-import { shortId } from '../../storage/repo/version/version.js';
+import { shortId } from '../../storage/repo/version/short-id.js';
 import type { OpContext } from '../context.js';
 import { seriesOf } from '../history/commit/tell.js';
 import { resolveId } from '../history/lines/resolve.js';

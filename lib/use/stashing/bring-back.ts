@@ -5,8 +5,8 @@ import { ConflictError } from '../../base/errors.js';
 import { statOrNull } from '../../base/files/files.js';
 import type { Staging } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
+import { shortId } from '../../storage/repo/version/short-id.js';
 import { stagedRemovals } from '../../storage/repo/version/staged-removals.js';
-import { shortId } from '../../storage/repo/version/version.js';
 import {
   changesOnto,
   changeWorkFiles,

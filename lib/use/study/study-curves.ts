@@ -1,7 +1,7 @@
 /** The curves of the trials of a study, as their versions keep them. */
 
 import { readKnowledge } from '../../storage/repo/version/knowledge.js';
-import { shortId } from '../../storage/repo/version/version.js';
+import { shortId } from '../../storage/repo/version/short-id.js';
 import type { OpContext } from '../context.js';
 import type { StoreAccess } from '../history/access.js';
 import { readCurves } from '../history/curves.js';

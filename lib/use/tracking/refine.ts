@@ -7,7 +7,7 @@ import { PartialTaking } from '../../storage/exchange/partial/taking.js';
 import { type NamedSource, waitingSets } from '../../storage/exchange/partial/waiting.js';
 import { wholeFilesWarning } from '../../storage/exchange/transports/transport.js';
 import { leavesOut, type PartialFilter, writePromised } from '../../storage/repo/promised.js';
-import { namedVersions } from '../../storage/repo/refs/version-numbers.js';
+import { namedVersions } from '../../storage/repo/refs/named-versions.js';
 import { reachFrom, refuseBroken } from '../../storage/upkeep/reachable.js';
 import type { OpContext } from '../context.js';
 import type { TrackingRepository } from './fetch-refs.js';

@@ -3,23 +3,14 @@
  * A set of layers fits if one of them does; captures make a condition true if one binding does.
  */
 
-import type { Value as CellValue } from '../where/condition.js';
-import { compareBy } from '../where/evaluate.js';
-import { likeTest, matchTest } from '../where/pattern.js';
-import type { Condition, Selector } from './ast.js';
-import type { Captures } from './layers/layer-pattern.js';
-import {
-  capturesOf,
-  compileSelector,
-  joinCaptures,
-  type LayerFinder,
-  NO_CAPTURES,
-  type Tuple,
-} from './layers/layer-sets.js';
-import { compileTemplate, fitsTemplate, isPassedOver, patternOf } from './layers/templates.js';
-import { queryError } from './parse.js';
-import { conditionsIn, selectorsIn } from './scope.js';
-import { type CompiledValue, compileValue, type ValueContext } from './values.js';
+import type { Value as CellValue } from '../../where/condition.js';
+import { compareBy } from '../../where/evaluate.js';
+import { likeTest, matchTest } from '../../where/pattern.js';
+import type { Condition } from '../ast.js';
+import type { Captures } from '../layers/layer-pattern.js';
+import { compileSelector, type Tuple } from '../layers/layer-sets.js';
+import { compileTemplate, fitsTemplate, isPassedOver } from '../layers/templates.js';
+import { type CompiledValue, compileValue, type ValueContext } from '../values.js';
 
 export type Truth = boolean | null;
 export type Test<R> = (tuple: Tuple<R>, captures: Captures) => Truth;
@@ -30,9 +21,6 @@ export interface ConditionContext<R> extends ValueContext<R> {
   /** Told of what is no error and surely not meant. */
   hint: (text: string) => void;
 }
-
-/** Most bindings of captures that one version is tried with. */
-const BINDINGS_MAX = 10_000;
 
 /** Prepares a condition. @throws {UsageError} {NotFoundError} */
 export function compileCondition<R>(condition: Condition, context: ConditionContext<R>): Test<R> {
@@ -161,7 +149,7 @@ function keyOf(value: CellValue): string {
 }
 
 /** True if one is, else null if one cannot be said, else false: also of nothing. */
-function anyOf<T>(values: readonly T[], test: (value: T) => Truth): Truth {
+export function anyOf<T>(values: readonly T[], test: (value: T) => Truth): Truth {
   let truth: Truth = false;
   for (const value of values) {
     const found = test(value);
@@ -258,96 +246,4 @@ function compileLineage<R>(
       return (tuple) => from !== undefined && turned(from, host.id(tuple[place] as R));
     }
   }
-}
-
-/** The numbers that the patterns of a condition capture or name. */
-export function captureNumbers(text: string, condition: Condition): Set<number> {
-  const numbers = new Set<number>();
-  for (const { pattern, patternSpan, steps } of selectorsIn(condition)) {
-    for (const one of [
-      patternOf(text, patternSpan, pattern),
-      ...steps.flatMap((step) =>
-        step.kind === 'path' ? [patternOf(text, step.span, step.pattern)] : [],
-      ),
-    ]) {
-      for (const number of [...one.captures, ...one.names]) numbers.add(number);
-    }
-  }
-  for (const one of conditionsIn(condition)) {
-    if (one.kind !== 'has') continue;
-    const { name } = compileTemplate(text, one.template);
-    for (const number of [...(name?.captures ?? []), ...(name?.names ?? [])]) numbers.add(number);
-  }
-  return numbers;
-}
-
-/**
- * A condition whose patterns capture: true if it is with one of the bindings that the layers offer.
- * `bindings` gives those for which it is.
- */
-export interface CapturingTest<R> {
-  test: (tuple: Tuple<R>) => Truth;
-  bindings: (tuple: Tuple<R>) => Captures[];
-  /** For some bindings, the first condition that does not hold with it. */
-  failures: (tuple: Tuple<R>) => string[];
-}
-
-/** Bindings of one version that `failures` tells of. */
-const FAILURES_MAX = 3;
-
-/** @throws {UsageError} for a number that nothing captures. */
-export function compileCapturing<R>(
-  condition: Condition,
-  context: ConditionContext<R>,
-): CapturingTest<R> {
-  const { host, scope } = context;
-  const inner = compileCondition(condition, context);
-  const finders: LayerFinder<R>[] = selectorsIn(condition)
-    .map((selector: Selector) => compileSelector(host, scope, selector))
-    .filter(({ pattern }) => pattern.captures.length > 0);
-  const captured = new Set(finders.flatMap(({ pattern }) => pattern.captures));
-  for (const number of captureNumbers(scope.text, condition)) {
-    if (captured.has(number)) continue;
-    throw queryError(
-      scope.text,
-      condition.span,
-      `nothing captures $${number}`,
-      `capture it in a pattern: m["conv*($${number})"]`,
-    );
-  }
-  const offers = (tuple: Tuple<R>): Captures[] => {
-    let found: Captures[] = [NO_CAPTURES];
-    for (const finder of finders) {
-      const own = capturesOf(finder, host, tuple);
-      const next: Captures[] = [];
-      for (const merged of joinCaptures(found, own)) {
-        if (next.push(merged) <= BINDINGS_MAX) continue;
-        throw queryError(
-          scope.text,
-          condition.span,
-          `its captures can be bound in more than ${BINDINGS_MAX} ways in one version`,
-          'write patterns that fit fewer layers',
-        );
-      }
-      found = next;
-    }
-    return found;
-  };
-  const textOf = ({ span }: Condition): string => scope.text.slice(span.from, span.to).trim();
-  const failures = (tuple: Tuple<R>): string[] => {
-    const parts = condition.kind === 'and' ? condition.items : [condition];
-    const tests = parts.map((one) => ({ one, test: compileCondition(one, context) }));
-    return offers(tuple)
-      .slice(0, FAILURES_MAX)
-      .flatMap((captures) => {
-        const failed = tests.find(({ test }) => test(tuple, captures) !== true);
-        const bound = [...captures].map(([number, taken]) => `$${number} = ${taken}`).join(', ');
-        return failed === undefined ? [] : [`${bound}: ${textOf(failed.one)}`];
-      });
-  };
-  return {
-    failures,
-    test: (tuple) => anyOf(offers(tuple), (captures) => inner(tuple, captures)),
-    bindings: (tuple) => offers(tuple).filter((captures) => inner(tuple, captures) === true),
-  };
 }

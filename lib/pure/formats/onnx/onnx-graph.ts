@@ -9,15 +9,14 @@
 
 import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import { LimitError } from '../../../base/errors.js';
-import { NESTING_MAX, RANK_MAX } from '../../../base/limits.js';
-import { holdsTensors, readAttribute } from './onnx-attribute.js';
-import type { RawFunction, RawGraph, RawModel, RawNode, RawValueInfo } from './onnx-model.js';
-import { OnnxScanner } from './onnx-scanner.js';
+import { NESTING_MAX } from '../../../base/limits.js';
+import { readAttribute } from './onnx-attribute.js';
+import type { RawFunction, RawGraph, RawModel } from './onnx-model.js';
+import { addNode } from './onnx-node.js';
+import { OBJECT_BYTES, OnnxScanner } from './onnx-scanner.js';
 import { readEntry, readSparseTensor, readTensor, TEXT_BYTES_MAX } from './onnx-tensor.js';
+import { readValueInfo } from './onnx-value.js';
 import { exactNumber, type ProtoField, WIRE } from './protobuf.js';
-
-/** Charged for an object of the structure beyond its own bytes. */
-const OBJECT_BYTES = 256;
 
 /** The main graph of an ONNX file. @throws as `readOnnxModel`. */
 export async function readOnnxGraph(source: ByteSource, signal?: AbortSignal): Promise<RawGraph> {
@@ -116,7 +115,7 @@ export async function readGraph(
     if (scan.tensorsOnly && VALUE_FIELDS.has(part.number)) return;
     switch (part.number) {
       case 1:
-        await addNode(scan, { nodes: graph.nodes, index: nodes++ }, part, depth);
+        await addNode({ scan, depth, readGraph }, { nodes: graph.nodes, index: nodes++ }, part);
         return;
       case 2:
         graph.name = await scan.text(part, TEXT_BYTES_MAX, 'graph name');
@@ -145,25 +144,6 @@ export async function readGraph(
 /** GraphProto fields of inputs, outputs and values. */
 const VALUE_FIELDS = new Set([11, 12, 13]);
 
-/**
- * Reads a node and adds it. Where only tensors are wanted, a node without tensors is left out, and one
- * without a name is named after its `index` in the file.
- */
-async function addNode(
-  scan: OnnxScanner,
-  { nodes, index }: { nodes: RawNode[]; index: number },
-  field: ProtoField,
-  depth: number,
-): Promise<void> {
-  const { charged } = scan.budget;
-  const node = await readNode(scan, field, depth);
-  if (scan.tensorsOnly) {
-    if (node.attributes.length === 0) return scan.budget.release(charged);
-    node.name ||= `${node.opType}#${index}`;
-  }
-  nodes.push(node);
-}
-
 function checkDepth(scan: OnnxScanner, field: ProtoField, depth: number): void {
   scan.expect(field, WIRE.bytes, 'graph');
   if (depth < NESTING_MAX) return;
@@ -173,146 +153,6 @@ function checkDepth(scan: OnnxScanner, field: ProtoField, depth: number): void {
     limit: 'nesting',
     max: NESTING_MAX,
   });
-}
-
-async function readNode(scan: OnnxScanner, field: ProtoField, depth: number): Promise<RawNode> {
-  scan.expect(field, WIRE.bytes, 'node');
-  scan.charge(OBJECT_BYTES);
-  const node: RawNode = {
-    name: '',
-    opType: '',
-    domain: '',
-    overload: '',
-    modules: [],
-    inputs: [],
-    outputs: [],
-    attributes: [],
-  };
-  const text = (part: ProtoField, name: string) => scan.text(part, TEXT_BYTES_MAX, name);
-  await scan.fields(field.start, field.end, async (part) => {
-    switch (part.number) {
-      case 1:
-        if (!scan.tensorsOnly) node.inputs.push(await text(part, 'input'));
-        return;
-      case 2:
-        // The first output names the tensor of a Constant.
-        if (!scan.tensorsOnly || node.outputs.length === 0) {
-          node.outputs.push(await text(part, 'output'));
-        }
-        return;
-      case 3:
-        node.name = await text(part, 'node name');
-        return;
-      case 4:
-        node.opType = await text(part, 'operator type');
-        return;
-      case 5: {
-        const attribute = await readAttribute(scan, part, depth, readGraph);
-        if (!scan.tensorsOnly || holdsTensors(attribute)) node.attributes.push(attribute);
-        return;
-      }
-      case 7:
-        node.domain = await text(part, 'operator domain');
-        return;
-      case 8:
-        node.overload = await text(part, 'overload');
-        return;
-      case 9:
-        if (!scan.tensorsOnly) await readModule(scan, part, node.modules);
-        return;
-      default:
-    }
-  });
-  return node;
-}
-
-/** Keys of metadata_props of a node that PyTorch writes the modules around it under. */
-const MODULE_KEYS: ReadonlySet<string> = new Set(['namespace', 'pkg.torch.onnx.name_scopes']);
-
-/** Keeps an entry of metadata_props that says of which module a node is; others hold stack traces. */
-async function readModule(
-  scan: OnnxScanner,
-  field: ProtoField,
-  modules: RawNode['modules'],
-): Promise<void> {
-  scan.expect(field, WIRE.bytes, 'entry');
-  let key = '';
-  await scan.fields(field.start, field.end, async (part) => {
-    if (part.number === 1 && part.end - part.start <= KEY_BYTES_MAX) {
-      key = await scan.text(part, KEY_BYTES_MAX, 'key');
-    }
-    if (part.number !== 2 || !MODULE_KEYS.has(key)) return;
-    if (part.end - part.start > TEXT_BYTES_MAX) return;
-    scan.charge(OBJECT_BYTES);
-    modules.push({ key, value: await scan.text(part, TEXT_BYTES_MAX, 'module') });
-  });
-}
-
-/** Longer keys are none of MODULE_KEYS. */
-const KEY_BYTES_MAX = 64;
-
-const VALUE_KINDS: Record<number, RawValueInfo['kind']> = {
-  1: 'tensor',
-  4: 'sequence',
-  5: 'map',
-  7: 'opaque',
-  8: 'sparse',
-  9: 'optional',
-};
-
-async function readValueInfo(scan: OnnxScanner, field: ProtoField): Promise<RawValueInfo> {
-  scan.expect(field, WIRE.bytes, 'value');
-  scan.charge(OBJECT_BYTES);
-  const info: RawValueInfo = { name: '', kind: 'unknown', dataType: null, shape: null };
-  await scan.fields(field.start, field.end, async (part) => {
-    if (part.number === 1) info.name = await scan.text(part, TEXT_BYTES_MAX, 'value name');
-    if (part.number !== 2) return;
-    scan.expect(part, WIRE.bytes, 'type');
-    await scan.fields(part.start, part.end, async (type) => {
-      const kind = VALUE_KINDS[type.number];
-      if (kind === undefined) return;
-      info.kind = kind;
-      if (kind === 'tensor' || kind === 'sparse') await readTensorType(scan, type, info);
-    });
-  });
-  return info;
-}
-
-async function readTensorType(
-  scan: OnnxScanner,
-  field: ProtoField,
-  info: RawValueInfo,
-): Promise<void> {
-  scan.expect(field, WIRE.bytes, 'tensor type');
-  await scan.fields(field.start, field.end, async (part) => {
-    if (part.number === 1) info.dataType = scan.count(part, 'element type');
-    if (part.number !== 2) return;
-    scan.expect(part, WIRE.bytes, 'shape');
-    const shape: (number | string | null)[] = [];
-    await scan.fields(part.start, part.end, async (dimension) => {
-      if (dimension.number !== 1) return;
-      scan.expect(dimension, WIRE.bytes, 'dimension');
-      if (shape.length === RANK_MAX) throw scan.corrupt(dimension.start, 'the rank is too high');
-      shape.push(await readDimension(scan, dimension));
-    });
-    info.shape = shape;
-  });
-}
-
-async function readDimension(
-  scan: OnnxScanner,
-  field: ProtoField,
-): Promise<number | string | null> {
-  let value: number | string | null = null;
-  await scan.fields(field.start, field.end, async (part) => {
-    if (part.number === 1) {
-      const size = exactNumber(scan.int64(part, 'dimension'));
-      // Some exporters write −1 or 0 for "any size"; only a positive number says something.
-      value = typeof size === 'number' && size >= 0 ? size : null;
-    }
-    if (part.number === 2) value = await scan.text(part, TEXT_BYTES_MAX, 'dimension');
-  });
-  return value;
 }
 
 async function readOpset(
@@ -373,7 +213,7 @@ async function readFunction(scan: OnnxScanner, field: ProtoField): Promise<RawFu
         made.attributes.push(await text(part, 'attribute'));
         return;
       case 7:
-        await addNode(scan, { nodes: made.nodes, index: nodes++ }, part, 1);
+        await addNode({ scan, depth: 1, readGraph }, { nodes: made.nodes, index: nodes++ }, part);
         return;
       case 10:
         made.domain = await text(part, 'function domain');

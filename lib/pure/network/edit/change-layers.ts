@@ -11,7 +11,8 @@ import { layerView } from '../layers/layer-view.js';
 import type { GraphNode } from '../network.js';
 import type { Shaped } from '../shapes/node-shapes.js';
 import { type ChainLayer, type LayerNames, placeChain } from './chain.js';
-import { bodyNames, type DraftNode, type GraphDraft } from './graph-draft.js';
+import type { DraftNode, GraphDraft } from './graph-draft.js';
+import { bodyNames } from './value-names.js';
 
 /** A layer of the network that a draft is of. */
 export interface LayerPart {

@@ -4,21 +4,16 @@
  */
 import { pushAll } from '../../../base/bytes/many.js';
 import { UsageError } from '../../../base/errors.js';
-import type { RawGraph, RawModel, RawNode, RawValueInfo } from '../../formats/onnx/onnx-model.js';
-import type { RawTensor } from '../../formats/onnx/onnx-tensor.js';
+import type { RawModel, RawNode, RawValueInfo } from '../../formats/onnx/onnx-model.js';
 import type { EditedNode, GraphEdit, NewTensor } from '../../formats/onnx/write/edited-model.js';
-import {
-  type InitialValues,
-  initialElements,
-  tensorByteCount,
-  WEIGHT_TYPES,
-} from '../build/initial-values.js';
 import type { MadeTensor } from '../build/layer-parts.js';
 import type { GraphNode, Network } from '../network.js';
 import { networkOfOnnx } from '../onnx-network.js';
 import { inferShapes, type NetworkShapes } from '../shapes/infer-shapes.js';
 import type { Shaped } from '../shapes/node-shapes.js';
 import { orderNodes } from '../topology.js';
+import { type ConstantTensor, constantTensor, drawnTensor, rawTensor } from './draft-tensors.js';
+import { addNames, bodyNames, usedNames } from './value-names.js';
 
 /** A node of the draft; changed in place. */
 export interface DraftNode {
@@ -26,15 +21,6 @@ export interface DraftNode {
   node: RawNode;
 }
 
-/** A tensor whose elements are known: a shape, an axis. */
-export interface ConstantTensor {
-  name: string;
-  shape: readonly number[];
-  values: readonly number[];
-}
-
-/** TensorProto.DataType of 64-bit integers. */
-const CODE_I64 = 7;
 /** Files of an older form list the default of an input as an initializer: every initializer is an input. */
 const IR_OWN_INITIALIZERS = 4;
 
@@ -251,40 +237,21 @@ export class GraphDraft {
   }
 
   #newTensors(used: ReadonlySet<string>, seed: number): NewTensor[] {
-    const drawn = [...this.tensors.values()]
-      .filter(({ name }) => used.has(name))
-      .map(({ name, wanted, dtype, shape, values }): NewTensor => {
-        const count = shape.reduce((a, b) => a * b, 1);
-        const from: InitialValues = values ?? { rule: 'constant', value: 0 };
-        return {
-          ...{ name, dataType: WEIGHT_TYPES[dtype], shape, bytes: tensorByteCount(dtype, shape) },
-          elements: () => initialElements(dtype, count, from, { seed, name: wanted }),
-        };
-      });
-    const known = [...this.constants.values()]
-      .filter(({ name }) => used.has(name))
-      .map(({ name, shape, values }): NewTensor => {
-        const bytes = new Uint8Array(BigInt64Array.from(values, (one) => BigInt(one)).buffer);
-        return { name, dataType: CODE_I64, shape, bytes: bytes.length, elements: () => [bytes] };
-      });
-    return [...drawn, ...known];
+    return [
+      ...[...this.tensors.values()]
+        .filter(({ name }) => used.has(name))
+        .map((tensor) => drawnTensor(tensor, seed)),
+      ...[...this.constants.values()].filter(({ name }) => used.has(name)).map(constantTensor),
+    ];
   }
 
   /** The model as it is now, for what reads networks. */
   #model(): RawModel {
     const used = this.#used();
     const { graph } = this.raw;
-    const made = this.#newTensors(used, 0).map((tensor): RawTensor => {
-      const dtype = this.tensors.get(tensor.name)?.dtype ?? 'I64';
-      const isSmall = tensor.bytes <= SMALL_BYTES;
-      return {
-        ...{ name: tensor.name, dataType: tensor.dataType, dtype, shape: [...tensor.shape] },
-        data: { kind: 'inline', offset: 0, length: tensor.bytes },
-        value: isSmall
-          ? Uint8Array.from([...tensor.elements()].flatMap((part) => [...part]))
-          : null,
-      };
-    });
+    const made = this.#newTensors(used, 0).map((tensor) =>
+      rawTensor(tensor, this.tensors.get(tensor.name)?.dtype ?? 'I64'),
+    );
     return {
       ...this.raw,
       graph: {
@@ -321,51 +288,4 @@ export class GraphDraft {
       keptValues: same.values,
     };
   }
-}
-
-/** Larger tensors say nothing of what a network does. */
-const SMALL_BYTES = 64;
-
-function addNames(graph: RawGraph, names: Set<string>): void {
-  for (const list of [graph.inputs, graph.outputs, graph.values, graph.initializers]) {
-    for (const { name } of list) names.add(name);
-  }
-  for (const node of graph.nodes) {
-    for (const name of [...node.inputs, ...node.outputs]) names.add(name);
-    for (const body of bodiesOf(node)) addNames(body, names);
-  }
-}
-
-/** The graphs that a node runs. */
-function bodiesOf({ attributes }: RawNode): RawGraph[] {
-  return attributes.flatMap(({ kind, value }) => {
-    if (kind === 'graph') return [value];
-    return kind === 'graphs' ? value : [];
-  });
-}
-
-const BODY_NAMES = new WeakMap<readonly unknown[], Set<string>>();
-
-/** Names that the bodies of a node take from the graph around. */
-export function bodyNames(node: RawNode): Set<string> {
-  const known = BODY_NAMES.get(node.attributes);
-  if (known !== undefined) return known;
-  const found = new Set<string>();
-  for (const graph of bodiesOf(node)) {
-    const own = new Set([...graph.inputs, ...graph.initializers].map(({ name }) => name));
-    for (const inner of graph.nodes) for (const name of inner.outputs) own.add(name);
-    const used = [...graph.nodes.flatMap((inner) => [...usedNames(inner)])];
-    for (const name of [...used, ...graph.outputs.map((output) => output.name)]) {
-      if (name !== '' && !own.has(name)) found.add(name);
-    }
-  }
-  BODY_NAMES.set(node.attributes, found);
-  return found;
-}
-
-/** Names that a node uses, its bodies among them. */
-export function usedNames(node: RawNode): Set<string> {
-  const used = new Set([...node.inputs, ...bodyNames(node)]);
-  used.delete('');
-  return used;
 }

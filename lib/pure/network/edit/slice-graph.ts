@@ -8,8 +8,9 @@ import type { RawValueInfo } from '../../formats/onnx/onnx-model.js';
 import type { LayerPart } from './change-layers.js';
 import type { BeforeChange, FinishedDraft } from './finish-draft.js';
 import { finishDraft } from './finish-draft.js';
-import { type DraftNode, type GraphDraft, usedNames } from './graph-draft.js';
+import type { DraftNode, GraphDraft } from './graph-draft.js';
 import { valueInfo } from './value-info.js';
+import { usedNames } from './value-names.js';
 
 export interface SlicedGraph extends FinishedDraft {
   /** Values that come in from beside the ways, and are inputs now. */

@@ -4,7 +4,8 @@
  *
  * @see docs/format/network.md
  */
-import { Fields, type Packed } from '../../../base/bytes/msgpack/msgpack.js';
+import { Fields } from '../../../base/bytes/msgpack/fields.js';
+import type { Packed } from '../../../base/bytes/msgpack/msgpack.js';
 import { CorruptError } from '../../../base/errors.js';
 import { RANK_MAX } from '../../../base/limits.js';
 import { dtypeNamed } from '../../tensor/dtype.js';

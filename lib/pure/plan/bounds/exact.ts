@@ -7,25 +7,23 @@
  * bound comes first, so that the bound rises as long as there are steps; while too many are open, the
  * latest comes first, so that memory stays small. What is left open still gives a valid bound.
  */
-import { type Budgets, capPerNode, KIND_NONE, KIND_SUM } from '../budgets.js';
+import { type Budgets, capPerNode } from '../budgets.js';
 import { Forest } from '../forest.js';
-import { ROOT, type StorageGraph } from '../graph.js';
+import type { StorageGraph } from '../graph.js';
 import { LocalSearch } from '../planners/local-search.js';
 import { findShortestPaths } from '../planners/shortest-paths.js';
 import { finish, SeededRandom, type Steps } from '../steps.js';
 import type { SavedPoint } from './flow-ascent.js';
 import { FlowRelaxation } from './flow-relaxation.js';
+import { type Branch, OpenBranches } from './open-branches.js';
+import { onlyTree, rankSplits, type Split } from './path-splits.js';
 import { tightenBound } from './price-bound.js';
 
 const ROOT_ROUNDS = 1000;
 const BRANCH_ROUNDS = 20;
-/** Splits that are probed before one is chosen, and rounds per side. */
-const PROBE_SPLITS = 4;
+/** Rounds per side of a split that is probed. */
 const PROBE_ROUNDS = 3;
 const REPAIR_STEPS = 20_000;
-/** Bytes kept for open branches before the search goes depth first. */
-const OPEN_BYTES_MAX = 128 * 2 ** 20;
-
 /** How far branch and bound goes. */
 export interface ExactOptions {
   /** A plan within the budgets to beat, if one is known. */
@@ -50,21 +48,6 @@ export interface ExactResult {
   /** True if the search ended: the plan is an optimum, or there is none below the cutoff. */
   readonly isProven: boolean;
   readonly branches: number;
-}
-
-interface Branch {
-  readonly forbidden: Uint8Array;
-  readonly multipliers: SavedPoint;
-  readonly bound: number;
-}
-
-/** Edges into one vertex, by the length of the shortest path through them. */
-interface Split {
-  readonly short: number[];
-  readonly long: number[];
-  /** Share of the short ones in recent relaxed trees. */
-  readonly shortShare: number;
-  readonly score: number;
 }
 
 /**
@@ -128,23 +111,21 @@ class BranchAndBound {
   }
 
   *run(): Generator<void, ExactResult> {
-    const open: Branch[] = [
-      {
-        forbidden: new Uint8Array(this.#graph.edgeCount),
-        multipliers: this.#relaxation.save(),
-        bound: 0,
-      },
-    ];
+    const open = new OpenBranches({
+      forbidden: new Uint8Array(this.#graph.edgeCount),
+      multipliers: this.#relaxation.save(),
+      bound: 0,
+    });
     let unfinished = Infinity;
-    while (open.length > 0 && !this.#steps.isOver && this.#branches < this.#branchesMax) {
-      const branch = this.#takeBranch(open);
+    while (!open.isEmpty && !this.#steps.isOver && this.#branches < this.#branchesMax) {
+      const branch = open.take();
       if (this.#isBeaten(branch.bound)) continue;
       this.#branches++;
       const children = yield* this.#explore(branch);
       if (children === undefined) unfinished = Math.min(unfinished, branch.bound);
-      else open.push(...children);
+      else open.add(children);
     }
-    const left = open.reduce((least, { bound }) => Math.min(least, bound), unfinished);
+    const left = Math.min(unfinished, open.bound);
     const isProven = this.#isBeaten(left);
     const most = Math.min(this.#storage, this.#cutoff);
     return {
@@ -154,20 +135,6 @@ class BranchAndBound {
       isProven,
       branches: this.#branches,
     };
-  }
-
-  /** The branch of least bound; the latest where many are open. */
-  #takeBranch(open: Branch[]): Branch {
-    const latest = open.at(-1)!;
-    const each = latest.multipliers.place.byteLength * 2 + 2 * latest.forbidden.byteLength;
-    if (open.length * each > OPEN_BYTES_MAX) return open.pop()!;
-    let least = open.length - 1;
-    for (let at = least - 1; at >= 0; at--) {
-      if (open[at]!.bound < open[least]!.bound) least = at;
-    }
-    const branch = open[least]!;
-    open.splice(least, 1);
-    return branch;
   }
 
   /** True if nothing below a branch of this bound can be smaller than the best plan or the cutoff. */
@@ -231,7 +198,8 @@ class BranchAndBound {
     if (!this.#strike(forbidden)) return [];
     const split = this.#probe(forbidden, best, bound, this.#rankSplits(forbidden));
     if (split === undefined) {
-      this.#tryOnlyTree(forbidden);
+      const tree = onlyTree(this.#graph, forbidden);
+      if (tree !== undefined) this.#offer(tree);
       return [];
     }
     return this.#branch(forbidden, best, bound, split);
@@ -280,6 +248,11 @@ class BranchAndBound {
     }
   }
 
+  #rankSplits(forbidden: Uint8Array): Split[] {
+    const { share } = this.#relaxation;
+    return rankSplits(this.#graph, this.#budgets, { forbidden, distance: this.#distance, share });
+  }
+
   /** Makes a plan of the relaxation's tree: as it is, or repaired and reclaimed. */
   #tryTree(): void {
     const forest = this.#forest.load(this.#relaxation.parentEdge);
@@ -287,24 +260,6 @@ class BranchAndBound {
     if (!search.repair()) return;
     search.reclaim();
     this.#offerForest();
-  }
-
-  /** Offers the one choice of edges that is left, if it is a tree. */
-  #tryOnlyTree(forbidden: Uint8Array): void {
-    const { nodeCount, from, to } = this.#graph;
-    const parentEdge = new Int32Array(nodeCount).fill(-1);
-    for (let edge = 0; edge < forbidden.length; edge++) {
-      if (!forbidden[edge]) parentEdge[to[edge]!] = edge;
-    }
-    for (let node = 1; node < nodeCount; node++) {
-      let walk = node;
-      for (let rise = 0; walk !== ROOT && rise < nodeCount; rise++) {
-        if (parentEdge[walk] === -1) return;
-        walk = from[parentEdge[walk]!]!;
-      }
-      if (walk !== ROOT) return;
-    }
-    this.#offer(parentEdge);
   }
 
   /**
@@ -356,50 +311,5 @@ class BranchAndBound {
       if (!relaxation.ascend(0.5 * Math.max(this.#target(bound) - value, 1e-9))) break;
     }
     return Math.min(rise, most);
-  }
-
-  /**
-   * Vertices to branch on, with their edges cut in two by path length: first where the relaxation is
-   * least sure on which side it is, and most is at stake. Empty if one choice of edges is left.
-   */
-  #rankSplits(forbidden: Uint8Array): Split[] {
-    const graph = this.#graph;
-    const { share } = this.#relaxation;
-    const found: Split[] = [];
-    for (let node = 1; node < graph.nodeCount; node++) {
-      const edges: number[] = [];
-      for (let at = graph.inStart[node]!; at < graph.inStart[node + 1]!; at++) {
-        if (!forbidden[graph.inEdges[at]!]) edges.push(graph.inEdges[at]!);
-      }
-      if (edges.length < 2) continue;
-      const pathOf = (edge: number): number =>
-        this.#distance[graph.from[edge]!]! + graph.recreation[edge]!;
-      edges.sort((left, right) => pathOf(left) - pathOf(right) || left - right);
-      const total = edges.reduce((sum, edge) => sum + share[edge]!, 1e-9);
-      const costs = edges.map((edge) => graph.storage[edge]!);
-      const stake = 1 + Math.max(...costs) - Math.min(...costs) + this.#weightOf(node);
-      let below = 0;
-      let best: Split | undefined;
-      for (let cut = 1; cut < edges.length; cut++) {
-        below += share[edges[cut - 1]!]! / total;
-        const score = (0.01 + Math.min(below, 1 - below)) * stake;
-        if (best !== undefined && score <= best.score) continue;
-        best = { short: edges.slice(0, cut), long: edges.slice(cut), shortShare: below, score };
-      }
-      found.push(best!);
-    }
-    found.sort((left, right) => right.score - left.score);
-    return found.slice(0, PROBE_SPLITS);
-  }
-
-  /** A little more for members of tight groups, so that ties are broken where budgets bind. */
-  #weightOf(node: number): number {
-    const { groupStart, groupsOf } = this.#graph;
-    let weight = 0;
-    for (let at = groupStart[node]!; at < groupStart[node + 1]!; at++) {
-      const kind = this.#budgets.kind[groupsOf[at]!]!;
-      if (kind !== KIND_NONE) weight += kind === KIND_SUM ? 1e-3 : 2e-3;
-    }
-    return node === ROOT ? 0 : weight;
   }
 }

@@ -6,20 +6,24 @@
  * extent no longer than that is its own sample, and the measure exact.
  */
 
-import { throwIfAborted } from '../../base/bytes/abort.js';
-import type { Id } from '../../base/bytes/hash.js';
-import { LruCache } from '../../base/bytes/lru-cache.js';
-import { ARCHIVE_PLANES_BYTES, SAMPLE_CACHE_BYTES, SEGMENT_ELEMENTS } from '../../base/limits.js';
-import { encodeRans } from '../../pure/codec/planes-rans.js';
-import type { CodecLevel } from '../../pure/codec/segment.js';
-import type { ObjectAccess } from '../objects/access.js';
-import { lendUnder } from '../objects/planes/base-planes.js';
-import { ChainReader } from '../objects/planes/chain-reader.js';
-import type { PlaneReader } from '../objects/planes/plane-reader.js';
-import { segmentElements } from '../objects/planes/segment-head.js';
-import { recodeBase, recodedHeadBytes, storedSegment } from '../objects/recode.js';
-import { segmentHeaderBytes } from '../store/types.js';
-import type { SurveyedExtent } from './survey.js';
+import { throwIfAborted } from '../../../base/bytes/abort.js';
+import type { Id } from '../../../base/bytes/hash.js';
+import { LruCache } from '../../../base/bytes/lru-cache.js';
+import {
+  ARCHIVE_PLANES_BYTES,
+  SAMPLE_CACHE_BYTES,
+  SEGMENT_ELEMENTS,
+} from '../../../base/limits.js';
+import { encodeRans } from '../../../pure/codec/planes-rans.js';
+import type { CodecLevel } from '../../../pure/codec/segment.js';
+import type { ObjectAccess } from '../../objects/access.js';
+import { lendUnder } from '../../objects/planes/base-planes.js';
+import { ChainReader } from '../../objects/planes/chain-reader.js';
+import type { PlaneReader } from '../../objects/planes/plane-reader.js';
+import { segmentElements } from '../../objects/planes/segment-head.js';
+import { recodeBase, recodedHeadBytes, storedSegment } from '../../objects/recode.js';
+import { segmentHeaderBytes } from '../../store/types.js';
+import type { SurveyedExtent } from '../numbered-extents.js';
 
 /** Elements of one sample. */
 const SAMPLE_ELEMENTS = 256 * 1024;

@@ -2,13 +2,14 @@
  * Measures candidate encodings: which edges a storage graph of the repository has, and what each takes.
  * Deltas are first measured on samples; what a plan chooses is then measured in full.
  */
-import { forEachLimit } from '../../base/bytes/for-each-limit.js';
-import type { CodecLevel } from '../../pure/codec/segment.js';
-import type { ObjectAccess } from '../objects/access.js';
-import { segmentElements } from '../objects/planes/segment-head.js';
+import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
+import type { CodecLevel } from '../../../pure/codec/segment.js';
+import type { ObjectAccess } from '../../objects/access.js';
+import { segmentElements } from '../../objects/planes/segment-head.js';
+import type { SurveyedExtent } from '../numbered-extents.js';
+import type { Survey } from '../survey.js';
 import { EdgeCosts } from './edge-costs.js';
 import type { EncodingEdge } from './storage-graph.js';
-import type { Survey, SurveyedExtent } from './survey.js';
 
 /** Which edges are offered, and how the caller learns of the progress. */
 export interface MeasureOptions {

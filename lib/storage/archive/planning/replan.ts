@@ -6,21 +6,23 @@
  * reencode.ts carries a plan out.
  */
 
-import { throwIfAborted } from '../../base/bytes/abort.js';
-import { BugError } from '../../base/errors.js';
-import type { Scheme, StorageGraph } from '../../pure/plan/graph.js';
+import { throwIfAborted } from '../../../base/bytes/abort.js';
+import { BugError } from '../../../base/errors.js';
+import type { Scheme, StorageGraph } from '../../../pure/plan/graph.js';
 import {
   type BasicPlanner,
   preparePlanning,
   runPlanner,
-} from '../../pure/plan/planners/planners.js';
-import { findShortestPaths } from '../../pure/plan/planners/shortest-paths.js';
-import { Steps } from '../../pure/plan/steps.js';
-import { planStorageWithin } from '../../pure/plan/timed.js';
-import { verifyPlan } from '../../pure/plan/verify.js';
-import type { ObjectAccess } from '../objects/access.js';
-import type { Encoding } from './edge-costs.js';
+} from '../../../pure/plan/planners/planners.js';
+import { findShortestPaths } from '../../../pure/plan/planners/shortest-paths.js';
+import { Steps } from '../../../pure/plan/steps.js';
+import { planStorageWithin } from '../../../pure/plan/timed.js';
+import { verifyPlan } from '../../../pure/plan/verify.js';
+import type { ObjectAccess } from '../../objects/access.js';
+import type { SurveyedExtent } from '../numbered-extents.js';
+import type { Survey } from '../survey.js';
 import { EdgeMeasurer, type MeasureOptions } from './measure-edges.js';
+import { type ArchivePlan, type FamilyPlan, reportPlan } from './report-plan.js';
 import {
   buildFamilyGraph,
   type CostUnit,
@@ -30,7 +32,6 @@ import {
   groupSnapshots,
   type SnapshotGroup,
 } from './storage-graph.js';
-import type { Survey, SurveyedExtent } from './survey.js';
 
 /** Planners that a user can name; 'auto' takes the best of all. */
 export type PlannerName = 'auto' | BasicPlanner;
@@ -49,46 +50,12 @@ export interface ReplanOptions extends MeasureOptions {
   readonly timeLimitMs: number;
 }
 
-/** What a group costs under the plan, beside what was promised. */
-export interface PlannedGroup extends SnapshotGroup {
-  readonly budget: number;
-  /** Of the encodings that were offered. */
-  readonly least: number;
-  /** True if none but those of today were offered: all its extents are frozen. */
-  readonly isKept: boolean;
-  /** As stored now; undefined if no single edge can say how an extent is stored. */
-  readonly now: number | undefined;
-  readonly planned: number;
-}
-
-export interface ArchivePlan {
-  readonly survey: Survey;
-  /** How vertex v is to be stored: chosen[v − 1]. */
-  readonly chosen: readonly EncodingEdge[];
-  readonly groups: readonly PlannedGroup[];
-  /** Bytes of extents now and under the plan; no plan over the measured costs has fewer than the bound. */
-  readonly storageNow: number;
-  readonly storage: number;
-  readonly lowerBound: number;
-  readonly isOptimal: boolean;
-  readonly isWithin: boolean;
-  /** Who found the plan, the planner of the most extents first. */
-  readonly planners: readonly string[];
-  readonly encoding: Encoding;
-  /** Edges that were offered, and how many of them were measured in full. */
-  readonly edges: number;
-  readonly exactEdges: number;
-}
-
 /** Quick plans over costs that are still partly sampled, to find out which to measure in full. */
 const QUICK_ROUNDS_MAX = 4;
 /** Steps of a quick plan for one extent. */
 const QUICK_STEPS = 20_000;
 /** Share of the time that one plan at full effort may take: there are at most two. */
 const FULL_SHARE = 0.45;
-/** Longest chain that is written: a reader would follow longer ones, a commit on top would not. */
-const DEPTH_MAX = 48;
-
 /** @throws {CorruptError} {NotFoundError} if what is stored cannot be read. */
 export async function planRepository(
   repo: ObjectAccess,
@@ -100,13 +67,6 @@ export async function planRepository(
 
 /** A quick plan shows what to measure, a full one is carried out. */
 type Effort = 'quick' | 'full';
-
-/** The plan of one family and the graph that it was made for. */
-interface FamilyPlan {
-  parentEdge: Int32Array;
-  lowerBound: number;
-  planner: string;
-}
 
 class Replanner {
   readonly #survey: Survey;
@@ -269,6 +229,22 @@ class Replanner {
     return { parentEdge, lowerBound: input.lightStorage, planner };
   }
 
+  #report(families: readonly Family[], plans: ReadonlyMap<Family, FamilyPlan>): ArchivePlan {
+    const parts = {
+      survey: this.#survey,
+      edges: this.#edges,
+      options: this.#options,
+      groupOf: (number: number) => ({
+        group: this.#groups[number] as SnapshotGroup,
+        budget: this.#budgets[number] as number,
+        least: this.#least[number] as number,
+        now: this.#now[number],
+      }),
+      graphOf: (family: Family) => this.#graph(family),
+    };
+    return reportPlan(parts, families, plans);
+  }
+
   #chosen(plans: ReadonlyMap<Family, FamilyPlan>): EncodingEdge[] {
     const chosen: EncodingEdge[] = [];
     for (const [family, { parentEdge }] of plans) {
@@ -277,91 +253,6 @@ class Replanner {
       }
     }
     return chosen;
-  }
-
-  // --- result ------------------------------------------------------------------------------------
-
-  #report(families: readonly Family[], plans: ReadonlyMap<Family, FamilyPlan>): ArchivePlan {
-    const chosen: EncodingEdge[] = [];
-    const groups: PlannedGroup[] = [];
-    const planners = new Map<string, number>();
-    const total = { storage: 0, lowerBound: 0, isOptimal: true, isWithin: true };
-    for (const family of families) {
-      const plan = plans.get(family) as FamilyPlan;
-      const graph = this.#graph(family);
-      const parentEdge = this.#cutLongChains(family, graph, plan.parentEdge);
-      const verified = verifyPlan(graph, parentEdge);
-      total.storage += verified.storage;
-      total.lowerBound += Math.min(plan.lowerBound, verified.storage);
-      total.isOptimal &&= verified.storage <= plan.lowerBound * (1 + 1e-12);
-      total.isWithin &&= verified.isWithin;
-      planners.set(plan.planner, (planners.get(plan.planner) ?? 0) + family.vertices.length);
-      family.vertices.forEach((vertex, index) => {
-        const number = family.edges[parentEdge[index + 1] as number] as number;
-        chosen[vertex - 1] = this.#edges[number] as EncodingEdge;
-      });
-      family.groups.forEach((number, index) => {
-        const group = this.#groups[number] as SnapshotGroup;
-        groups[number] = {
-          ...group,
-          isKept: group.members.every((vertex) => this.#options.frozen.has(vertex)),
-          budget: this.#budgets[number] as number,
-          least: this.#least[number] as number,
-          now: this.#now[number],
-          planned: verified.groups[index]?.cost as number,
-        };
-      });
-    }
-    const { extents } = this.#survey;
-    total.storage -= this.#freed(chosen);
-    // Extents kept only as bases would add at most what they take now, however many of them are kept.
-    const under = extents.filter((extent) => !extent.isWanted);
-    total.lowerBound -= under.reduce((sum, extent) => sum + extent.live.mostBytes, 0);
-    total.lowerBound = Math.max(0, total.lowerBound);
-    return {
-      survey: this.#survey,
-      chosen,
-      groups,
-      storageNow: extents.reduce((sum, extent) => sum + extent.live.mostBytes, 0),
-      ...total,
-      isOptimal: total.isOptimal && under.length === 0,
-      planners: [...planners].sort((a, b) => b[1] - a[1]).map(([name]) => name),
-      encoding: { level: this.#options.level, noPrefix: this.#options.noPrefix },
-      edges: this.#edges.length,
-      exactEdges: this.#edges.filter((edge) => edge.isExact).length,
-    };
-  }
-
-  /** Bytes of extents that no delta and no version needs any more: gc drops them. */
-  #freed(chosen: readonly EncodingEdge[]): number {
-    const isKept = new Uint8Array(chosen.length + 1);
-    for (const [index, { isWanted }] of this.#survey.extents.entries()) {
-      if (!isWanted) continue;
-      for (
-        let at = index + 1;
-        at !== 0 && !isKept[at];
-        at = (chosen[at - 1] as EncodingEdge).base
-      ) {
-        isKept[at] = 1;
-      }
-    }
-    return chosen.reduce((sum, { vertex, bytes }) => sum + (isKept[vertex] ? 0 : bytes), 0);
-  }
-
-  /** Stores alone what would stand DEPTH_MAX links deep: nothing is read more slowly for that. */
-  #cutLongChains(family: Family, graph: StorageGraph, parentEdge: Int32Array): Int32Array {
-    const cut = parentEdge.slice();
-    for (;;) {
-      const { depth } = verifyPlan(graph, cut);
-      const vertex = depth.indexOf(DEPTH_MAX + 2);
-      if (vertex < 0) return cut;
-      for (let at = graph.inStart[vertex] as number; at < (graph.inStart[vertex + 1] as number); ) {
-        const edge = graph.inEdges[at++] as number;
-        const own = this.#edges[family.edges[edge] as number] as EncodingEdge;
-        if (own.base === 0 && own.isExact) cut[vertex] = edge;
-      }
-      if (cut[vertex] === parentEdge[vertex]) return cut;
-    }
   }
 }
 

@@ -6,10 +6,10 @@
  * Storage is in bytes of records; recreation in bytes read or in predicted milliseconds. Groups are
  * snapshots; equal ones are one group. Source: ModelHub (Miao et al., ICDE 2017), IV-B.
  */
-import type { Scheme, StorageGraph } from '../../pure/plan/graph.js';
-import { GraphBuilder } from '../../pure/plan/graph.js';
-import { UnionFind } from '../../pure/plan/union-find.js';
-import type { Survey, SurveyedSnapshot } from './survey.js';
+import type { Scheme, StorageGraph } from '../../../pure/plan/graph.js';
+import { GraphBuilder } from '../../../pure/plan/graph.js';
+import { UnionFind } from '../../../pure/plan/union-find.js';
+import type { Survey, SurveyedSnapshot } from '../survey.js';
 
 /** What an edge's recreation cost counts. */
 export type RecreationUnit = 'bytes' | 'ms';

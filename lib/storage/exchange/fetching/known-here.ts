@@ -3,8 +3,8 @@
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
 import { pushAll } from '../../../base/bytes/many.js';
+import { namedVersions } from '../../repo/refs/named-versions.js';
 import { readNotes } from '../../repo/refs/refs.js';
-import { namedVersions } from '../../repo/refs/version-numbers.js';
 import type { FetchParts } from './parts.js';
 
 /** Versions that refs here name, with all that they derive from: they are whole. */

@@ -15,18 +15,16 @@ import {
   NotFoundError,
 } from '../../../base/errors.js';
 import { readNumbers } from '../numbers.js';
-import { shortId } from '../version/version.js';
+import { shortId } from '../version/short-id.js';
+import { namesOnLines } from './lines-of-branches.js';
+import { formerStashes, namedVersions, rememberedVersions } from './named-versions.js';
 import { modelNameProblem, parseRefName, refNameProblem } from './ref-name.js';
 import { readRef } from './refs.js';
 import {
   findInHistory,
   findNumbered,
-  formerStashes,
   type NumberSource,
   NumberWalk,
-  namedVersions,
-  namesOnLines,
-  rememberedVersions,
   VersionNumbers,
 } from './version-numbers.js';
 

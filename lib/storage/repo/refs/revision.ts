@@ -15,7 +15,7 @@ import { listSome } from '../../../base/bytes/words/wording.js';
 import { AmbiguousError, isDamage, NotFoundError, UsageError } from '../../../base/errors.js';
 import type { Layout } from '../layout.js';
 import { readRemotes } from '../remotes.js';
-import { shortId } from '../version/version.js';
+import { shortId } from '../version/short-id.js';
 import { readHead } from './head.js';
 import { type BranchSource, refCandidates } from './ref-candidates.js';
 import { branchRefName, mayBeRevision, parseRefName, remoteRefName, shownRef } from './ref-name.js';

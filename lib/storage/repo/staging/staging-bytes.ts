@@ -6,10 +6,10 @@
  */
 
 import { ID_BYTES, type Id, idBytes, idFromBytes, sha256 } from '../../../base/bytes/hash.js';
+import { Fields } from '../../../base/bytes/msgpack/fields.js';
 import {
   arrayHeader,
   encodeCanonical,
-  Fields,
   type Packed,
 } from '../../../base/bytes/msgpack/msgpack.js';
 import { PackedReader } from '../../../base/bytes/msgpack/packed-reader.js';

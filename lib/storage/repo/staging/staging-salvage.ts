@@ -3,7 +3,9 @@
  *
  * `fsck --rebuild` starts here. Lines and files are taken one by one; what is left out is named.
  */
-import { decodeAnyForm, Fields, type Packed } from '../../../base/bytes/msgpack/msgpack.js';
+
+import { Fields } from '../../../base/bytes/msgpack/fields.js';
+import { decodeAnyForm, type Packed } from '../../../base/bytes/msgpack/msgpack.js';
 import { DlvError } from '../../../base/errors.js';
 import { pathProblem } from '../../../pure/paths/version-path.js';
 import type { Layout } from '../layout.js';

@@ -5,7 +5,8 @@
  * @see docs/format/version.md
  */
 import { ID_BYTES, type Id, idBytes, idFromBytes } from '../../../base/bytes/hash.js';
-import { Fields, type Packed } from '../../../base/bytes/msgpack/msgpack.js';
+import { Fields } from '../../../base/bytes/msgpack/fields.js';
+import type { Packed } from '../../../base/bytes/msgpack/msgpack.js';
 import { CorruptError } from '../../../base/errors.js';
 import { FILE_BYTES_MAX } from '../../../base/limits.js';
 import { comparePaths, type PathOrder, pathProblem } from '../../../pure/paths/version-path.js';

@@ -8,10 +8,10 @@
 
 import { ID_BYTES, type Id, idBytes, idFromBytes, sha256Hex } from '../../../base/bytes/hash.js';
 import { pushAll } from '../../../base/bytes/many.js';
+import { Fields } from '../../../base/bytes/msgpack/fields.js';
 import {
   decodeCanonical,
   encodeCanonical,
-  Fields,
   type Packed,
 } from '../../../base/bytes/msgpack/msgpack.js';
 import { checkReadable } from '../../../base/bytes/sealed.js';

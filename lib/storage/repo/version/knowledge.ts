@@ -5,10 +5,10 @@
  * One optional extension of the version: an older dlv keeps and ignores it. @see docs/format/version.md
  */
 
+import { Fields } from '../../../base/bytes/msgpack/fields.js';
 import {
   decodeCanonical,
   encodeCanonical,
-  Fields,
   type Packed,
 } from '../../../base/bytes/msgpack/msgpack.js';
 import { editDistance } from '../../../base/bytes/words/closest.js';

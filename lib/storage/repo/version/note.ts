@@ -5,10 +5,10 @@
  * union. Kinds that this release does not know are kept and ignored. @see docs/format/tier.md
  */
 import { ID_BYTES, type Id, idBytes, idFromBytes, objectId } from '../../../base/bytes/hash.js';
+import { Fields } from '../../../base/bytes/msgpack/fields.js';
 import {
   decodeCanonical,
   encodeCanonical,
-  Fields,
   type Packed,
 } from '../../../base/bytes/msgpack/msgpack.js';
 import { checkReadable } from '../../../base/bytes/sealed.js';

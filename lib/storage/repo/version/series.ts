@@ -2,10 +2,11 @@
  * The series of a version's metrics as one blob: canonical msgpack, an array of the form and one row
  * for each metric. A version lists the blob among its logs. @see docs/format/version.md
  */
+
+import { Fields } from '../../../base/bytes/msgpack/fields.js';
 import {
   decodeCanonical,
   encodeCanonical,
-  Fields,
   type Packed,
 } from '../../../base/bytes/msgpack/msgpack.js';
 import { CorruptError } from '../../../base/errors.js';

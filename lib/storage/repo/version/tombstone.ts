@@ -1,6 +1,7 @@
 /** Bodies of notes of the kinds 'tombstone' and 'recall'. @see docs/format/tombstone.md */
 import { ID_BYTES, type Id, idBytes, idFromBytes } from '../../../base/bytes/hash.js';
-import { Fields, type Packed } from '../../../base/bytes/msgpack/msgpack.js';
+import { Fields } from '../../../base/bytes/msgpack/fields.js';
+import type { Packed } from '../../../base/bytes/msgpack/msgpack.js';
 import { CorruptError } from '../../../base/errors.js';
 
 export const TOMBSTONE_NOTE = 'tombstone';

@@ -21,16 +21,15 @@ import { readGitState } from '../../../storage/repo/settings/gitinfo.js';
 import type { FileEntry, Snapshot } from '../../../storage/repo/version/file-page.js';
 import { buildTree } from '../../../storage/repo/version/file-tree.js';
 import { type HintedFile, makeSnapshots } from '../../../storage/repo/version/snapshots.js';
-import {
-  type Author,
-  type Extension,
-  encodeVersion,
-  type GitState,
-  type Metric,
-  type Param,
-  type Version,
-  writeVersion,
+import type {
+  Author,
+  Extension,
+  GitState,
+  Metric,
+  Param,
+  Version,
 } from '../../../storage/repo/version/version.js';
+import { encodeVersion, writeVersion } from '../../../storage/repo/version/version-bytes.js';
 import type { ChangeAccess } from '../access.js';
 import { checkLive } from './check-live.js';
 import { giveNumber } from './give-number.js';

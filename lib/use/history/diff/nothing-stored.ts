@@ -7,7 +7,8 @@ import { RunHashes } from '../../../storage/objects/planes/run-hashes.js';
 import { Sketches } from '../../../storage/objects/sketches/sketches.js';
 import { Layout } from '../../../storage/repo/layout.js';
 import { readTree } from '../../../storage/repo/version/file-tree.js';
-import { decodeVersion, shortId } from '../../../storage/repo/version/version.js';
+import { shortId } from '../../../storage/repo/version/short-id.js';
+import { decodeVersion } from '../../../storage/repo/version/version-bytes.js';
 import { MemoryBackend } from '../../../storage/store/backends/memory-backend.js';
 import { ObjectStore } from '../../../storage/store/object-store.js';
 

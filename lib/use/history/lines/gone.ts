@@ -12,8 +12,9 @@ import {
   readGone,
   stepsSince,
 } from '../../../storage/repo/refs/gone.js';
-import { NumberWalk, namedVersions } from '../../../storage/repo/refs/version-numbers.js';
-import { shortId } from '../../../storage/repo/version/version.js';
+import { namedVersions } from '../../../storage/repo/refs/named-versions.js';
+import { NumberWalk } from '../../../storage/repo/refs/version-numbers.js';
+import { shortId } from '../../../storage/repo/version/short-id.js';
 
 /** A day as people write it, in the zone of this machine: 2026-01-31. */
 export function formatDay(time: number): string {

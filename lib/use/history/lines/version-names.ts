@@ -3,17 +3,19 @@ import type { Id } from '../../../base/bytes/hash.js';
 import { isDamage } from '../../../base/errors.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { type NumberMarks, readNumbers } from '../../../storage/repo/numbers.js';
+import { namesOnLines } from '../../../storage/repo/refs/lines-of-branches.js';
 import {
   deletedStashes,
   formerStashes,
+  stashedVersions,
+  versionsOnRefs,
+} from '../../../storage/repo/refs/named-versions.js';
+import {
   type NumberSource,
   NumberWalk,
-  namesOnLines,
-  stashedVersions,
   VersionNumbers,
-  versionsOnRefs,
 } from '../../../storage/repo/refs/version-numbers.js';
-import { shortId } from '../../../storage/repo/version/version.js';
+import { shortId } from '../../../storage/repo/version/short-id.js';
 
 /** Names of versions of one repository; keeps what it learned. */
 export class VersionNames {

@@ -6,9 +6,9 @@ import { type ByteSource, MemorySource } from '../../../base/bytes/byte-source.j
 import type { Id } from '../../../base/bytes/hash.js';
 import { isDamage, isUnreadable } from '../../../base/errors.js';
 import { readOnnxModel } from '../../../pure/formats/onnx/onnx-graph.js';
+import { decodeNetworks } from '../../../pure/network/decode.js';
 import {
   type DescribedNetwork,
-  decodeNetworks,
   encodeNetworks,
   type StoredNetwork,
   type StoredStructure,

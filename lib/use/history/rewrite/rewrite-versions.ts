@@ -15,7 +15,8 @@ import { VersionNumbers } from '../../../storage/repo/refs/version-numbers.js';
 import type { BlobWriter } from '../../../storage/repo/version/blobs.js';
 import type { FilePage } from '../../../storage/repo/version/file-page.js';
 import { buildTree, type FileTree, readTree } from '../../../storage/repo/version/file-tree.js';
-import { type Version, writeVersion } from '../../../storage/repo/version/version.js';
+import type { Version } from '../../../storage/repo/version/version.js';
+import { writeVersion } from '../../../storage/repo/version/version-bytes.js';
 import { definingCandidates } from '../networks/candidates.js';
 
 /** What is asked of one version. */

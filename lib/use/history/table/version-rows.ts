@@ -2,8 +2,8 @@
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
+import { branchesOf } from '../../../storage/repo/refs/lines-of-branches.js';
 import { listRefs } from '../../../storage/repo/refs/refs.js';
-import { branchesOf } from '../../../storage/repo/refs/version-numbers.js';
 import { collectFacts } from '../lines/ancestry.js';
 import { resolveRanges } from '../lines/ranges.js';
 import { resolveId } from '../lines/resolve.js';

@@ -1,7 +1,8 @@
 /** Metrics over outcomes, with their edge cases; expected values are worked out by hand. */
 import test from 'ava';
 import { compareOutcomes } from '../../../../lib/pure/metrics/compare.js';
-import { measure, metricsNamed } from '../../../../lib/pure/metrics/metrics.js';
+import { measure } from '../../../../lib/pure/metrics/measure.js';
+import { metricsNamed } from '../../../../lib/pure/metrics/metrics.js';
 import {
   type ClassOutcomes,
   emptyClassOutcomes,

@@ -11,7 +11,8 @@ import {
   type Packed,
 } from '../../../../lib/base/bytes/msgpack/msgpack.js';
 import type { CountedTensor } from '../../../../lib/pure/network/cost/parameter-counts.js';
-import { decodeNetworks, encodeNetworks } from '../../../../lib/pure/network/encode.js';
+import { decodeNetworks } from '../../../../lib/pure/network/decode.js';
+import { encodeNetworks } from '../../../../lib/pure/network/encode.js';
 import { layerView } from '../../../../lib/pure/network/layers/layer-view.js';
 import type { Network } from '../../../../lib/pure/network/network.js';
 import { networkOfOnnx } from '../../../../lib/pure/network/onnx-network.js';

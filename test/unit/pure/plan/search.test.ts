@@ -2,7 +2,8 @@
 import test from 'ava';
 import { randomGraph } from '../../../../benchmarks/plan/random-graphs.js';
 import { AbortedError } from '../../../../lib/base/errors.js';
-import { type PlanProgress, planStepwise, planStorage } from '../../../../lib/pure/plan/auto.js';
+import { planStepwise, planStorage } from '../../../../lib/pure/plan/auto.js';
+import type { PlanProgress } from '../../../../lib/pure/plan/plan-report.js';
 import { Steps } from '../../../../lib/pure/plan/steps.js';
 import { planStorageWithin, stepsForSeconds } from '../../../../lib/pure/plan/timed.js';
 import { verifyPlan } from '../../../../lib/pure/plan/verify.js';

@@ -3,6 +3,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
 import { planStorage } from '../../../../lib/pure/plan/auto.js';
+import type { SurveyedExtent } from '../../../../lib/storage/archive/numbered-extents.js';
 import {
   buildFamilyGraph,
   type EncodingEdge,
@@ -10,12 +11,8 @@ import {
   findFamilies,
   groupSnapshots,
   liveRecreation,
-} from '../../../../lib/storage/archive/storage-graph.js';
-import type {
-  Survey,
-  SurveyedExtent,
-  SurveyedSnapshot,
-} from '../../../../lib/storage/archive/survey.js';
+} from '../../../../lib/storage/archive/planning/storage-graph.js';
+import type { Survey, SurveyedSnapshot } from '../../../../lib/storage/archive/survey.js';
 import { BaseGraph, CANDIDATES_MAX } from '../../../../lib/storage/ingest/bases/base-graph.js';
 
 function extent(vertex: number): SurveyedExtent {

@@ -14,7 +14,7 @@ import type { FsckProblem } from '../../../../lib/storage/fsck/report.js';
 import { recodedRecord } from '../../../../lib/storage/objects/recode.js';
 import { Layout } from '../../../../lib/storage/repo/layout.js';
 import { updateRef } from '../../../../lib/storage/repo/refs/refs.js';
-import { writeVersion } from '../../../../lib/storage/repo/version/version.js';
+import { writeVersion } from '../../../../lib/storage/repo/version/version-bytes.js';
 import { PLANE_CLASSES } from '../../../../lib/storage/store/types.js';
 import { checkout } from '../../../../lib/use/ops/checkout.js';
 import { fsck } from '../../../../lib/use/ops/fsck.js';

@@ -24,7 +24,7 @@ import {
   decodeVersion,
   encodeVersion,
   versionId,
-} from '../../../../lib/storage/repo/version/version.js';
+} from '../../../../lib/storage/repo/version/version-bytes.js';
 import { hexdump, page } from '../../../helpers/golden.js';
 import { fixture } from '../../../helpers/paths.js';
 import { fileEntry, idOf, MemoryBlobs, makeVersion } from './memory-blobs.js';

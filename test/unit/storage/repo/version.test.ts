@@ -10,16 +10,15 @@ import {
 } from '../../../../lib/base/bytes/msgpack/msgpack.js';
 import { DlvError, isDamage } from '../../../../lib/base/errors.js';
 import { buildTree } from '../../../../lib/storage/repo/version/file-tree.js';
+import { shortId, uniqueShortId } from '../../../../lib/storage/repo/version/short-id.js';
+import type { Version } from '../../../../lib/storage/repo/version/version.js';
 import {
   decodeVersion,
   encodeVersion,
   readVersion,
-  shortId,
-  uniqueShortId,
-  type Version,
   versionId,
   writeVersion,
-} from '../../../../lib/storage/repo/version/version.js';
+} from '../../../../lib/storage/repo/version/version-bytes.js';
 import { anyCharacter } from '../../../helpers/any-character.js';
 import { fixture } from '../../../helpers/paths.js';
 import { fileEntry, idOf, MemoryBlobs, makeVersion } from './memory-blobs.js';
