@@ -16,10 +16,10 @@
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { type PlanReport } from '../../lib/pure/plan/plan-report.js';
 import { planStorage } from '../../lib/pure/plan/auto.js';
 import { solveExactly } from '../../lib/pure/plan/bounds/exact.js';
 import { compileBudgets } from '../../lib/pure/plan/budgets.js';
+import type { PlanReport } from '../../lib/pure/plan/plan-report.js';
 import { Steps } from '../../lib/pure/plan/steps.js';
 import { verifyPlan } from '../../lib/pure/plan/verify.js';
 import {

@@ -7,11 +7,7 @@
 
 import { ID_BYTES, type Id, idBytes, idFromBytes, sha256 } from '../../../base/bytes/hash.js';
 import { Fields } from '../../../base/bytes/msgpack/fields.js';
-import {
-  arrayHeader,
-  encodeCanonical,
-  type Packed,
-} from '../../../base/bytes/msgpack/msgpack.js';
+import { arrayHeader, encodeCanonical, type Packed } from '../../../base/bytes/msgpack/msgpack.js';
 import { PackedReader } from '../../../base/bytes/msgpack/packed-reader.js';
 import { CorruptError, DlvError, FormatVersionError } from '../../../base/errors.js';
 import type { FileStat } from '../../../base/files/files.js';
