@@ -65,6 +65,10 @@ async function repeat(
   await run();
   const samples: Measured[] = [];
   for (let i = 0; i < runs; i++) samples.push(await run());
+  return rowOf(what, samples, notes);
+}
+
+function rowOf(what: string, samples: readonly Measured[], notes: string): Row {
   const peakBytes = Math.max(...samples.map((sample) => sample.peakBytes));
   const cpuSeconds = spreadOf(samples.map((sample) => sample.cpuSeconds)).median;
   const seconds = spreadOf(samples.map((sample) => sample.seconds));
@@ -259,7 +263,7 @@ async function tableRows(dir: string, runs: number, counts: readonly number[]): 
 const CROWDS = {
   versions: [1, 10, 100, 1_000],
   tensors: [1_000, 10_000, 100_000],
-  files: [100, 1_000, 10_000],
+  files: [10, 1_000, 5_000, 10_000],
 } as const;
 
 /** One more version of a small model, when there is ever more else. */
@@ -274,7 +278,14 @@ async function commitRows(dir: string, runs: number, shrink: number): Promise<Ro
       const count = Math.max(1, full / shrink);
       await unsynced(() => crowd.grow(count));
       const notes = `${count} ${crowd.what}`;
-      rows.push(await repeat('one more version', runs, notes, () => cost.measure()));
+      const samples = new Map<string, Measured[]>();
+      await cost.measure();
+      for (let run = 0; run < runs; run++) {
+        for (const [command, measured] of Object.entries(await cost.measure())) {
+          samples.set(command, [...(samples.get(command) ?? []), measured]);
+        }
+      }
+      for (const [command, each] of samples) rows.push(rowOf(`dlv ${command}`, each, notes));
     }
     await fs.rm(at, { recursive: true, force: true });
   }

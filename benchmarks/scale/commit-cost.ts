@@ -1,6 +1,6 @@
 /**
- * What one more version costs when there is much else: add + commit of a small model in processes of their own,
- * after many versions of it, beside many tensors of other models, and beside many files.
+ * What one more version costs when there is much else: add, commit, commit -a and status with a small model, each in a
+ * process of its own, after many versions of it, beside many tensors of other models, and beside many files.
  */
 import fs from 'node:fs/promises';
 import path from 'node:path';
@@ -24,6 +24,8 @@ export interface Crowd {
   /** Makes more of it, up to the count. */
   grow(count: number): Promise<void>;
 }
+
+export type MeasuredCommand = 'add' | 'commit' | 'commit -a' | 'status';
 
 /** Which line versions are made on; the one of HEAD if nothing is said. */
 interface Where {
@@ -141,16 +143,15 @@ export class CommitCost {
     return { what: 'other files', grow };
   }
 
-  /** One more version: its processor time, and clock, of both commands. */
-  async measure(): Promise<Measured> {
+  /** What one more version takes, command by command, and two of them in one: each a process of its own. */
+  async measure(): Promise<Record<MeasuredCommand, Measured>> {
+    const message = (): string[] => ['-m', `measured ${this.#made++}`];
     await this.#model.writeNext(this.#dir);
-    const one = await measureDlv(['add', MODEL], this.#dir);
-    const two = await measureDlv(['commit', '-m', `measured ${this.#made++}`], this.#dir);
-    return {
-      ...one,
-      seconds: one.seconds + two.seconds,
-      cpuSeconds: one.cpuSeconds + two.cpuSeconds,
-      peakBytes: Math.max(one.peakBytes, two.peakBytes),
-    };
+    const add = await measureDlv(['add', MODEL], this.#dir);
+    const commit = await measureDlv(['commit', ...message()], this.#dir);
+    await this.#model.writeNext(this.#dir);
+    const commitAll = await measureDlv(['commit', '-a', ...message()], this.#dir);
+    const status = await measureDlv(['status'], this.#dir);
+    return { add, commit, 'commit -a': commitAll, status };
   }
 }
