@@ -48,6 +48,31 @@ const lateChildProcess = {
   },
 };
 
+/** Modules of Node that a command may never use. */
+const LATE = /^node:(crypto|zlib|os|fs\/promises|timers\/promises|module)$/;
+
+/**
+ * Modules of Node are loaded when a value of theirs is first used: crypto alone takes as long as a tenth of `status`.
+ * Importers take each value from the module at each use, so that getters do.
+ */
+const lateBuiltins = {
+  name: 'late-builtins',
+  setup(build) {
+    build.onResolve({ filter: LATE }, ({ path: name, kind, namespace }) => {
+      if (namespace === 'late') return { path: name, external: true };
+      return kind === 'import-statement' ? { path: name, namespace: 'late' } : null;
+    });
+    build.onLoad({ filter: /.*/, namespace: 'late' }, async ({ path: name }) => {
+      const keys = Object.keys(await import(name)).filter((key) => key !== 'default');
+      return {
+        contents: `let found;
+          for (const key of ${JSON.stringify(keys)}) Object.defineProperty(exports, key, {
+            enumerable: true, get: () => (found ??= require(${JSON.stringify(name)}))[key] });`,
+      };
+    });
+  },
+};
+
 /** Code out of a code cache cannot import: the loader of the file does it. */
 const importByLoader = {
   name: 'import-by-loader',
@@ -105,7 +130,7 @@ async function bundle({ layerFile }) {
   for (const [number, layer] of layers.entries()) {
     const { outputFiles } = await build({
       ...COMMAND,
-      plugins: [acrossLayers(number, layerOf, nameOf), ...COMMAND.plugins],
+      plugins: [acrossLayers(number, layerOf, nameOf), lateBuiltins, ...COMMAND.plugins],
       stdin: { contents: entryOf(layer, nameOf), resolveDir: DIST, sourcefile: 'layer.js' },
       outfile: layerFile(BIN, number),
     });

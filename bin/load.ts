@@ -4,16 +4,16 @@
  *
  * bundle.mjs makes them. A cache is V8's own and holds for one version of Node and one source; V8
  * compares versions and flags, but of the source its length alone, and runs a damaged cache. So the
- * file begins with the sha256 of what follows: the first line of the source, which names its content,
- * and V8's data.
+ * file begins with the CRC-32 of what follows: the first line of the source, which names its content,
+ * and V8's data. (A sha256 would load Node's crypto, which most of `status` does not need.)
  */
-import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import v8 from 'node:v8';
 import { Script } from 'node:vm';
+import { crc32 } from 'node:zlib';
 
 /** What the bundled lib/cli/main.ts exports. */
 type Main = typeof import('../lib/cli/main.js');
@@ -61,7 +61,7 @@ function requireFor(file: string): NodeJS.Require {
   return Object.assign(find, own);
 }
 
-const DIGEST_BYTES = 32;
+const SUM_BYTES = 4;
 
 /** The folder with the layers of the command, or null if nobody made them: then its modules are loaded one by one. */
 export function findLayers(): string | null {
@@ -83,21 +83,20 @@ function contentLine(source: string): string {
   return source.slice(0, source.indexOf('\n') + 1);
 }
 
-function digest(body: Uint8Array): Buffer {
-  return createHash('sha256').update(body).digest();
-}
-
 /** The content of the code cache's file. */
 export function packCache(source: string, data: Uint8Array): Buffer {
   const body = Buffer.concat([Buffer.from(contentLine(source)), data]);
-  return Buffer.concat([digest(body), body]);
+  const sum = Buffer.alloc(SUM_BYTES);
+  sum.writeUInt32LE(crc32(body));
+  return Buffer.concat([sum, body]);
 }
 
 /** V8's data for `source`, or undefined if the file is damaged or made for another source. */
 export function unpackCache(source: string, file: Buffer): Buffer | undefined {
-  const body = file.subarray(DIGEST_BYTES);
+  if (file.length < SUM_BYTES) return undefined;
+  const body = file.subarray(SUM_BYTES);
   const line = Buffer.from(contentLine(source));
-  if (!digest(body).equals(file.subarray(0, DIGEST_BYTES))) return undefined;
+  if (crc32(body) !== file.readUInt32LE(0)) return undefined;
   return body.subarray(0, line.length).equals(line) ? body.subarray(line.length) : undefined;
 }
 

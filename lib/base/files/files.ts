@@ -263,14 +263,26 @@ export async function listDirectory(dir: string): Promise<string[]> {
 
 /** What is in a folder, sorted by name. @throws {IoError} */
 export async function listEntries(dir: string): Promise<Dirent[]> {
+  if (checkPlace(dir)) return entriesNow(dir);
   try {
-    const entries = checkPlace(dir)
-      ? plain.readdirSync(dir, { withFileTypes: true })
-      : await fs.readdir(dir, { withFileTypes: true });
-    return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+    return sortedByName(await fs.readdir(dir, { withFileTypes: true }));
   } catch (error) {
     throw ioError('list', dir, error);
   }
+}
+
+/** The same at once, for who walks one folder after the other: see statNow. @throws {IoError} */
+export function entriesNow(dir: string): Dirent[] {
+  try {
+    checkPlace(dir);
+    return sortedByName(plain.readdirSync(dir, { withFileTypes: true }));
+  } catch (error) {
+    throw ioError('list', dir, error);
+  }
+}
+
+function sortedByName(entries: Dirent[]): Dirent[] {
+  return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** Removes an empty folder. @returns false if it is not empty or cannot be removed. */
@@ -347,13 +359,18 @@ export async function mayWriteIn(folder: string): Promise<boolean> {
 
 /** A path without links; as it was given if nothing is there. For paths of the user. */
 export async function realPath(place: string): Promise<string> {
-  return fs.realpath(place).catch(() => path.resolve(place));
+  try {
+    return plain.realpathSync.native(place);
+  } catch {
+    return path.resolve(place);
+  }
 }
 
 /** Number of the user whom a file or folder belongs to, links not followed; null if none is there. */
 export async function ownerOf(place: string): Promise<number | null> {
   try {
-    return (checkFolders(place) ? plain.lstatSync(place) : await fs.lstat(place)).uid;
+    checkFolders(place);
+    return plain.lstatSync(place).uid;
   } catch (error) {
     if (isMissing(error)) return null;
     throw ioError('stat', place, error);

@@ -163,10 +163,17 @@ function plainMemory(bytes: number): Uint8Array {
 
 /** The addon, whatever DLV_KERNEL says; null if it was not built, or of other sources. */
 export function loadAddon(): NativeKernel | null {
+  if (addon === undefined) addon = findAddon();
+  return addon;
+}
+
+let addon: NativeKernel | null | undefined;
+
+function findAddon(): NativeKernel | null {
   try {
     const require = createRequire(import.meta.url);
-    const addon = require(fileURLToPath(new URL('build/kernel.node', FOLDER))) as NativeKernel;
-    return addon.interfaceVersion === INTERFACE_VERSION ? addon : null;
+    const found = require(fileURLToPath(new URL('build/kernel.node', FOLDER))) as NativeKernel;
+    return found.interfaceVersion === INTERFACE_VERSION ? found : null;
   } catch {
     return null;
   }

@@ -41,8 +41,13 @@ export interface Style {
 const ATTRIBUTES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 } as const;
 
 /** Stands before the number of an attribute; new in each process. */
-const MARK = `\0${randomBytes(8).toString('hex')}:`;
-const MARKS = new RegExp(`${MARK}(\\d+);`);
+let mark: string | null = null;
+
+/** The mark; made when the first attribute is, since most output has none. */
+function ownMark(): string {
+  mark ??= `\0${randomBytes(8).toString('hex')}:`;
+  return mark;
+}
 
 /** True if colour may be written to `stream`: NO_COLOR wins, then FORCE_COLOR, then "is a terminal". */
 export function wantsColor(stream: Output, env: NodeJS.ProcessEnv): boolean {
@@ -57,7 +62,7 @@ export function createStyle(color: boolean): Style {
   for (const [name, code] of Object.entries(ATTRIBUTES)) {
     const close = code < 30 ? 22 : 39;
     style[name as keyof Style] = (text) =>
-      color && text !== '' ? `${MARK}${code};${text}${MARK}${close};` : text;
+      color && text !== '' ? `${ownMark()}${code};${text}${ownMark()}${close};` : text;
   }
   return style;
 }
@@ -66,8 +71,9 @@ export function createStyle(color: boolean): Style {
 export function toTerminal(line: string): string {
   // Most lines are plain: marks begin with a control character.
   if (PLAIN.test(line)) return line;
+  if (mark === null) return printable(line);
   return line
-    .split(MARKS)
+    .split(new RegExp(`${mark}(\\d+);`))
     .map((part, i) => (i % 2 === 1 ? `\x1b[${part}m` : printable(part)))
     .join('');
 }

@@ -5,10 +5,9 @@
  * significant. Four elements at a time go through 32-bit words where memory is aligned and the
  * machine little-endian; what is left, and everything else, byte by byte. @see docs/format/plane.md
  */
-import { endianness } from 'node:os';
 import { assert } from '../../base/errors.js';
 
-const LITTLE_ENDIAN = endianness() === 'LE';
+const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** Splits little-endian elements into byte planes, most significant first.
  *  @param bytes  width·n bytes; read, never kept.

@@ -7,7 +7,7 @@
  */
 import path from 'node:path';
 import { NoRepositoryError, UnsafeError } from '../../base/errors.js';
-import { listDirectory, ownerOf, statOrNull } from '../../base/files/files.js';
+import { listDirectory, ownerOf, statNow } from '../../base/files/files.js';
 import { Layout, repositoryMarks } from './layout.js';
 import { readConfigFile, userConfigFile } from './settings/config.js';
 import { addFolder, listsFolder } from './settings/safe.js';
@@ -38,7 +38,7 @@ async function refuseFile(startDir: string, found: Layout | null): Promise<void>
   let dir = path.resolve(startDir);
   for (; dir !== found?.workTree; dir = path.dirname(dir)) {
     const place = new Layout(dir).dir;
-    if ((await statOrNull(place))?.isFile) {
+    if (statNow(place)?.isFile) {
       throw new NoRepositoryError(`'${place}' is a file, not a folder`, {
         path: place,
         hint: 'a repository is a folder; dlv does not use a file of that name: move it away',
@@ -63,7 +63,7 @@ export async function checkTrusted(
   const list = (await readConfigFile(userConfigFile(env))).get('safe.directory') ?? null;
   if (list !== null && (await listsFolder(list, layout.workTree))) return;
   const folder = path.resolve(layout.workTree);
-  const isThere = (await statOrNull(layout.dir)) !== null;
+  const isThere = statNow(layout.dir) !== null;
   const what = isThere ? `the repository '${folder}'` : `a repository in '${folder}'`;
   throw new UnsafeError(`cannot use ${what}: ${why}`, {
     file: layout.dir,
@@ -76,7 +76,7 @@ export async function checkTrusted(
 
 /** What makes a repository unsafe, or null. */
 async function whyUnsafe(layout: Layout, env: NodeJS.ProcessEnv): Promise<string | null> {
-  const there = await statOrNull(layout.dir);
+  const there = statNow(layout.dir);
   if (there?.isSymlink) return "its '.dlv' is a symbolic link";
   const own = process.geteuid?.();
   if (own === undefined) return null; // Windows: files have no such owner
@@ -97,17 +97,17 @@ function sudoUser(own: number, env: NodeJS.ProcessEnv): number | null {
 /** True if a folder is the work tree of a repository, perhaps of a damaged or dangerous one. */
 export async function holdsRepository(folder: string): Promise<boolean> {
   const marks = repositoryMarks(folder);
-  if ((await statOrNull(marks.dir))?.isFile !== false) return false;
+  if (statNow(marks.dir)?.isFile !== false) return false;
   // Any of them alone, whatever it is, means a repository, which its readers will judge.
-  for (const file of marks.files) if ((await statOrNull(file)) !== null) return true;
+  for (const file of marks.files) if (statNow(file) !== null) return true;
   return holdsRemains(folder);
 }
 
 /** True if there are packs or kept state files in the .dlv of a folder. Where 'git clean' was at work, all other files are gone. */
 export async function holdsRemains(folder: string): Promise<boolean> {
   const { keptHead, packs } = repositoryMarks(folder);
-  if ((await statOrNull(keptHead)) !== null) return true;
-  if ((await statOrNull(packs))?.isDirectory !== true) return false;
+  if (statNow(keptHead) !== null) return true;
+  if (statNow(packs)?.isDirectory !== true) return false;
   return (await listDirectory(packs)).some((name) => /^[0-9a-f]{32}\.blob$/.test(name));
 }
 

@@ -12,6 +12,7 @@ import {
   isMissing,
   makeDirectory,
   readSmallFile,
+  statNow,
   writeFileAtomic,
 } from '../../../base/files/files.js';
 import { USER_TEXT_BYTES_MAX } from '../../../base/limits.js';
@@ -96,6 +97,8 @@ export function userConfigFile(env: NodeJS.ProcessEnv = process.env): string {
 
 /** Reads a config file; one that does not exist is empty. @throws {ConfigError} DLV_CONFIG */
 export async function readConfigFile(file: string): Promise<ConfigFile> {
+  // Most users have none: to look is cheaper than to open.
+  if (statNow(file) === null) return ConfigFile.parse('', file);
   let text = '';
   try {
     const bytes = await readSmallFile(file, USER_TEXT_BYTES_MAX);

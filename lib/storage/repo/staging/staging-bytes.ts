@@ -5,7 +5,7 @@
  * @see docs/format/staging.md
  */
 
-import { ID_BYTES, type Id, idBytes, idFromBytes, sha256 } from '../../../base/bytes/hash.js';
+import { ID_BYTES, type Id, idBytes, idFromBytes, sha256Hex } from '../../../base/bytes/hash.js';
 import { Fields } from '../../../base/bytes/msgpack/fields.js';
 import { arrayHeader, encodeCanonical, type Packed } from '../../../base/bytes/msgpack/msgpack.js';
 import { PackedReader } from '../../../base/bytes/msgpack/packed-reader.js';
@@ -80,7 +80,11 @@ function* encodeBody(staging: Staging): Generator<Uint8Array> {
 /** The bytes of the staging file. */
 export function encodeStaging(staging: Staging): Uint8Array {
   const body = Buffer.concat([MAGIC, ...encodeBody(staging)]);
-  return Buffer.concat([body, sha256().update(body).digest()]);
+  return Buffer.concat([body, sumOf(body)]);
+}
+
+function sumOf(body: Uint8Array): Buffer {
+  return Buffer.from(sha256Hex(body), 'hex');
 }
 
 /** True if a body is the one that its lines make, with files as they stand in it. */
@@ -206,7 +210,7 @@ function unpackState(f: Fields, staging: Staging): StagedModel {
 export function bodyOf(bytes: Uint8Array, file: string): Uint8Array {
   const end = bytes.length - SUM_BYTES;
   const body = bytes.subarray(0, Math.max(0, end));
-  const isWhole = end >= MAGIC.length && sha256().update(body).digest().equals(bytes.subarray(end));
+  const isWhole = end >= MAGIC.length && sumOf(body).equals(bytes.subarray(end));
   if (!isWhole || Buffer.compare(body.subarray(0, 4), MAGIC.subarray(0, 4)) !== 0) {
     throw new CorruptError(`'${file}' is damaged: its checksum does not match its content`, {
       file,

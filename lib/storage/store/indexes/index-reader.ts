@@ -6,7 +6,7 @@
  */
 
 import { crc32 } from '../../../base/bytes/checksum.js';
-import { sha256 } from '../../../base/bytes/hash.js';
+import { sha256Hex } from '../../../base/bytes/hash.js';
 import { ByteReader } from '../../../base/bytes/reader.js';
 import { SET_RECORDS_MAX } from '../../../base/limits.js';
 import type { Backend } from '../backends/backend.js';
@@ -272,8 +272,8 @@ function readTables(
 /** @throws {CorruptError} unless the bytes end with the checksum that also names the set. */
 function checkSum(bytes: Uint8Array, info: SetInfo, name: string): void {
   const end = bytes.length - INDEX_SUM_BYTES;
-  const sum = sha256().update(bytes.subarray(0, end)).digest().subarray(0, INDEX_SUM_BYTES);
-  if (!sum.equals(bytes.subarray(end)) || sum.toString('hex') !== info.id) {
+  const sum = sha256Hex(bytes.subarray(0, end)).slice(0, 2 * INDEX_SUM_BYTES);
+  if (!Buffer.from(sum, 'hex').equals(bytes.subarray(end)) || sum !== info.id) {
     throw damaged(name, end, 'its checksum does not match');
   }
 }

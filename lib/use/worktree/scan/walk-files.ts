@@ -4,8 +4,9 @@
  */
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
+import { Pace } from '../../../base/bytes/pace.js';
 import { quoteSome } from '../../../base/bytes/words/wording.js';
-import { isMissing, listEntries, statOrNull } from '../../../base/files/files.js';
+import { entriesNow, isMissing, statOrNull } from '../../../base/files/files.js';
 import { pathProblem } from '../../../pure/paths/version-path.js';
 import { holdsRepository } from '../../../storage/repo/find-repository.js';
 import type { Layout } from '../../../storage/repo/layout.js';
@@ -48,11 +49,13 @@ export async function* walkFiles(
   const leaveOut = (path: string, why: string): void =>
     options.warn?.(`'${path}' is skipped: ${why}`);
   const odd = new Map<string, string[]>();
+  const pace = new Pace(options.signal);
   const queue = [{ dir: folder, chain: follower === null ? [] : await follower.chainOf(folder) }];
   for (let at = queue.pop(); at !== undefined; at = queue.pop()) {
     const { dir, chain } = at;
     throwIfAborted(options.signal);
-    for (const entry of await entriesOf(layout, dir, dir === folder ? null : leaveOut)) {
+    await pace.step();
+    for (const entry of entriesOf(layout, dir, dir === folder ? null : leaveOut)) {
       const path = dir === '' ? entry.name : `${dir}/${entry.name}`;
       const isLink = entry.isSymbolicLink();
       const target = isLink && follower !== null ? await follower.target(path, chain) : null;
@@ -95,13 +98,13 @@ function leftOut(kind: string, paths: readonly string[]): string {
  * What lies in a folder, but no files that dlv lacks finished; one that is gone by now holds nothing.
  * @param leaveOut told of a folder that may not be read, which then holds nothing; null: that is an error.
  */
-async function entriesOf(
+function entriesOf(
   layout: Layout,
   dir: string,
   leaveOut: ((path: string, why: string) => void) | null,
-): ReturnType<typeof listEntries> {
+): ReturnType<typeof entriesNow> {
   try {
-    const entries = await listEntries(dir === '' ? layout.workTree : layout.workFile(dir));
+    const entries = entriesNow(dir === '' ? layout.workTree : layout.workFile(dir));
     return entries.filter(({ name }) => !isUnfinishedName(name));
   } catch (error) {
     if (dir === '') throw error;
