@@ -103,19 +103,3 @@ test('two runs on one branch, while HEAD goes elsewhere: each checkpoint is a ve
     ],
   );
 });
-
-test('a command that ends while a version is being made: no number of a version is left out', async (t) => {
-  const repo = await TestRepository.create(t);
-  for (let i = 0; i < 8; i++) {
-    const { code, stderr } = await runIn(repo, ['file', '1', 'file', '2', 'wait', String(i * 70)], {
-      env: { BEAT: '500' },
-    });
-    t.is(code, 0, stderr);
-  }
-  const made = await repo.json<{ number: number }[]>('log', '--all');
-  const numbers = made.map(({ number }) => number).sort((a, b) => a - b);
-  t.deepEqual(
-    numbers,
-    made.map((_, n) => n + 1),
-  );
-});
