@@ -493,6 +493,6 @@ test('merge --lora: the export beside the weights is warned of, the adapter is n
   t.notRegex(stderr, /adapter_model/);
   t.regex((await repo.dlv('show')).stdout, /^Merged: {2}lora@/m);
   t.notRegex((await repo.dlv('show')).stdout, /^From:/m);
-  t.regex((await repo.dlv('list')).stdout, /net .*on main, merged lora@/);
+  t.regex((await repo.dlv('list')).stdout, /net .*branch main, merged lora@/);
   t.regex((await repo.dlv('list')).stdout, /lora .*on main, from net@1$/m);
 });

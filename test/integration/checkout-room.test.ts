@@ -5,7 +5,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { idBytes } from '../../lib/base/bytes/hash.js';
 import { encodeCanonical, type Packed } from '../../lib/base/bytes/msgpack/msgpack.js';
-import { freeBytes } from '../../lib/base/files/files.js';
+import { freeBytes } from '../../lib/base/files/places/disks.js';
 import { openStoredFile } from '../../lib/storage/objects/stored/stored-file.js';
 import { TestRepository } from '../helpers/repository.js';
 import { Forge } from '../trust/hostile/forge.js';

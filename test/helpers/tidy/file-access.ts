@@ -10,6 +10,7 @@ export const FILE_ACCESS: ReadonlyMap<string, string> = new Map([
   ['lib/base/files/gate.ts', 'is the gate'],
   ['lib/base/files/io.ts', 'calls the file system behind the gate'],
   ['lib/base/files/files.ts', 'calls the file system behind the gate'],
+  ['lib/base/files/places/disks.ts', 'asks about file systems, behind the gate'],
   ['lib/base/files/handle.ts', 'is an open file below the gate'],
   ['lib/base/files/small-files.ts', 'reads many small files at once, behind the gate'],
   ['lib/base/files/temporary.ts', 'makes and removes whole folders, behind the gate'],

@@ -3,13 +3,8 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { IoError } from '../../../../lib/base/errors.js';
-import {
-  appendLines,
-  io,
-  ioError,
-  WriteFile,
-  writeFileAtomic,
-} from '../../../../lib/base/files/files.js';
+import { appendLines } from '../../../../lib/base/files/append-lines.js';
+import { io, ioError, WriteFile, writeFileAtomic } from '../../../../lib/base/files/files.js';
 import { newOwnName } from '../../../../lib/base/files/process.js';
 import { newTemporaryName } from '../../../../lib/base/files/temporary-name.js';
 import { tempDir } from '../../../helpers/temp-dir.js';

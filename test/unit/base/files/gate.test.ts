@@ -8,10 +8,9 @@ import fs from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { appendLines } from '../../../../lib/base/files/append-lines.js';
 import {
-  appendLines,
   copyFile,
-  deviceOf,
   io,
   listDirectory,
   listEntries,
@@ -27,6 +26,7 @@ import {
   writeFileAtomic,
 } from '../../../../lib/base/files/files.js';
 import { guardBelow } from '../../../../lib/base/files/gate.js';
+import { deviceOf } from '../../../../lib/base/files/places/disks.js';
 import { listTree, readFiles, readTail } from '../../../../lib/base/files/small-files.js';
 import { copyTo, makeTemporaryFolder, removeFolder } from '../../../../lib/base/files/temporary.js';
 import { tempDir } from '../../../helpers/temp-dir.js';

@@ -3,7 +3,8 @@ import test from 'ava';
 import fc from 'fast-check';
 import { parseColumn, parseCondition, type Value } from '../../../../lib/pure/where/condition.js';
 import { compareValues, compileCondition } from '../../../../lib/pure/where/evaluate.js';
-import { likeTest, matchTest } from '../../../../lib/pure/where/pattern.js';
+import { likeTest } from '../../../../lib/pure/where/like.js';
+import { matchTest } from '../../../../lib/pure/where/pattern.js';
 
 type Row = Record<string, Value>;
 

@@ -4,7 +4,8 @@ import path from 'node:path';
 import test from 'ava';
 import { seal, unseal } from '../../../../lib/base/bytes/sealed.js';
 import { LockedError } from '../../../../lib/base/errors.js';
-import { io, isLocalDisk } from '../../../../lib/base/files/files.js';
+import { io } from '../../../../lib/base/files/files.js';
+import { isLocalDisk } from '../../../../lib/base/files/places/disks.js';
 import { lockHolder, withLock } from '../../../../lib/storage/repo/processes/lock.js';
 import {
   ABANDONED_MS,

@@ -4,7 +4,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { isLocalDisk } from '../../../../lib/base/files/files.js';
+import { isLocalDisk } from '../../../../lib/base/files/places/disks.js';
 import {
   bootTimeMs,
   newOwnName,

@@ -9,11 +9,8 @@ import {
   loadTensors,
   streamTensors,
 } from '../../../../../lib/storage/objects/stored/load-tensors.js';
-import {
-  readTensor,
-  type StoredTensor,
-  tensorsOf,
-} from '../../../../../lib/storage/objects/stored/tensors.js';
+import { readTensor } from '../../../../../lib/storage/objects/stored/read-tensor.js';
+import { type StoredTensor, tensorsOf } from '../../../../../lib/storage/objects/stored/tensors.js';
 import { compareTensors } from '../../../../../lib/use/history/diff/compare.js';
 import { layoutOf, tensorBytes } from '../../../../helpers/layouts.js';
 import { PROJECT_ROOT } from '../../../../helpers/paths.js';

@@ -3,15 +3,12 @@ import test, { type ExecutionContext } from 'ava';
 import { CorruptError, isDamage, LimitError } from '../../../../../lib/base/errors.js';
 import type { DType } from '../../../../../lib/pure/tensor/dtype.js';
 import type { Skeleton, SkeletonTensor } from '../../../../../lib/pure/tensor/recipe.js';
+import { readTensor } from '../../../../../lib/storage/objects/stored/read-tensor.js';
 import {
   openStoredFile,
   type StoredFile,
 } from '../../../../../lib/storage/objects/stored/stored-file.js';
-import {
-  readTensor,
-  type StoredTensor,
-  tensorsOf,
-} from '../../../../../lib/storage/objects/stored/tensors.js';
+import { type StoredTensor, tensorsOf } from '../../../../../lib/storage/objects/stored/tensors.js';
 import { readStaging } from '../../../../../lib/storage/repo/staging/staging-file.js';
 import { compareTensors } from '../../../../../lib/use/history/diff/compare.js';
 import type { Repository } from '../../../../../lib/use/repository.js';
