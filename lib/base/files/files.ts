@@ -7,12 +7,11 @@
 import plain, { type BigIntStats, type Dirent } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { LimitError, UnsafeError } from '../errors.js';
+import { LimitError } from '../errors.js';
 import { checkFolders, checkPlace } from './gate.js';
 import type { Handle } from './handle.js';
 import { io, ioError, isMissing } from './io.js';
 import { type FileStat, ReadFile, toFileStat } from './read-file.js';
-import { withTemporaryName } from './temporary-name.js';
 import { WriteFile } from './write-file.js';
 
 export { io, ioError, isMissing, noRoom, refusedWrite } from './io.js';
@@ -160,57 +159,6 @@ export async function copyFile(from: string, to: string, name = to): Promise<voi
 }
 
 const COPY_BYTES = 4 * 1024 * 1024;
-const LINE_FEED = 0x0a;
-
-/**
- * Appends lines to a file, which is made if it is not there. A last line that was torn is ended first.
- * A file that has other names (hard links) is replaced by a copy of its own, since the other names may
- * be anybody's.
- * @param how.sync  puts the lines, and the name of the file, on the disk before this returns.
- * @returns the size of the file before.
- */
-export async function appendLines(
-  file: string,
-  lines: string,
-  how: { sync?: boolean } = {},
-): Promise<number> {
-  try {
-    let handle = await io.open(file, 'a+');
-    try {
-      if ((await handle.stat({ bigint: true })).nlink > 1n) {
-        await handle.close();
-        await detachFile(file);
-        handle = await io.open(file, 'a+');
-      }
-      const size = Number((await handle.stat({ bigint: true })).size);
-      const tail = Buffer.alloc(1, LINE_FEED);
-      if (size > 0) await handle.read(tail, 0, 1, size - 1);
-      let rest: Uint8Array = Buffer.from((tail[0] === LINE_FEED ? '' : '\n') + lines);
-      while (rest.length > 0) rest = rest.subarray(await io.write(handle, rest));
-      if (how.sync) await io.fsync(handle);
-      if (how.sync) await syncDirectory(path.dirname(file));
-      return size;
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    throw ioError('append to', file, error);
-  }
-}
-
-/** Replaces a name that shares its file with other names (hard links) by a copy of its own. */
-async function detachFile(file: string): Promise<void> {
-  const temporary = await withTemporaryName(path.dirname(file), async (name) => {
-    await copyFile(file, name, file);
-    return name;
-  });
-  try {
-    await renameFile(temporary, file);
-  } catch (error) {
-    await io.unlink(temporary).catch(() => {});
-    throw error;
-  }
-}
 
 /**
  * Replaces `file` with `bytes` so that a crash leaves the old or the new content: temporary file in
@@ -377,52 +325,6 @@ export async function ownerOf(place: string): Promise<number | null> {
   }
 }
 
-/** Magic numbers of file systems (Linux) that only one running kernel has mounted at a time. */
-const LOCAL_FILE_SYSTEMS = new Set([
-  0xef53, // ext2 to ext4
-  0x58465342, // xfs
-  0x9123683e, // btrfs
-  0x2fc12fc1, // zfs
-  0xca451a4e, // bcachefs
-  0xf2f52010, // f2fs
-  0x3153464a, // jfs
-  0x01021994, // tmpfs
-  0x858458f6, // ramfs
-  0x794c7630, // overlayfs
-  0x4d44, // vfat
-  0x2011bab0, // exfat
-]);
-
-/**
- * True if only this kernel can have files of a folder open: what another boot wrote there has ended.
- * False for network and cluster file systems, for those of user space, and where it cannot be told.
- */
-export async function isLocalDisk(folder: string): Promise<boolean> {
-  try {
-    checkPlace(folder);
-    return process.platform === 'linux' && LOCAL_FILE_SYSTEMS.has((await fs.statfs(folder)).type);
-  } catch (error) {
-    if (error instanceof UnsafeError) throw error;
-    return false;
-  }
-}
-
-/** File systems (Linux) on which a file takes about as many bytes as it has: none that compress. */
-const PLAIN_FILE_SYSTEMS = new Set([0xef53, 0x58465342, 0x01021994]);
-
-/** Bytes that this user can still write on the disk of a folder; null where that cannot be told. */
-export async function freeBytes(folder: string): Promise<number | null> {
-  try {
-    checkPlace(folder);
-    const { type, bavail, bsize } = await fs.statfs(folder);
-    const isPlain = process.platform === 'linux' && PLAIN_FILE_SYSTEMS.has(type);
-    return isPlain ? bavail * bsize : null;
-  } catch (error) {
-    if (error instanceof UnsafeError) throw error;
-    return null;
-  }
-}
-
 /** Sets the times of a file to now. @throws {IoError} */
 export async function touchFile(file: string): Promise<void> {
   try {
@@ -431,15 +333,5 @@ export async function touchFile(file: string): Promise<void> {
     await fs.utimes(file, now, now);
   } catch (error) {
     throw ioError('touch', file, error);
-  }
-}
-
-/** The device that a folder lies on: files move between folders of one device by a rename. */
-export async function deviceOf(folder: string): Promise<number> {
-  try {
-    checkPlace(folder);
-    return (await fs.stat(folder)).dev;
-  } catch (error) {
-    throw ioError('stat', folder, error);
   }
 }

@@ -4,7 +4,8 @@
  */
 import type { ColumnRef, Comparison, Condition, Operand, Value } from './condition.js';
 import { ComparedKinds } from './kinds.js';
-import { likeTest, matchTest } from './pattern.js';
+import { likeTest } from './like.js';
+import { matchTest } from './pattern.js';
 
 /** How a column is read from a row, and how a text is understood that it is compared with. */
 export interface Binding<Row> {

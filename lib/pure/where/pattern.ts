@@ -1,6 +1,5 @@
 /**
- * Patterns over texts: `like` with % and _, and regular expressions whose time grows with the length of
- * the text times that of the pattern, whatever both hold (Thompson 1968; the Pike machine without
+ * Regular expressions whose time grows with the length of the text times that of the pattern, whatever both hold (Thompson 1968; the Pike machine without
  * captures). So a name in a repository cannot make a search hang.
  *
  * Regular expressions have: literals, `.`, classes, `\d \w \s \b` and their negations, `^ $`, groups,
@@ -8,12 +7,10 @@
  */
 import { UsageError } from '../../base/errors.js';
 import { NESTING_MAX } from '../../base/limits.js';
+import { codesOf } from './like.js';
 
 /** Steps of a compiled pattern; repetitions with counts are written out. */
 const STEPS_MAX = 5_000;
-/** Characters of a text that are looked at. */
-const TEXT_MAX = 64 * 1024;
-
 type Test = (code: number) => boolean;
 
 type Step =
@@ -40,53 +37,6 @@ const CLASSES: Readonly<Record<string, Test>> = {
   s: (code) => code === 0x20 || (code >= 0x09 && code <= 0x0d) || code === 0xa0 || code === 0xfeff,
 };
 const ESCAPES: Readonly<Record<string, number>> = { t: 0x09, n: 0x0a, r: 0x0d, f: 0x0c, v: 0x0b };
-
-/** True if a text fits a `like` pattern: % any characters, _ one, backslash takes the next as it is. */
-export function likeTest(pattern: string, ignoreCase: boolean): (text: string) => boolean {
-  const parts: (number | '%' | '_')[] = [];
-  const chars = [...fold(pattern, ignoreCase)];
-  for (let i = 0; i < chars.length; i++) {
-    const char = chars[i] as string;
-    if (char === '\\' && i + 1 < chars.length)
-      parts.push((chars[++i] as string).codePointAt(0) as number);
-    else if (char === '%' || char === '_') parts.push(char);
-    else parts.push(char.codePointAt(0) as number);
-  }
-  return (text) => {
-    const codes = codesOf(text, ignoreCase);
-    // Where the last % stood, and up to which character it has eaten: a later % makes an earlier one final.
-    let at = 0;
-    let part = 0;
-    let star = -1;
-    let eaten = 0;
-    while (at < codes.length) {
-      const wanted = parts[part];
-      if (wanted === '%') {
-        star = part++;
-        eaten = at;
-      } else if (wanted === '_' || wanted === codes[at]) {
-        part++;
-        at++;
-      } else if (star >= 0) {
-        part = star + 1;
-        at = ++eaten;
-      } else return false;
-    }
-    while (parts[part] === '%') part++;
-    return part === parts.length;
-  };
-}
-
-function fold(text: string, ignoreCase: boolean): string {
-  return ignoreCase ? text.toLowerCase() : text;
-}
-
-function codesOf(text: string, ignoreCase: boolean): number[] {
-  const codes: number[] = [];
-  for (const char of fold(text.slice(0, TEXT_MAX), ignoreCase))
-    codes.push(char.codePointAt(0) as number);
-  return codes;
-}
 
 /** True if a text holds what a regular expression describes. @throws {UsageError} if it is none. */
 export function matchTest(pattern: string, ignoreCase: boolean): (text: string) => boolean {

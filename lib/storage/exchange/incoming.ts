@@ -8,8 +8,8 @@ import path from 'node:path';
 import { forEachLimit } from '../../base/bytes/for-each-limit.js';
 import { eachLine } from '../../base/bytes/lines.js';
 import { isDamage } from '../../base/errors.js';
+import { appendLines } from '../../base/files/append-lines.js';
 import {
-  appendLines,
   io,
   isMissing,
   listDirectory,

@@ -8,10 +8,10 @@ import { splitFast } from '../../pure/codec/planes.js';
 import { DTYPES } from '../../pure/tensor/dtype.js';
 import { otherSize } from './planes/plane-reader.js';
 import { segmentElements } from './planes/segment-head.js';
+import { readTensor } from './stored/read-tensor.js';
 import type { Readers } from './stored/stored-file.js';
 import {
   isContiguous,
-  readTensor,
   type StoredTensor,
   type TensorHome,
   tensorElements,

@@ -4,7 +4,8 @@
  * @see docs/format/layout.md
  */
 import { DlvError } from '../../base/errors.js';
-import { appendLines, isMissing, makeDirectory, readSmallFile } from '../../base/files/files.js';
+import { appendLines } from '../../base/files/append-lines.js';
+import { isMissing, makeDirectory, readSmallFile } from '../../base/files/files.js';
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import type { Layout } from './layout.js';
 

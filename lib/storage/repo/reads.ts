@@ -9,8 +9,8 @@
 
 import { type Id, isId } from '../../base/bytes/hash.js';
 import { DlvError } from '../../base/errors.js';
+import { appendLines } from '../../base/files/append-lines.js';
 import {
-  appendLines,
   isMissing,
   makeDirectory,
   readSmallFile,

@@ -9,9 +9,7 @@ import nodePath from 'node:path';
 import { forEachLimit } from '../../base/bytes/for-each-limit.js';
 import { ConflictError, DlvError } from '../../base/errors.js';
 import {
-  deviceOf,
   type FileStat,
-  freeBytes,
   listEntries,
   makeDirectory,
   noRoom,
@@ -23,6 +21,7 @@ import {
   syncDirectory,
   WriteFile,
 } from '../../base/files/files.js';
+import { deviceOf, freeBytes } from '../../base/files/places/disks.js';
 import type { Layout } from '../../storage/repo/layout.js';
 import { removeUnfinished } from '../../storage/repo/processes/abandoned.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';

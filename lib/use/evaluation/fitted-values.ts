@@ -7,11 +7,8 @@ import type { Axes } from '../../pure/network/weights/tensor-fit.js';
 import type { Part } from '../../pure/network/weights/tensor-part.js';
 import { widen } from '../../pure/tensor/dtype.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
-import {
-  readTensor,
-  type StoredTensor,
-  tensorBytes,
-} from '../../storage/objects/stored/tensors.js';
+import { readTensor } from '../../storage/objects/stored/read-tensor.js';
+import { type StoredTensor, tensorBytes } from '../../storage/objects/stored/tensors.js';
 import type { NamedTensor } from '../history/find-tensors.js';
 
 /** A network whose file was placed. */

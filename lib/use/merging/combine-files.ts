@@ -9,9 +9,9 @@ import { elementCount } from '../../pure/tensor/layout.js';
 import { narrow, roundTo } from '../../pure/tensor/quantize.js';
 import type { FloatDType } from '../../pure/tensor/tier.js';
 import type { PackSession } from '../../storage/objects/session.js';
+import { readTensor } from '../../storage/objects/stored/read-tensor.js';
 import { openStoredFile, type StoredFile } from '../../storage/objects/stored/stored-file.js';
 import {
-  readTensor,
   type StoredTensor,
   sameBytes,
   tensorBytes,

@@ -10,13 +10,9 @@ import { safetensorsHeader } from '../../pure/formats/tensor-headers.js';
 import { quantisedParts } from '../../pure/merge/quantised.js';
 import { alignSides, type Origin, originOf, type Sides } from '../../pure/merge/three-way.js';
 import type { PackSession } from '../../storage/objects/session.js';
+import { readTensor } from '../../storage/objects/stored/read-tensor.js';
 import { openStoredFile, type StoredFile } from '../../storage/objects/stored/stored-file.js';
-import {
-  readTensor,
-  type StoredTensor,
-  tensorBytes,
-  tensorsOf,
-} from '../../storage/objects/stored/tensors.js';
+import { type StoredTensor, tensorBytes, tensorsOf } from '../../storage/objects/stored/tensors.js';
 import type { FileEntry, FilePage } from '../../storage/repo/version/file-page.js';
 import type { FileChanges } from '../checkout/change-files.js';
 import { isSame } from '../checkout/change-files.js';

@@ -1,6 +1,7 @@
 /** If two tensors of a repository are equal. */
 import { elementCount } from '../../pure/tensor/layout.js';
-import { readTensor, type StoredTensor, sameBytes } from '../../storage/objects/stored/tensors.js';
+import { readTensor } from '../../storage/objects/stored/read-tensor.js';
+import { type StoredTensor, sameBytes } from '../../storage/objects/stored/tensors.js';
 import type { LineAccess } from '../history/access.js';
 
 export function isSameShape(a: StoredTensor, b: StoredTensor | undefined): boolean {

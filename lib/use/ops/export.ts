@@ -2,7 +2,8 @@
 import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { ExistsError, NotFoundError } from '../../base/errors.js';
-import { freeBytes, leadsTo, mayWriteIn, noRoom } from '../../base/files/files.js';
+import { leadsTo, mayWriteIn, noRoom } from '../../base/files/files.js';
+import { freeBytes } from '../../base/files/places/disks.js';
 import { makeTemporaryFolder, removeFolder } from '../../base/files/temporary.js';
 import { isBundle } from '../../storage/exchange/bundles/bundle-transport.js';
 import { BundleWriter } from '../../storage/exchange/bundles/bundle-writer.js';

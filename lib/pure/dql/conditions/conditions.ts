@@ -5,7 +5,8 @@
 
 import type { Value as CellValue } from '../../where/condition.js';
 import { compareBy } from '../../where/evaluate.js';
-import { likeTest, matchTest } from '../../where/pattern.js';
+import { likeTest } from '../../where/like.js';
+import { matchTest } from '../../where/pattern.js';
 import type { Condition } from '../ast.js';
 import type { Captures } from '../layers/layer-pattern.js';
 import { compileSelector, type Tuple } from '../layers/layer-sets.js';

@@ -19,11 +19,12 @@ import {
   shaped,
   UnknownShape,
 } from './node-shapes.js';
+import { PIECES } from './piece-rules.js';
 import { REDUCTION } from './reduction-rules.js';
 import { SPATIAL } from './spatial-rules.js';
 
 const RULES = new Map<string, Rule>(
-  Object.entries({ ...ELEMENTWISE, ...LAYOUT, ...MATRIX, ...REDUCTION, ...SPATIAL }),
+  Object.entries({ ...ELEMENTWISE, ...LAYOUT, ...PIECES, ...MATRIX, ...REDUCTION, ...SPATIAL }),
 );
 /** Domains whose operators follow the rules of the standard ones of that name. */
 const KNOWN_DOMAINS = new Set(['', 'com.microsoft']);

@@ -1,6 +1,7 @@
 /** Brings the pack sets that a fetch wants: whole ones as they are, of others copies of the wanted records. */
 import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
-import { freeBytes, noRoom } from '../../../base/files/files.js';
+import { noRoom } from '../../../base/files/files.js';
+import { freeBytes } from '../../../base/files/places/disks.js';
 import { newWorkName } from '../../repo/processes/made-names.js';
 import type { Backend } from '../../store/backends/backend.js';
 import { copyRecords } from '../../store/merge.js';

@@ -13,7 +13,8 @@ import { completed, knownOf } from '../planes/leading-planes.js';
 import { otherSize } from '../planes/plane-reader.js';
 import { readSegments } from '../planes/read-segments.js';
 import { segmentElements } from '../planes/segment-head.js';
-import { isContiguous, readTensor, type StoredTensor, tensorBytes } from './tensors.js';
+import { readTensor } from './read-tensor.js';
+import { isContiguous, type StoredTensor, tensorBytes } from './tensors.js';
 
 export interface LoadOptions {
   readonly signal?: AbortSignal;

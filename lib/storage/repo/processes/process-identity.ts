@@ -10,7 +10,7 @@
  * @see docs/format/refs.md
  */
 import path from 'node:path';
-import { isLocalDisk } from '../../../base/files/files.js';
+import { isLocalDisk } from '../../../base/files/places/disks.js';
 import {
   bootTimeMs,
   lookForProcess,

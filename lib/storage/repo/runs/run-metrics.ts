@@ -5,7 +5,8 @@
  * Whoever follows a run reads on from where it stopped. @see docs/format/runs.md
  */
 import { eachLine } from '../../../base/bytes/lines.js';
-import { appendLines, ReadFile } from '../../../base/files/files.js';
+import { appendLines } from '../../../base/files/append-lines.js';
+import { ReadFile } from '../../../base/files/files.js';
 import { LOG_BYTES_MAX, LOG_POINTS_MAX } from '../../../base/limits.js';
 import { LogCollector } from '../../../pure/logs/log-content.js';
 import { addRow } from '../../../pure/logs/rows.js';

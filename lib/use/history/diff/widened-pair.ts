@@ -7,8 +7,9 @@ import { type DriftSums, driftKind, PairDrift } from '../../../pure/codec/drift.
 import { splitFast } from '../../../pure/codec/planes.js';
 import { DTYPES, isNumeric, widen } from '../../../pure/tensor/dtype.js';
 import { elementCount } from '../../../pure/tensor/layout.js';
+import { readTensor } from '../../../storage/objects/stored/read-tensor.js';
 import type { Readers } from '../../../storage/objects/stored/stored-file.js';
-import { readTensor, type StoredTensor } from '../../../storage/objects/stored/tensors.js';
+import type { StoredTensor } from '../../../storage/objects/stored/tensors.js';
 
 const F64 = driftKind('F64') as number;
 

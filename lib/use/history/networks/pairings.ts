@@ -17,9 +17,9 @@ import {
 } from '../../../pure/network/weights/pair-tensors.js';
 import { widen } from '../../../pure/tensor/dtype.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
+import { readTensor } from '../../../storage/objects/stored/read-tensor.js';
 import { openStoredFile } from '../../../storage/objects/stored/stored-file.js';
 import {
-  readTensor,
   type StoredTensor,
   tensorBytes,
   tensorsOf,

@@ -12,8 +12,9 @@ import {
 } from '../../../pure/codec/drift.js';
 import { splitFast } from '../../../pure/codec/planes.js';
 import { DTYPES, isNumeric, widen } from '../../../pure/tensor/dtype.js';
+import { readTensor } from '../../../storage/objects/stored/read-tensor.js';
 import type { Readers } from '../../../storage/objects/stored/stored-file.js';
-import { readTensor, type StoredTensor } from '../../../storage/objects/stored/tensors.js';
+import type { StoredTensor } from '../../../storage/objects/stored/tensors.js';
 import { forEachPiece, hasLeadingPlanes } from '../../../storage/objects/tensor-planes.js';
 
 /** Values of one octave: 2^exponent ≤ |w| < 2^(exponent + 1). */
