@@ -33,7 +33,8 @@ export async function init(
 ): Promise<Repository> {
   const ops = await import('../use/ops/init.js');
   const own = withoutCall('init', options);
-  await callOp(path.resolve(dir), options, (context) => ops.init(context, own));
+  const folder = path.resolve(dir);
+  await callOp(folder, options, (context) => ops.init(context, { ...own, dir: folder }));
   const { signal, progress, onWarning } = options;
   return open(dir, { signal, progress, onWarning });
 }

@@ -237,7 +237,10 @@ function startFolder(): string {
   try {
     return process.cwd();
   } catch {
-    return process.env.PWD ?? '/';
+    const folder = process.env.PWD ?? '/';
+    // Whatever asks for the current folder from here on gets one.
+    process.chdir('/');
+    return folder;
   }
 }
 

@@ -13,6 +13,7 @@ import {
 import { type BoundedNetwork, modelOf, node } from '../helpers/bounded-networks.js';
 import { hasRuntime } from '../helpers/linear-network.js';
 import { fixture } from '../helpers/paths.js';
+import { bytes, int, onnxModel, tensorProto } from '../helpers/protobuf.js';
 import { cloned } from '../helpers/remotes.js';
 import { TestRepository } from '../helpers/repository.js';
 import { seededRandom } from '../helpers/rng.js';
@@ -34,7 +35,7 @@ function skipped(t: ExecutionContext): boolean {
 /** Random features, and the nearest mean of them as a linear layer. */
 async function digitNetwork(act = 'Relu'): Promise<BoundedNetwork> {
   const labels = [...(await fs.readFile(LABELS)).subarray(-1797)];
-  const bytes = (await fs.readFile(IMAGES)).subarray(-1797 * PIXELS);
+  const pixels = (await fs.readFile(IMAGES)).subarray(-1797 * PIXELS);
   const rng = seededRandom(7);
   const w0 = Float32Array.from({ length: HIDDEN * PIXELS }, () => rng() - 0.5);
   const means = new Float32Array(10 * HIDDEN);
@@ -44,7 +45,7 @@ async function digitNetwork(act = 'Relu'): Promise<BoundedNetwork> {
     counts[label]!++;
     for (let h = 0; h < HIDDEN; h++) {
       let sum = 0;
-      for (let p = 0; p < PIXELS; p++) sum += (bytes[i * PIXELS + p]! / 16) * w0[h * PIXELS + p]!;
+      for (let p = 0; p < PIXELS; p++) sum += (pixels[i * PIXELS + p]! / 16) * w0[h * PIXELS + p]!;
       means[label * HIDDEN + h]! += Math.max(0, sum);
     }
   }
@@ -169,6 +170,51 @@ test('eval --progressive: where an operator without bounds makes the answer, all
   t.regex(result.unbounded ?? '', /Softsign/);
   t.deepEqual(result.methods, { full: 40 });
   t.is(result.bytes.mean, result.bytes.all);
+});
+
+/** The network of digits with its weights in nodes that are constants. */
+async function constantNetwork(): Promise<Buffer> {
+  const { nodes, weights } = await digitNetwork();
+  const attribute = (name: string, kind: number, value: Uint8Array): Buffer =>
+    bytes(5, bytes(1, name), value, int(20, kind));
+  const constants = Object.entries(weights).map(([name, { dims, values }]) => {
+    const raw = new Uint8Array(values.buffer);
+    const value = attribute('value', 4, bytes(5, tensorProto({ name, dims, raw })));
+    return bytes(1, bytes(2, name), bytes(4, 'Constant'), value);
+  });
+  const rest = nodes.map(({ op, inputs, outputs }) =>
+    bytes(
+      ...([1, ...inputs.map((name) => bytes(1, name))] as [number, ...Buffer[]]),
+      ...outputs.map((name) => bytes(2, name)),
+      bytes(4, op),
+      ...(op === 'Gemm' ? [attribute('transB', 2, int(3, 1))] : []),
+    ),
+  );
+  const dimension = (dim: number | string): Buffer =>
+    bytes(1, typeof dim === 'number' ? int(1, dim) : bytes(2, dim));
+  const value = (name: string, ...dims: (number | string)[]): Buffer =>
+    Buffer.concat([
+      bytes(1, name),
+      bytes(2, bytes(1, int(1, 1), bytes(2, ...dims.map(dimension)))),
+    ]);
+  return onnxModel(
+    ...constants,
+    ...rest,
+    bytes(11, value('x', 'N', PIXELS)),
+    bytes(12, value('y', 'N', 10)),
+  );
+}
+
+test('eval --progressive: weights may be constants of nodes', async (t) => {
+  if (skipped(t)) return;
+  const repo = await TestRepository.create(t);
+  await repo.write('digits.onnx', await constantNetwork());
+  await repo.commit('digits');
+  // Few images are settled by intervals alone, and each way to go on meets the network again.
+  const result = await repo.json<ProgressiveResult>('eval', '--progressive', ...SET, '--check');
+  t.is(result.differing, 0);
+  t.is(result.unbounded, null);
+  t.true(result.stages.length > 1);
 });
 
 /** The network of digits with weights of 16 bits, which are cast to float32, or with all values of float16. */

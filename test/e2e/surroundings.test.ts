@@ -2,7 +2,8 @@
  * What stands around a repository: folders that are gone or closed, names that are not UTF-8, a full
  * disk, an output that cannot be written. The command says so and does the rest.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
@@ -15,20 +16,42 @@ import type { StatusResult } from '../../lib/use/ops/status.js';
 import { DLV_BIN } from '../helpers/dlv.js';
 import { TestRepository, threeVersions } from '../helpers/repository.js';
 
-test('a folder that was removed: the command says that no repository is there', async (t) => {
-  const repo = await TestRepository.create(t);
-  const gone = repo.file('gone');
+/** What a command says that is started in a folder which is removed first, and its exit code. */
+async function inRemovedFolder(gone: string, ...argv: string[]): Promise<[string, unknown]> {
   await fs.mkdir(gone);
   const script = `process.chdir(${JSON.stringify(gone)});
     require('fs').rmdirSync(${JSON.stringify(gone)});
-    require('child_process').spawnSync(process.execPath, [${JSON.stringify(DLV_BIN)}, 'status'],
-      { stdio: 'inherit', env: { ...process.env, PWD: ${JSON.stringify(gone)} } });`;
+    process.exitCode = require('child_process').spawnSync(process.execPath, ${JSON.stringify([DLV_BIN, ...argv])},
+      { stdio: 'inherit', env: { ...process.env, PWD: ${JSON.stringify(gone)} } }).status;`;
   const child = spawn(process.execPath, ['-e', script]);
   let text = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text += chunk));
-  await new Promise((resolve) => child.once('close', resolve));
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  return [text, code];
+}
+
+test('a folder that was removed: the command finds the repository around it, and makes nothing there', async (t) => {
+  const repo = await TestRepository.create(t);
+  const gone = repo.file('gone');
+  const [text] = await inRemovedFolder(gone, 'status');
   t.regex(text, /^On model net/);
   t.notRegex(text, /\n {4}at /);
+  for (const argv of [['init'], ['clone', repo.dir]]) {
+    const [said, code] = await inRemovedFolder(gone, ...argv);
+    t.regex(said, /^dlv: the folder '.*gone' was removed\nhint: /, argv[0]);
+    t.is(code, 1);
+    t.false(await repo.exists('gone'));
+  }
+});
+
+test('a limit of the size of files, and names that are too long, are told in words', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.write('big.bin', randomBytes(100_000));
+  const add = `ulimit -f 8 && exec ${[process.execPath, DLV_BIN, 'add', 'big.bin'].map((word) => `'${word}'`).join(' ')}`;
+  const { status, stderr } = spawnSync('sh', ['-c', add], { cwd: repo.dir, encoding: 'utf8' });
+  t.is(status, 1);
+  t.regex(stderr, /larger than is allowed here \(EFBIG\)\nhint: .*ulimit -f/);
+  t.is((await repo.fails(1, 'diff', `${'a'.repeat(300)}?`)).code, 'DLV_NOT_FOUND');
 });
 
 test('an output that cannot be written ends with 1', async (t) => {

@@ -110,6 +110,12 @@ const REMEDY: Record<string, string> = {
   EPERM: 'check the owner and permissions of the file and of its folder',
   EMFILE: 'raise the limit of open files (ulimit -n)',
   EIO: 'the device reported an error; check it, then run dlv fsck',
+  EFBIG:
+    'raise the limit of the size of files (ulimit -f), or use a file system that takes larger ones',
+  ENFILE: 'close programs that hold many files open',
+  ENOMEM: 'close programs that hold much memory',
+  ESTALE: 'check that the network drive is mounted, then run the command again',
+  ETIMEDOUT: 'check that the network drive is mounted, then run the command again',
 };
 
 /** What the codes mean that a person meets. */
@@ -128,6 +134,21 @@ const MEANING: Record<string, string> = {
   ENAMETOOLONG: 'the name is too long',
   ELOOP: 'its links lead in a circle',
   EMFILE: 'too many files are open',
+  ENFILE: 'too many files are open on this machine',
+  EFBIG: 'the file is larger than is allowed here',
+  ENOMEM: 'memory is full',
+  EBUSY: 'it is in use',
+  ETXTBSY: 'a program runs from it',
+  ESTALE: 'the network drive has lost it',
+  ETIMEDOUT: 'the drive did not answer in time',
+  ENXIO: 'there is no such device',
+  ENODEV: 'there is no such device',
+  EXDEV: 'it is on another file system',
+  EMLINK: 'it has too many links',
+  EINVAL: 'the file system takes no such thing',
+  EILSEQ: 'the file system takes no such name',
+  ENOTSUP: 'the file system cannot do that',
+  EOPNOTSUPP: 'the file system cannot do that',
 };
 
 /** What a code of the system means, in words; null for codes that nobody has to know. */
@@ -169,11 +190,14 @@ export function refusedWrite(error: unknown): { file: string; errno: string } | 
   return REFUSED.has(errno) ? { file: String(file), errno: String(errno) } : null;
 }
 
+/** What is said of a place where nothing is: a name that is too long is nobody's. */
+const NOWHERE: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG']);
+
 /** True if `error` (or its cause) says that the file does not exist. */
 export function isMissing(error: unknown): boolean {
   const errno = (error as NodeJS.ErrnoException)?.code;
   const data = (error as { data?: { errno?: unknown } })?.data?.errno;
-  return errno === 'ENOENT' || errno === 'ENOTDIR' || data === 'ENOENT' || data === 'ENOTDIR';
+  return NOWHERE.has(errno) || NOWHERE.has(data);
 }
 
 /** What an error says of a disk that has no room for what would be written. */

@@ -51,6 +51,8 @@ class Cascade {
   readonly #stages: Stage[] = [];
   readonly #answers: CascadeResult['answers'];
   #queries: Queries | null = null;
+  /** Whether the network with its weights as inputs could be made; null until it was tried. */
+  #hasOpen: boolean | null = null;
   #runtime = '';
   #bounds: NetworkBounds | null = null;
   #decider: Decider | null = null;
@@ -187,15 +189,17 @@ class Cascade {
   async #beginOpen(weights: LoadedWeights, depths: Depths): Promise<boolean> {
     const { analysis, source, folder, options, guarantee } = this.#o;
     if (analysis === null || analysis.prefix !== null || guarantee !== 'certified') return false;
+    if (this.#hasOpen === false) return false;
     const shapes = new Map<string, readonly number[]>();
     for (const { name } of source.parameters) {
       const shape = analysis.parameters.get(name)?.shape;
       if (shape === undefined || weights.placeOf(name) === null) return false;
       shapes.set(name, shape);
     }
-    if (this.#queries === null) {
+    if (this.#hasOpen === null) {
       const file = path.join(folder, 'open.onnx');
-      if (!(await writeOpenNetwork(weights.path, file, shapes))) return false;
+      this.#hasOpen = await writeOpenNetwork(weights.path, file, shapes);
+      if (!this.#hasOpen) return false;
       const network = await this.#bench.add(OPEN, file, options);
       this.#know({ ...network, inputs: network.inputs.filter(({ name }) => !shapes.has(name)) });
     }

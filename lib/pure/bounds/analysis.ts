@@ -5,10 +5,11 @@ import {
   type Network,
   numberOf,
   type Parameter,
+  usedNames,
 } from '../network/network.js';
 import { batchSizes } from '../network/shapes/batch.js';
 import { inferShapes } from '../network/shapes/infer-shapes.js';
-import { joiningNode } from './apart/apart.js';
+import { joiningNode, randomNode } from './apart/apart.js';
 import { simplify } from './simplify.js';
 
 /** A network that is about to be bounded. */
@@ -74,7 +75,8 @@ export interface AnalysisOptions {
 
 /**
  * Looks through a network.
- * @throws {NoBounds} if it has no input, takes several examples at a time, or one may change the answer of another.
+ * @throws {NoBounds} if it has no input, takes several examples at a time, draws random numbers, or
+ *   where one example may change the answer of another.
  */
 export function analyse(
   network: Network,
@@ -96,6 +98,16 @@ export function analyse(
   const [one, some] = [of(first), of(SAMPLE)];
   const opset = network.opsets.get('') ?? 13;
   const parameters = new Map(graph.parameters.map((one) => [one.name, one]));
+  const wanted = ancestorsOf(target, makers);
+  const wholeOf = (name: string): readonly number[] | null => {
+    const found = parameters.get(name)?.values ?? one.of(graph, name).elements;
+    return found?.every((value) => typeof value === 'number') ? (found as number[]) : null;
+  };
+  const random = randomNode(
+    graph.nodes.filter((node) => wanted.has(node)),
+    wholeOf,
+  );
+  if (random !== null) throw new NoBounds(`${titleOf(random)} draws random numbers`, random.op);
   const joining =
     typeof fixed === 'number'
       ? null
@@ -110,8 +122,7 @@ export function analyse(
           size: SAMPLE,
         });
   if (joining !== null) {
-    const { op, name, outputs } = joining;
-    throw new NoBounds(`${op} '${name || outputs[0]}' may take examples of a batch together`, op);
+    throw new NoBounds(`${titleOf(joining)} may take examples of a batch together`, joining.op);
   }
   const depends = new Set(graph.inputs.map(({ name }) => name));
   const shapes = new Map<string, readonly number[]>();
@@ -138,7 +149,6 @@ export function analyse(
   const isFixed = (name: string): boolean =>
     one.of(graph, name).shape?.join() === some.of(graph, name).shape?.join();
   for (const { name } of graph.inputs) note(name);
-  const wanted = ancestorsOf(target, makers);
   const nodes: GraphNode[] = [];
   for (const node of graph.nodes) {
     for (const name of node.outputs) if (name !== '') note(name);
@@ -191,6 +201,11 @@ export function analyse(
   };
 }
 
+/** What people call a node. */
+function titleOf({ op, name, outputs }: GraphNode): string {
+  return `${op} '${name || outputs[0]}'`;
+}
+
 /** The node that makes each value, by the value's name. */
 export type Makers = ReadonlyMap<string, GraphNode>;
 
@@ -206,7 +221,7 @@ export function ancestorsOf(value: string, makers: Makers): Set<GraphNode> {
     const node = makers.get(name);
     if (node === undefined || found.has(node)) continue;
     found.add(node);
-    stack.push(...node.inputs);
+    for (const used of usedNames(node)) stack.push(used);
   }
   return found;
 }

@@ -3,7 +3,7 @@
  * weights, and bounds begin at what comes out. The values there are those of the reference if both are run alike: one
  * example at a time, on one thread, without optimizations.
  */
-import type { GraphNode } from '../network/network.js';
+import { type GraphNode, usedNames } from '../network/network.js';
 import { type Analysis, NoBounds } from './analysis.js';
 import { ForwardPass } from './forward/forward.js';
 import { RULES } from './forward/rules.js';
@@ -23,7 +23,7 @@ export function beyondUnknown(analysis: Analysis): Analysis {
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
     if (before.has(node)) continue;
     before.add(node);
-    for (const name of node.inputs) {
+    for (const name of usedNames(node)) {
       const maker = makers.get(name);
       if (maker !== undefined) stack.push(maker);
     }
@@ -34,7 +34,7 @@ export function beyondUnknown(analysis: Analysis): Analysis {
   const used = new Set(rest.flatMap(({ inputs }) => inputs));
   const made = [...before].flatMap(({ outputs }) => outputs);
   const outputs = made.filter((name) => used.has(name));
-  const needed = new Set([...before].flatMap(namesOf));
+  const needed = new Set([...before].flatMap(usedNames));
   const spared = new Set([...used].filter((name) => parameters.has(name) && !needed.has(name)));
   const isOver = !rest.some((node) => node.outputs.includes(scores));
   const isOdd = outputs.some((name) => !analysis.floats.has(name) || name.includes('#'));
@@ -49,9 +49,4 @@ export function beyondUnknown(analysis: Analysis): Analysis {
   };
   new ForwardPass(cut, RULES).run(scores);
   return cut;
-}
-
-/** Names that a node uses, in graphs that it runs as well. */
-function namesOf({ inputs, bodies }: GraphNode): string[] {
-  return [...inputs, ...bodies.flatMap(({ graph }) => graph.nodes.flatMap(namesOf))];
 }

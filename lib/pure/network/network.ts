@@ -109,6 +109,12 @@ export function* graphsOf(graph: Graph, path = ''): Generator<{ graph: Graph; pa
   }
 }
 
+/** Names of values that a node uses, also in graphs that it runs; those inside of these are among them. */
+export function usedNames({ inputs, bodies }: GraphNode): string[] {
+  const inside = bodies.flatMap(({ graph }) => graph.nodes.flatMap(usedNames));
+  return [...inputs, ...inside].filter((name) => name !== '');
+}
+
 /** The attribute of a node with this name; undefined if it has none. */
 export function attributeOf(node: GraphNode, name: string): Attribute | undefined {
   return node.attributes.find((attribute) => attribute.name === name);

@@ -1,5 +1,4 @@
 /** `dlv clone`: makes a repository of what a remote holds, and checks its branch out. */
-import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { ExistsError } from '../../base/errors.js';
 import { leadsTo, listDirectory, makeDirectory, statOrNull } from '../../base/files/files.js';
@@ -18,7 +17,7 @@ import { listRefs, readRef, updateRef } from '../../storage/repo/refs/refs.js';
 import { changeRemotes, readRemotes } from '../../storage/repo/remotes.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import { checkoutPaths, checkoutVersion } from '../checkout/checkout-version.js';
-import type { OpContext } from '../context.js';
+import { newFolder, type OpContext } from '../context.js';
 import { moveLine, stagedEntriesOf } from '../history/commit/staged-version.js';
 import { collectVersions } from '../history/lines/ancestry.js';
 import type { BranchName } from '../history/lines/branches.js';
@@ -70,7 +69,7 @@ export async function clone(context: OpContext, options: CloneOptions): Promise<
   const remote = checkRemoteName(options.origin ?? DEFAULT_REMOTE);
   const url = keptUrl(options.url, context.cwd);
   checkLine(options);
-  const dir = path.resolve(context.cwd, options.dir ?? folderOf(url));
+  const dir = await newFolder(context, options.dir ?? folderOf(url));
   await checkFree(dir, remote, url);
   const signal = context.signal ? { signal: context.signal } : {};
   // Asked before anything is made: a wrong address leaves nothing behind.

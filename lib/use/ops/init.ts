@@ -1,12 +1,11 @@
 /** `dlv init`: makes an empty repository. */
-import path from 'node:path';
 import { UsageError } from '../../base/errors.js';
 import { makeDirectory, statOrNull } from '../../base/files/files.js';
 import { findRepositoryOrNull } from '../../storage/repo/find-repository.js';
 import { writeHead } from '../../storage/repo/refs/head.js';
 import { checkNewBranchName, checkNewModelName } from '../../storage/repo/refs/ref-name.js';
 import { readConfig } from '../../storage/repo/settings/config.js';
-import type { OpContext } from '../context.js';
+import { newFolder, type OpContext } from '../context.js';
 import { Repository } from '../repository.js';
 
 export interface InitOptions {
@@ -27,7 +26,7 @@ export interface InitResult {
 
 /** Makes a repository. @throws {ExistsError} DLV_EXISTS if there is one in that folder. */
 export async function init(context: OpContext, options: InitOptions = {}): Promise<InitResult> {
-  const dir = path.resolve(context.cwd, options.dir ?? '.');
+  const dir = await newFolder(context, options.dir ?? '.');
   if (options.model !== undefined) checkNewModelName(options.model);
   const branch = options.branch ?? (await readConfig(null)).get('init.branch');
   checkNewBranchName(branch);

@@ -5,7 +5,7 @@
  * Shapes for a batch of one and of several show on which axis the examples lie in each value; a rule for each
  * operator says whether elements along that axis act on each other. An operator without a rule may do anything.
  */
-import type { GraphNode, Parameter } from '../../network/network.js';
+import { type GraphNode, type Parameter, usedNames } from '../../network/network.js';
 import type { Shaped } from '../../network/shapes/node-shapes.js';
 import { APART, type NodeAt, type Place } from './rules.js';
 
@@ -35,7 +35,7 @@ export function joiningNode(network: TwoBatches): GraphNode | null {
   const culprits = new Map<string, GraphNode>();
   for (const name of network.inputs) states.set(name, placeIn(network, name) ?? 'same');
   for (const node of network.nodes) {
-    const used = namesOf(node);
+    const used = usedNames(node);
     const joined = used.find((name) => states.get(name) === 'joined');
     const stateOf = (name: string): State => states.get(name) ?? 'same';
     for (const [k, name] of node.outputs.entries()) {
@@ -65,9 +65,7 @@ function outputState(network: TwoBatches, node: GraphNode, output: Output): Stat
     if (node.op === 'MaxPool' && k > 0) return 'joined';
     return ofExamples(network, node, output);
   }
-  if (!isShape && found.every((state) => state === 'same')) {
-    return isRandom(node) ? 'joined' : 'same';
-  }
+  if (!isShape && found.every((state) => state === 'same')) return 'same';
   return ofSizes(network, node, name);
 }
 
@@ -118,8 +116,29 @@ function isSetting(node: GraphNode, index: number): boolean {
   return SETTINGS[node.op]?.includes(index) === true;
 }
 
+/** The first node that draws random numbers, in bodies as well: its network has another answer each time. */
+export function randomNode(
+  nodes: readonly GraphNode[],
+  wholeOf: (name: string) => readonly number[] | null,
+): GraphNode | null {
+  for (const node of nodes) {
+    const inside = node.bodies.some(({ graph }) => randomNode(graph.nodes, wholeOf) !== null);
+    if (inside || isRandom(node) || isTraining(node, wholeOf)) return node;
+  }
+  return null;
+}
+
 function isRandom({ op }: GraphNode): boolean {
   return op.startsWith('Random') || op === 'Bernoulli' || op === 'Multinomial';
+}
+
+/** True for a Dropout that may drop. */
+function isTraining(
+  { op, inputs }: GraphNode,
+  wholeOf: (name: string) => readonly number[] | null,
+): boolean {
+  const mode = inputs[2] ?? '';
+  return op === 'Dropout' && mode !== '' && wholeOf(mode)?.[0] !== 0;
 }
 
 function listOf(
@@ -153,11 +172,4 @@ function placeIn({ one, some, size }: TwoBatches, name: string): Place | null {
 
 function numbers(list: readonly (number | string | null)[] | null): readonly number[] | null {
   return list?.every((one) => typeof one === 'number') ? (list as readonly number[]) : null;
-}
-
-/** Names that a node uses, in graphs that it runs as well. */
-function namesOf({ inputs, bodies }: GraphNode): string[] {
-  return [...inputs, ...bodies.flatMap(({ graph }) => graph.nodes.flatMap(namesOf))].filter(
-    (name) => name !== '',
-  );
 }

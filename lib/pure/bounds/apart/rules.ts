@@ -218,11 +218,6 @@ const batchNorm: Rule = along(({ node }, rank) =>
   numberOf(node, 'training_mode') === 1 ? range(0, rank) : [1],
 );
 
-const dropout: Rule = (at) => {
-  const isGiven = (at.node.inputs[2] ?? '') !== '';
-  return isOnly(at, 0) && (!isGiven || at.list(2, '')?.[0] === 0);
-};
-
 /** A sum with a second value first, then a norm over the last axis. */
 const skipNorm: Rule = (at) =>
   elementwise(at) && at.inputs.every((place) => place === null || fromRight(place) > 1);
@@ -324,7 +319,7 @@ export const APART: ReadonlyMap<string, Rule> = new Map([
   ...named(recurrent, 'GRU', 'LSTM', 'RNN'),
   ...named(elementsAt, 'GatherElements', 'ScatterElements'),
   ['Concat', concat],
-  ['Dropout', dropout],
+  ['Dropout', (at) => isOnly(at, 0)],
   ['Einsum', einsum],
   ['Gather', gather],
   ['Gemm', gemm],

@@ -268,6 +268,15 @@ const APART = networksOf([
   ],
 ]);
 
+const RANDOM = networksOf([
+  ['noise', [node('RandomNormalLike', ['x'], 'r'), node('Add', ['x', 'r'], 'y')]],
+  [
+    'noise that is the same for all examples',
+    [node('RandomUniform', [], 'r', { shape: ints(6) }), node('Add', ['x', 'r'], 'y')],
+  ],
+  ['a draw', [node('Bernoulli', ['x'], 'y')]],
+]);
+
 async function joinedBy(network: BoundedNetwork): Promise<string | null> {
   try {
     analyse(await networkOf(network));
@@ -301,6 +310,13 @@ async function differenceInBatch(network: BoundedNetwork): Promise<number> {
 
 test('bounds: a network in which one example may change the answer of another is refused', async (t) => {
   for (const network of JOINED) t.not(await joinedBy(network), null, network.title);
+});
+
+test('bounds: a network that draws random numbers has no answers to be certain of', async (t) => {
+  for (const network of RANDOM) {
+    const error = await t.throwsAsync(async () => analyse(await networkOf(network)));
+    t.regex(error?.message ?? '', /draws random numbers/, network.title);
+  }
 });
 
 test('bounds: networks that keep examples apart are not refused', async (t) => {
