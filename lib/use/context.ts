@@ -5,9 +5,6 @@
  * Ops never print. They return plain objects (the command's `--json` document), report progress and
  * warnings through the context, and throw errors of the table.
  */
-import path from 'node:path';
-import { NotFoundError } from '../base/errors.js';
-import { statOrNull } from '../base/files/files.js';
 import type { ProgressSink } from './progress.js';
 
 export interface OpContext {
@@ -19,17 +16,6 @@ export interface OpContext {
   signal?: AbortSignal;
   /** False: nothing that remotes promised is fetched; what needs it fails. */
   fetches?: boolean;
-}
-
-/** A new folder of the user's. @throws {NotFoundError} if it would lie in one that was removed under them. */
-export async function newFolder({ cwd }: OpContext, dir: string): Promise<string> {
-  if (!path.isAbsolute(dir) && (await statOrNull(cwd)) === null) {
-    throw new NotFoundError(`the folder '${cwd}' was removed`, {
-      ...{ kind: 'folder', name: cwd },
-      hint: "go to a folder that exists, as by 'cd ..'",
-    });
-  }
-  return path.resolve(cwd, dir);
 }
 
 /** What a use case answers, with the warnings that it gave on the way. */

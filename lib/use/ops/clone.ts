@@ -17,7 +17,7 @@ import { listRefs, readRef, updateRef } from '../../storage/repo/refs/refs.js';
 import { changeRemotes, readRemotes } from '../../storage/repo/remotes.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import { checkoutPaths, checkoutVersion } from '../checkout/checkout-version.js';
-import { newFolder, type OpContext } from '../context.js';
+import type { OpContext } from '../context.js';
 import { moveLine, stagedEntriesOf } from '../history/commit/staged-version.js';
 import { collectVersions } from '../history/lines/ancestry.js';
 import type { BranchName } from '../history/lines/branches.js';
@@ -28,6 +28,7 @@ import { checkBranches } from '../tracking/fetch-names.js';
 import { type FetchReport, fetchRefs } from '../tracking/fetch-refs.js';
 import { checkLine, type LineSettings, lineOf } from '../tracking/line.js';
 import { checkRemoteName, DEFAULT_REMOTE } from '../tracking/remotes.js';
+import { newFolder } from '../worktree/operands/new-folder.js';
 
 export interface CloneOptions extends LineSettings {
   /** Address of the remote. */

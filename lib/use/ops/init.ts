@@ -5,8 +5,9 @@ import { findRepositoryOrNull } from '../../storage/repo/find-repository.js';
 import { writeHead } from '../../storage/repo/refs/head.js';
 import { checkNewBranchName, checkNewModelName } from '../../storage/repo/refs/ref-name.js';
 import { readConfig } from '../../storage/repo/settings/config.js';
-import { newFolder, type OpContext } from '../context.js';
+import type { OpContext } from '../context.js';
 import { Repository } from '../repository.js';
+import { newFolder } from '../worktree/operands/new-folder.js';
 
 export interface InitOptions {
   /** Folder for the repository; default: where the user stands. Made if it is not there. */
