@@ -11,9 +11,10 @@ import { pushAll } from '../base/bytes/many.js';
 import { COMMANDS } from './commands/index.js';
 import { FLAGS_ELSEWHERE, FLAGS_EVERYWHERE, VERBS_ELSEWHERE } from './elsewhere.js';
 import { EXIT_CODES } from './exit-codes.js';
+import { GLOBAL_OPTIONS } from './flags.js';
 import { buildProgram } from './main.js';
 import type { Stdio } from './output/stdio.js';
-import { Cli, type CommandHelp, GLOBAL_OPTIONS, withWarnings } from './run.js';
+import { Cli, type CommandHelp, withWarnings } from './run.js';
 
 const INTRO = `# The command
 

@@ -2,7 +2,8 @@
 import type { Argument, Command, Option } from 'commander';
 import { COMMANDS } from './commands/index.js';
 import { EXIT_CODES } from './exit-codes.js';
-import { type Cli, type CommandHelp, GLOBAL_OPTIONS, withWarnings } from './run.js';
+import { GLOBAL_OPTIONS } from './flags.js';
+import { type Cli, type CommandHelp, withWarnings } from './run.js';
 import { TOPICS, type Topic } from './topics.js';
 
 /** The help of one command. */

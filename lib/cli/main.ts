@@ -9,19 +9,12 @@ import { listenToSignals } from '../base/native/guard.js';
 import { COMMANDS } from './commands/index.js';
 import { COMPLETE } from './completion/scripts.js';
 import { errorDocument, toDlvError, writeError } from './exit-codes.js';
+import { addGlobalOptions, GLOBAL_OPTIONS, readGlobals } from './flags.js';
 import { helpDocument, topicDocument } from './help-document.js';
 import { wrapStream } from './output/stdio.js';
 import { createStyle, printable, terminalColumns, wantsColor } from './output/terminal.js';
 import { formatJson } from './output/ui.js';
-import {
-  addGlobalOptions,
-  Cli,
-  type CliHost,
-  exitCodeTable,
-  GLOBAL_OPTIONS,
-  readGlobals,
-  readKernelNote,
-} from './run.js';
+import { Cli, type CliHost, exitCodeTable, readKernelNote } from './run.js';
 import { SignalDesk } from './signals.js';
 import { TOPICS, type Topic, topicList } from './topics.js';
 import { commandHint, folderFlagHint, usageHint } from './usage-hints.js';

@@ -6,28 +6,16 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { type DlvError, NotFoundError, UsageError } from '../base/errors.js';
 import { kernelNamed } from '../base/native/kernel-kinds.js';
 import type { OpContext } from '../use/context.js';
 import type { ProgressSink } from '../use/progress.js';
 import { EXIT_CODES } from './exit-codes.js';
+import { type Globals, readGlobals } from './flags.js';
 import { createProgress } from './output/progress.js';
 import type { Stdio } from './output/stdio.js';
 import { createUi, type Ui, type WarningUi } from './output/ui.js';
-
-/** Flags that every command takes, before or after its name. */
-export interface Globals {
-  /** -C folders, in order; each is taken from the one before. */
-  folders: string[];
-  json: boolean;
-  quiet: boolean;
-  progress: boolean;
-  verbose: boolean;
-  /** False: nothing that a remote promised is fetched. */
-  fetch: boolean;
-}
-
 /** What is said about a command in `--help` and in the documentation. */
 export interface CommandHelp {
   summary: string;
@@ -125,55 +113,6 @@ export interface Run {
 
 /** An action; a number that it returns is the exit code. */
 export type Action<A extends unknown[]> = (run: Run, ...args: A) => Promise<number | undefined>;
-
-/** Collects the values of an option that may be given several times. */
-export function collect(value: string, before: string[] | undefined): string[] {
-  return [...(before ?? []), value];
-}
-
-/** Heading of the flags that every command has. */
-export const GLOBAL_OPTIONS = 'Global options:';
-
-/** Adds the flags that every command has; they are listed after its own. */
-export function addGlobalOptions(command: Command): void {
-  const options = [
-    new Option('-C <dir>', 'run as if started in <dir>').argParser(collect),
-    new Option('--json', 'print one JSON document on stdout and nothing else'),
-    new Option('-q, --quiet', 'print no notes, and no report of what was done'),
-    new Option('--no-progress', 'no progress bar'),
-    new Option('--no-fetch', 'in a partial clone: fail rather than fetch what is missing'),
-    new Option('--verbose', 'also print details of packs, extents and planes'),
-  ];
-  const own = new Set(command.options.map(({ long }) => long));
-  for (const option of options) {
-    // Some commands have a flag of this name, which says more in their own way.
-    if (!own.has(option.long)) command.addOption(option.helpGroup(GLOBAL_OPTIONS));
-  }
-  const help = new Option('-h, --help', 'show this help');
-  command.addHelpOption(help.helpGroup(GLOBAL_OPTIONS));
-}
-
-/** The flags of a command and of all above it, together. */
-export function readGlobals(command: Command): Globals {
-  const globals: Globals = {
-    folders: [],
-    json: false,
-    quiet: false,
-    progress: true,
-    verbose: false,
-    fetch: true,
-  };
-  for (let at: Command | null = command; at !== null; at = at.parent) {
-    const { C, json, quiet, progress, verbose, fetch } = at.opts<Record<string, unknown>>();
-    globals.folders.unshift(...((C as string[] | undefined) ?? []));
-    globals.json ||= json === true;
-    globals.quiet ||= quiet === true;
-    globals.progress &&= progress !== false;
-    globals.verbose ||= verbose === true;
-    globals.fetch &&= fetch !== false;
-  }
-  return globals;
-}
 
 /** What to say about the kernel that ran, if anything. */
 export async function readKernelNote(): Promise<string | null> {

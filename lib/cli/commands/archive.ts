@@ -4,9 +4,10 @@ import { UsageError } from '../../base/errors.js';
 import { parseBudget } from '../../pure/plan/budget-text.js';
 import type { ArchiveOptions, ArchiveResult, PlanWorth } from '../../use/ops/archive.js';
 import { type Level, levelOption } from '../arguments.js';
+import { collect } from '../flags.js';
 import { printArchive, worthLine } from '../output/archive-report.js';
 import { exampleId } from '../output/render.js';
-import { type Cli, collect, type Run } from '../run.js';
+import type { Cli, Run } from '../run.js';
 import {
   addTierOptions,
   ask,

@@ -9,10 +9,11 @@ import {
   parsePlanes,
   parsePositive,
 } from '../arguments.js';
+import { collect } from '../flags.js';
 import { exampleId, shortId } from '../output/render.js';
 import { printTraffic, versionsAndBytes } from '../output/transfer.js';
 import { formatCount, type Ui } from '../output/ui.js';
-import { type Cli, collect } from '../run.js';
+import type { Cli } from '../run.js';
 
 interface Flags extends LineFlags {
   branch?: string;

@@ -18,10 +18,11 @@ import {
   parseStep,
 } from '../arguments.js';
 import { canEdit, withWritten } from '../editor.js';
+import { collect } from '../flags.js';
 import { readMessage } from '../message.js';
 import { exampleId, subject } from '../output/render.js';
 import { formatBytes, formatCount, formatDuration, type Ui } from '../output/ui.js';
-import { type Cli, collect, type Run } from '../run.js';
+import type { Cli, Run } from '../run.js';
 
 interface Flags {
   message?: string[];

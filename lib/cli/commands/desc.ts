@@ -3,10 +3,11 @@ import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { DescOptions, DescResult, WeightStatistics } from '../../use/ops/desc.js';
 import { parseCount } from '../arguments.js';
+import { collect } from '../flags.js';
 import { printDesc } from '../output/networks.js';
 import { EXAMPLE_VERSION } from '../output/render.js';
 import { type HtmlFlag, htmlOption, pageFile, writePage } from '../pages/write-page.js';
-import { type Cli, collect } from '../run.js';
+import type { Cli } from '../run.js';
 
 const EXAMPLE_STATISTICS: WeightStatistics = {
   elements: 520,

@@ -1,268 +1,16 @@
 /** `dlv eval` on the command line. */
 import { type Command, Option } from 'commander';
-import { ERROR_TABLE, UsageError } from '../../base/errors.js';
-import type { DataOptions, EvalOptions, EvalResult } from '../../use/ops/eval.js';
-import type { ProgressiveOptions } from '../../use/ops/eval-progressive.js';
-import { parseCount } from '../arguments.js';
+import { ERROR_TABLE } from '../../base/errors.js';
+import { type EvalFlags, parseOptions, parseProgressive } from '../evaluation/eval-options.js';
+import { EVAL_EXAMPLE } from '../evaluation/example.js';
 import { printEval } from '../output/evaluations/evaluation.js';
-import { EXAMPLE_VERSION, exampleId } from '../output/render.js';
-import { type HtmlFlag, htmlOption, pageFile, writePage } from '../pages/write-page.js';
+import { htmlOption, pageFile, writePage } from '../pages/write-page.js';
 import type { Cli, Run } from '../run.js';
-
-const { version, model, number, name } = EXAMPLE_VERSION;
-const RUN = {
-  network: 'lenet.onnx',
-  weights: null,
-  latency: { milliseconds: 9.4, batch: 64 },
-  timings: [{ batch: 1, milliseconds: 0.31, slowest: 0.52, passes: 30, memoryBytes: 31457280 }],
-  calibration: [{ examples: 133, confidence: 0.41, accuracy: 0.39 }],
-  confusion: [
-    [190, 10],
-    [3, 197],
-  ],
-  runtime: { name: 'onnxruntime-node', version: '1.30.0', threads: 1, optimization: 'all' },
-  ties: 0,
-  notFinite: 0,
-};
-const EXAMPLE: EvalResult = {
-  data: {
-    path: 'images.npy',
-    labels: 'labels.npy',
-    examples: 2000,
-    tokens: null,
-    sha256: '5c2e0d27c6f1f1c1a1fbd6fb8d3a7b9f9bfa5c3a0e4d2f6b7a8c9d0e1f2a3b4c',
-    preprocess: {
-      scale: 0.00392156862745098,
-      mean: [0],
-      std: [1],
-      layout: 'as-is',
-      resize: null,
-      crop: null,
-      channels: null,
-    },
-  },
-  task: 'classes',
-  classes: ['shirt', 'shoe'],
-  versions: [
-    {
-      version: exampleId('4be2a97d10'),
-      model,
-      number: 1,
-      name: 'mnist@1',
-      ...RUN,
-      metrics: [
-        {
-          name: 'accuracy',
-          direction: 'max',
-          value: 0.8585,
-          interval: [0.8425, 0.8731],
-          why: null,
-        },
-      ],
-      known: true,
-      note: exampleId('71d2c0a9be'),
-    },
-    {
-      version,
-      model,
-      number,
-      name,
-      ...RUN,
-      metrics: [
-        {
-          name: 'accuracy',
-          direction: 'max',
-          value: 0.8665,
-          interval: [0.8509, 0.8807],
-          why: null,
-        },
-      ],
-      known: false,
-      note: exampleId('20f3a1b8cd'),
-    },
-  ],
-  comparisons: [
-    {
-      version,
-      baseline: exampleId('4be2a97d10'),
-      metric: 'accuracy',
-      difference: 0.008,
-      interval: [-0.0006, 0.0167],
-      test: 'mcnemar-midp',
-      p: 0.0694,
-      exactP: 0.0853,
-      detectable: 0.0123,
-      onlyFirst: 31,
-      onlySecond: 47,
-      adjustedP: 0.0694,
-      differs: false,
-    },
-  ],
-  seed: 0,
-  seconds: 2.1,
-};
-
-interface Flags {
-  progressive?: boolean;
-  guarantee?: 'certified' | 'approximate';
-  goal?: 'bytes' | 'time';
-  margin?: string;
-  decide?: string;
-  effort?: string;
-  check?: boolean;
-  data?: string;
-  labels?: string;
-  module?: string;
-  tokenizer?: string;
-  maxTokens?: string;
-  stride?: string;
-  startToken?: string;
-  oneText?: boolean;
-  resize?: string;
-  crop?: string;
-  channels?: '1' | '3';
-  metric?: string;
-  classes?: string;
-  scale?: string;
-  mean?: string;
-  std?: string;
-  layout?: 'as-is' | 'hwc';
-  preprocess?: string;
-  network?: string;
-  weights?: string;
-  output?: string;
-  task?: 'classes' | 'values' | 'tokens';
-  scores?: 'logits' | 'probabilities';
-  batch: string;
-  limit?: string;
-  threads: string;
-  seed: string;
-  record: boolean;
-  rerun?: boolean;
-  time?: string;
-  html?: HtmlFlag;
-  acceptTier?: boolean;
-}
-
-/** `1/255`, or numbers with commas. @throws {UsageError} */
-function parseNumbers(text: string, flag: string): number[] {
-  return text.split(',').map((one) => {
-    const match = /^\s*([^/]+?)\s*(?:\/\s*([^/]+?)\s*)?$/.exec(one);
-    const value = match === null ? Number.NaN : Number(match[1]) / Number(match[2] ?? 1);
-    if (Number.isFinite(value)) return value;
-    throw new UsageError(`${flag} is '${text}', which is no number`, { option: flag });
-  });
-}
-
-/** `224`, or `224x320` for height and width. @throws {UsageError} */
-function parseSize(text: string, flag: string): number | [number, number] {
-  const [height = 0, width] = text.split(/[x×,]/).map((size) => parseCount(size.trim(), flag));
-  return width === undefined ? height : [height, width];
-}
-
-function list(text: string): string[] {
-  return text.split(',').map((one) => one.trim());
-}
-
-function parseData(flags: Flags): DataOptions {
-  const { scale, mean, std, layout } = flags;
-  const [factor, more] = scale === undefined ? [] : parseNumbers(scale, '--scale');
-  if (more !== undefined) throw new UsageError('--scale is one number', { option: '--scale' });
-  return {
-    ...(flags.data === undefined ? {} : { data: flags.data }),
-    ...(flags.labels === undefined ? {} : { labels: flags.labels }),
-    ...(flags.module === undefined ? {} : { module: flags.module }),
-    ...(flags.tokenizer === undefined ? {} : { tokenizer: flags.tokenizer }),
-    ...(flags.maxTokens === undefined
-      ? {}
-      : { maxTokens: parseCount(flags.maxTokens, '--max-tokens') }),
-    ...(flags.stride === undefined ? {} : { stride: parseCount(flags.stride, '--stride') }),
-    ...(flags.startToken === undefined ? {} : { startToken: flags.startToken }),
-    ...(flags.oneText === undefined ? {} : { oneText: flags.oneText }),
-    preprocess: {
-      ...(factor === undefined ? {} : { scale: factor }),
-      ...(mean === undefined ? {} : { mean: parseNumbers(mean, '--mean') }),
-      ...(std === undefined ? {} : { std: parseNumbers(std, '--std') }),
-      ...(layout === undefined ? {} : { layout }),
-      ...(flags.resize === undefined ? {} : { resize: parseSize(flags.resize, '--resize') }),
-      ...(flags.crop === undefined ? {} : { crop: parseSize(flags.crop, '--crop') }),
-      ...(flags.channels === undefined ? {} : { channels: flags.channels === '1' ? 1 : 3 }),
-    },
-    ...(flags.classes === undefined ? {} : { classes: list(flags.classes) }),
-    ...(flags.preprocess === undefined ? {} : { preprocessFile: flags.preprocess }),
-    ...(flags.limit === undefined ? {} : { limit: parseCount(flags.limit, '--limit') }),
-  };
-}
-
-function parseOptions(revisions: readonly string[], flags: Flags): EvalOptions {
-  const [stray] = PROGRESSIVE_ALONE.filter((name) => flags[name] !== undefined);
-  if (stray !== undefined) {
-    throw new UsageError(`--${stray} needs --progressive`, { option: `--${stray}` });
-  }
-  return {
-    ...parseData(flags),
-    revisions: revisions.length === 0 ? ['HEAD'] : revisions,
-    ...(flags.metric === undefined ? {} : { metrics: list(flags.metric) }),
-    ...(flags.network === undefined ? {} : { network: flags.network }),
-    ...(flags.weights === undefined ? {} : { weights: flags.weights }),
-    ...(flags.output === undefined ? {} : { output: flags.output }),
-    ...(flags.task === undefined ? {} : { task: flags.task }),
-    ...(flags.scores === undefined ? {} : { scores: flags.scores }),
-    batch: parseCount(flags.batch, '--batch'),
-    threads: parseCount(flags.threads, '--threads'),
-    seed: parseCount(flags.seed, '--seed'),
-    record: flags.record,
-    rerun: flags.rerun === true,
-    timed:
-      flags.time === undefined ? [] : list(flags.time).map((size) => parseCount(size, '--time')),
-    acceptTier: flags.acceptTier === true,
-  };
-}
-
-/** Flags that only progressive evaluation has, and those that it has not. */
-const PROGRESSIVE_ALONE = ['guarantee', 'goal', 'margin', 'decide', 'effort', 'check'] as const;
-const WHOLE_ALONE = ['metric', 'task', 'scores', 'time', 'rerun', 'weights'] as const;
-
-function parseProgressive(revisions: readonly string[], flags: Flags): ProgressiveOptions {
-  const [revision = 'HEAD', more] = revisions;
-  if (more !== undefined) {
-    throw new UsageError('--progressive evaluates one version', {
-      option: '--progressive',
-      hint: `name '${revision}' or '${more}'; without --progressive, versions are compared`,
-    });
-  }
-  const [stray] = WHOLE_ALONE.filter((name) => flags[name] !== undefined);
-  if (stray !== undefined) {
-    throw new UsageError(`--${stray} does not go with --progressive`, { option: `--${stray}` });
-  }
-  const number = (name: 'margin' | 'effort'): Record<string, number> => {
-    const text = flags[name];
-    if (text === undefined) return {};
-    const value = Number(text);
-    if (text.trim() !== '' && value >= 0 && Number.isFinite(value)) return { [name]: value };
-    throw new UsageError(`--${name} is '${text}', not a number from 0`, { option: `--${name}` });
-  };
-  return {
-    ...parseData(flags),
-    revision,
-    ...(flags.network === undefined ? {} : { network: flags.network }),
-    ...(flags.output === undefined ? {} : { output: flags.output }),
-    ...(flags.decide === undefined ? {} : { decide: flags.decide }),
-    ...(flags.guarantee === undefined ? {} : { guarantee: flags.guarantee }),
-    ...(flags.goal === undefined ? {} : { goal: flags.goal }),
-    ...number('margin'),
-    ...number('effort'),
-    batch: parseCount(flags.batch, '--batch'),
-    threads: parseCount(flags.threads, '--threads'),
-    check: flags.check === true,
-    acceptTier: flags.acceptTier === true,
-  };
-}
 
 async function answerProgressively(
   run: Run,
   revisions: readonly string[],
-  flags: Flags,
+  flags: EvalFlags,
 ): Promise<number> {
   const { evaluateProgressively } = await import('../../use/ops/eval-progressive.js');
   const options = parseProgressive(revisions, flags);
@@ -359,7 +107,7 @@ export function register(program: Command, cli: Cli): void {
           'time and memory by size of the batch, as a page with calibration and confusion',
         ],
       ],
-      json: EXAMPLE,
+      json: EVAL_EXAMPLE,
       exitCodes: {
         1: 'no such version, the network cannot be run, or --check found another answer',
         2: 'data, labels and network do not fit together',
@@ -446,7 +194,7 @@ export function register(program: Command, cli: Cli): void {
     .addOption(htmlOption('eval'))
     .option('--accept-tier', 'take files whose exact bytes were given up')
     .action(
-      cli.action(async (run, revisions: string[], flags: Flags) => {
+      cli.action(async (run, revisions: string[], flags: EvalFlags) => {
         if (flags.progressive === true) return answerProgressively(run, revisions, flags);
         const { evaluate } = await import('../../use/ops/eval.js');
         const options = parseOptions(revisions, flags);

@@ -1,9 +1,10 @@
 /** `dlv export` on the command line. */
 import type { Command } from 'commander';
 import type { ExportResult } from '../../use/ops/export.js';
+import { collect } from '../flags.js';
 import { exampleId, shortId } from '../output/render.js';
 import { formatBytes, formatCount, type Ui } from '../output/ui.js';
-import { type Cli, collect } from '../run.js';
+import type { Cli } from '../run.js';
 
 interface Flags {
   out: string;

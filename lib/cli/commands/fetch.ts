@@ -12,9 +12,10 @@ import {
   parsePositive,
   pruneOption,
 } from '../arguments.js';
+import { collect } from '../flags.js';
 import { EXAMPLE_MOVE, printRefs, printTraffic, versionsAndBytes } from '../output/transfer.js';
 import { formatBytes, type Ui } from '../output/ui.js';
-import { type Cli, collect } from '../run.js';
+import type { Cli } from '../run.js';
 
 interface Flags extends FetchFlags {
   all?: boolean;

@@ -3,10 +3,11 @@
 import type { Command } from 'commander';
 import { listSome } from '../../base/bytes/words/wording.js';
 import type { ForgetOptions, ForgetResult } from '../../use/ops/forget.js';
+import { collect } from '../flags.js';
 import { exampleId, shortId, subject } from '../output/render.js';
 import { formatTable } from '../output/table.js';
 import { formatBytes, formatCount, type Ui } from '../output/ui.js';
-import { type Cli, collect } from '../run.js';
+import type { Cli } from '../run.js';
 
 interface Flags {
   path?: string[];

@@ -4,10 +4,11 @@ import { UsageError } from '../../base/errors.js';
 import type { ImportKind, ImportResult } from '../../use/ops/import.js';
 import type { BundleContent, ImportBundleResult } from '../../use/ops/import-bundle.js';
 import { forgottenOption } from '../arguments.js';
+import { collect } from '../flags.js';
 import { exampleId, shortId } from '../output/render.js';
 import { printRefs, versionsAndBytes } from '../output/transfer.js';
 import { formatBytes, formatCount, type Ui } from '../output/ui.js';
-import { type Cli, collect, type Run } from '../run.js';
+import type { Cli, Run } from '../run.js';
 
 interface Flags {
   as?: ImportKind;

@@ -213,7 +213,7 @@ export function register(program: Command, cli: Cli): void {
         };
         const models = await run.repository((repo) => list(repo, options, run.context));
         if (html !== undefined) {
-          const { modelsPage } = await import('../pages/list-page.js');
+          const { modelsPage } = await import('../pages/models-page.js');
           await writePage(run, { verb: 'list', flag: html }, (origin) =>
             modelsPage(models, origin),
           );

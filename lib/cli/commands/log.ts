@@ -6,6 +6,7 @@ import { UsageError } from '../../base/errors.js';
 import type { VersionSummary } from '../../use/history/versions.js';
 import type { History, LogEntry, LogOptions } from '../../use/ops/log.js';
 import { parseCount, parsePattern, parseTime } from '../arguments.js';
+import { collect } from '../flags.js';
 import {
   addChangeOptions,
   type ChangeFlags,
@@ -19,7 +20,7 @@ import type { Ui } from '../output/ui.js';
 import { besideGraph, drawGraph, type GraphRow } from '../output/versions/graph.js';
 import { FORMAT_HELP, VersionFormat } from '../output/versions/version-format.js';
 import { type HtmlFlag, htmlOption, pageFile, writePage } from '../pages/write-page.js';
-import { type Cli, collect } from '../run.js';
+import type { Cli } from '../run.js';
 
 interface Flags extends ChangeFlags {
   graph?: boolean;

@@ -1,35 +1,16 @@
 /** `dlv query` on the command line. */
 import { type Command, Option } from 'commander';
 import { UsageError } from '../../base/errors.js';
-import type { ConstructionResult } from '../../use/ops/construct.js';
 import type { NamedQuery, QueryResult } from '../../use/ops/query.js';
-import type { StudyPlan } from '../../use/ops/study.js';
 import { parseCount } from '../arguments.js';
-import { toDlvError, writeError } from '../exit-codes.js';
 import { readText } from '../message.js';
 import { EXAMPLE_VERSION } from '../output/render.js';
 import { formatTable } from '../output/table.js';
 import type { Ui } from '../output/ui.js';
-import { type HtmlFlag, htmlOption, pageFile, writePage } from '../pages/write-page.js';
+import { htmlOption, pageFile, writePage } from '../pages/write-page.js';
+import { askAtPrompt, canPrompt } from '../query/ask.js';
+import { makeVersions, type QueryFlags, runStudy } from '../query/carry-out.js';
 import type { Cli, Run } from '../run.js';
-import { canAsk } from '../tier.js';
-
-interface Flags {
-  file?: string;
-  named?: string;
-  save?: string;
-  list?: boolean;
-  delete?: string;
-  explain?: boolean;
-  md?: boolean;
-  csv?: boolean;
-  html?: HtmlFlag;
-  dryRun?: boolean;
-  model?: string;
-  branch?: string;
-  workers?: number;
-  executor?: string;
-}
 
 const EXAMPLE: QueryResult = {
   columns: [
@@ -61,7 +42,11 @@ const EXAMPLE: QueryResult = {
 };
 
 /** The text of the query that operands and flags give. @throws {UsageError} */
-async function textOf(run: Run, words: readonly string[], { file, named }: Flags): Promise<string> {
+async function textOf(
+  run: Run,
+  words: readonly string[],
+  { file, named }: QueryFlags,
+): Promise<string> {
   const given = [words.length > 0, file !== undefined, named !== undefined].filter(Boolean).length;
   if (given > 1)
     throw new UsageError('the query is given twice', {
@@ -77,107 +62,6 @@ async function textOf(run: Run, words: readonly string[], { file, named }: Flags
   throw new UsageError('there is no query', {
     hint: "write one in quotes: dlv query 'select m where m.metrics.acc > 0.9', or read it with --file; dlv help dql has the language",
   });
-}
-
-/** Carries out a slice or a construct. */
-async function makeVersions(
-  run: Run,
-  text: string,
-  kind: 'slice' | 'construct',
-  { explain, md, csv, html, dryRun, model, branch }: Flags,
-): Promise<ConstructionResult> {
-  for (const [flag, given] of Object.entries({ explain, md, csv, html })) {
-    if (given) throw new UsageError(`--${flag} is for select: a ${kind} makes versions`);
-  }
-  const { construct } = await import('../../use/ops/construct.js');
-  const options = {
-    ...(model === undefined ? {} : { model }),
-    ...(branch === undefined ? {} : { branch }),
-    dryRun: dryRun === true,
-  };
-  return run.repository((repo) => construct(repo, text, options, run.context));
-}
-
-/** True if somebody sits there: the prompt reads keys, and its answers are for people. */
-function canPrompt(run: Run): boolean {
-  return canAsk(run) && process.stdout.isTTY === true;
-}
-
-/** Asks for statements until the input ends. */
-async function askAtPrompt(run: Run): Promise<number> {
-  const { queryWords, promptHistory, keepAsked, isUnfinished } = await import(
-    '../../use/ops/query-prompt.js'
-  );
-  const { query, statementKind } = await import('../../use/ops/query.js');
-  const { printQuery } = await import('../output/versions/query-table.js');
-  const { printConstruction } = await import('../output/versions/construction-report.js');
-  const { runPrompt } = await import('../query-prompt.js');
-  const { TOPICS } = await import('../topics.js');
-  const { ui, context } = run;
-  let words = await run.repository((repo) => queryWords(repo, context.signal));
-  let keeps = true;
-  ui.note("DQL: a statement a line; Tab completes, 'help' shows the language, 'exit' ends");
-  await runPrompt({
-    ...{ input: process.stdin, output: process.stdout },
-    history: await promptHistory(run.env),
-    words: () => words,
-    isUnfinished,
-    help: () => ui.lines((TOPICS.dql?.text ?? '').split('\n')),
-    report: (error) => writeError(ui.stderr, ui.chatterStyle, toDlvError(error), run.env),
-    carryOut: async (text) => {
-      if (keeps && !(await keepAsked(run.env, text))) {
-        keeps = false;
-        ui.note('what is asked here cannot be kept: the folder of your settings cannot be written');
-      }
-      const kind = statementKind(text);
-      if (kind === 'slice' || kind === 'construct') {
-        printConstruction(ui, await makeVersions(run, text, kind, {}));
-        words = await run.repository((repo) => queryWords(repo, context.signal));
-        return;
-      }
-      if (kind === 'evaluate') {
-        await runStudy(run, text, {});
-        words = await run.repository((repo) => queryWords(repo, context.signal));
-        return;
-      }
-      const result = await run.repository((repo) => query(repo, text, context));
-      printQuery(ui, result, 'text', result.explain);
-    },
-  });
-  return 0;
-}
-
-/** Carries out an evaluate. */
-async function runStudy(
-  run: Run,
-  text: string,
-  { explain, md, csv, html, branch, dryRun, model, workers, executor }: Flags,
-): Promise<number> {
-  for (const [flag, given] of Object.entries({ md, csv, branch })) {
-    if (given) throw new UsageError(`--${flag} is not for evaluate, which trains versions`);
-  }
-  const { study, studyCurves } = await import('../../use/ops/study.js');
-  const { printStudy } = await import('../output/versions/study-report.js');
-  const { watchStudy } = await import('../output/versions/study-live.js');
-  const { end, ...watch } = watchStudy(run.ui, run.showsProgress);
-  const options = {
-    ...watch,
-    ...(model === undefined ? {} : { model }),
-    ...(workers === undefined ? {} : { workers }),
-    ...(executor === undefined ? {} : { executor: executor as StudyPlan['executor'] }),
-    dryRun: dryRun === true || explain === true,
-  };
-  const result = await run
-    .repository((repo) => study(repo, text, options, run.context))
-    .finally(end);
-  if (html !== undefined && !result.dryRun) {
-    const curves = await run.repository((repo) => studyCurves(repo, result, run.context));
-    const { studyPage } = await import('../pages/study-page.js');
-    const reported = { statement: text, result, curves };
-    await writePage(run, { verb: 'query', flag: html }, (origin) => studyPage(reported, origin));
-  }
-  run.answer(result, (ui) => printStudy(ui, result));
-  return result.dryRun || result.kept.length > 0 ? 0 : 1;
 }
 
 function printNamed(ui: Ui, queries: readonly NamedQuery[]): void {
@@ -299,7 +183,7 @@ export function register(program: Command, cli: Cli): void {
     )
     .option('--branch <name>', 'branch of the new version; default: named after its source')
     .action(
-      cli.action(async (run, words: string[], flags: Flags) => {
+      cli.action(async (run, words: string[], flags: QueryFlags) => {
         if (flags.md && flags.csv) throw new UsageError('--md and --csv exclude each other');
         const { query, saveQuery, listQueries, deleteQuery, statementKind } = await import(
           '../../use/ops/query.js'

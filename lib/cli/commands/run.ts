@@ -3,11 +3,12 @@ import { type Command, Option } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { RunOptions, RunResult, RunSurroundings } from '../../use/ops/run.js';
 import { parseCount, parseParams } from '../arguments.js';
+import { collect } from '../flags.js';
 import { exampleId } from '../output/render.js';
 import { LiveLine } from '../output/runs/live-line.js';
 import { noteResult, printRun, printRuns, statusLine } from '../output/runs/run-tables.js';
 import { formatCount } from '../output/ui.js';
-import { type Cli, collect, type Run } from '../run.js';
+import type { Cli, Run } from '../run.js';
 
 interface Flags {
   name?: string;

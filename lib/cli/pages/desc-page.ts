@@ -10,7 +10,7 @@ import { count, fieldText, pairingText, shapeText, short } from '../output/netwo
 import { subject } from '../output/render.js';
 import { formatBytes, formatCount, formatNumber } from '../output/ui.js';
 import { type PageOrigin, pageOf } from './frame/frame.js';
-import type { DrawnLayer, Folding } from './network/boxes.js';
+import type { DrawnLayer, Folding } from './network/box.js';
 import { networkFigure } from './network/network-figure.js';
 import { OpenSizes } from './network/open-sizes.js';
 import {

@@ -25,7 +25,7 @@ import { cosineText, driftText, percent, significant, within } from '../output/t
 import { formatCount, formatNumber } from '../output/ui.js';
 import { filesOf, tensorSections, textSections } from './diff-tables.js';
 import { type PageOrigin, pageOf } from './frame/frame.js';
-import type { DrawnLayer } from './network/boxes.js';
+import type { DrawnLayer } from './network/box.js';
 import { networkFigure } from './network/network-figure.js';
 import { OpenSizes } from './network/open-sizes.js';
 import { factList, figures, namedTensor, type Section, type TableCell, tableOf } from './parts.js';

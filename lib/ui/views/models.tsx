@@ -2,7 +2,7 @@
 import type { JSX } from 'preact';
 import { formatMetric, subject } from '../../cli/output/render.js';
 import { formatBytes, formatCount, formatShare } from '../../cli/output/ui.js';
-import { storageSection } from '../../cli/pages/list-page.js';
+import { storageSection } from '../../cli/pages/models-page.js';
 import { momentText } from '../../cli/pages/versions.js';
 import type { ListedModel } from '../../use/ops/list.js';
 import { Document, Empty, Refs, Sections, SelectBox, Text, VersionLink } from '../parts/basics.js';

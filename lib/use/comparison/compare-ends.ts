@@ -13,15 +13,8 @@ import { definingCandidates, mayDefineNetwork } from '../history/networks/candid
 import { networksOfVersion, type VersionNetwork } from '../history/networks/networks.js';
 import { compareLayers, sortByDrift } from './layers.js';
 import { compareMetrics, type MetricSource } from './metrics.js';
-import {
-  type DriftOf,
-  joinCheckpoint,
-  mergeNetworks,
-  type NetworkSide,
-  networkSide,
-  pairNetworks,
-  weightsSide,
-} from './networks.js';
+import { joinCheckpoint, type NetworkSide, networkSide, weightsSide } from './network-sides.js';
+import { type DriftOf, mergeNetworks, pairNetworks } from './networks.js';
 import type { Comparison, DiffEnd, LayerDrift, PairDiff } from './result.js';
 import { compareValues, paramsOf, textsOf } from './values.js';
 

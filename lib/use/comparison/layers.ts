@@ -5,7 +5,7 @@ import type { LayerKind } from '../../pure/network/layers/kinds.js';
 import { groupParameters } from '../../pure/network/weights/groups.js';
 import { cosineBound, type TensorComparison } from '../history/diff/compare.js';
 import type { SnapshotDiff, TensorDiff } from '../history/diff/snapshots.js';
-import type { NetworkSide } from './networks.js';
+import type { NetworkSide } from './network-sides.js';
 import type { DriftCell, LayerDrift } from './result.js';
 
 /** A layer that tensors of a file belong to. */

@@ -7,7 +7,6 @@ import path from 'node:path';
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { pushAll } from '../../base/bytes/many.js';
-import { ConflictError } from '../../base/errors.js';
 import { MESSAGE_BYTES_MAX } from '../../base/limits.js';
 import { DESCRIBING_FORMATS } from '../../pure/formats/format.js';
 import { Glob } from '../../pure/paths/glob.js';
@@ -16,9 +15,6 @@ import { fileOf, ingestBatch, ingestSettings } from '../../storage/ingest/batch.
 import { withSession } from '../../storage/objects/access.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { publishedBytes } from '../../storage/objects/stored-bytes.js';
-import { readHead } from '../../storage/repo/refs/head.js';
-import { listRefs } from '../../storage/repo/refs/refs.js';
-import { readKnowledge } from '../../storage/repo/version/knowledge.js';
 import type { OpContext } from '../context.js';
 import type { StoreAccess } from '../history/access.js';
 import {
@@ -27,11 +23,12 @@ import {
   type NewVersion,
   versionFiles,
 } from '../history/commit/make-version.js';
-import { collectVersions } from '../history/lines/ancestry.js';
 import { filesWithSteps } from '../history/lines/lines.js';
 import { isOfMd5 } from './content-check.js';
+import { checkBranches, findEarlier, findForgotten, OPERATION } from './earlier-imports.js';
 import { ImportedRefs } from './imported-refs.js';
 import { Lacks } from './lacks.js';
+import { lineOfEach } from './line-of-each.js';
 import { PlacedFiles } from './placed-files.js';
 import type { ContentCheck, SourceFile, SourceHistory, SourceVersion } from './source.js';
 
@@ -57,9 +54,6 @@ export interface HistoryTarget {
   only: readonly string[];
   dryRun: boolean;
 }
-
-/** Kind of the operation that a version records, before the kind of its source and its key. */
-const OPERATION = 'import';
 
 /** @throws {ConflictError} if a branch there has versions of its own; {UsageError} {IoError} */
 export async function storeHistory(
@@ -110,12 +104,15 @@ class HistoryImport {
 
   async run(): Promise<ImportReport> {
     const { versions, branches, tags } = this.#source;
-    const tips = await this.#findKnown();
-    const forgotten = this.#findForgotten();
-    await this.#checkBranches(tips);
-    const lines = lineOfEach(versions, branches);
     const { model, dryRun } = this.#target;
-    const refs = new ImportedRefs(this.#repo, { model, kind: this.#source.kind, dryRun }, tips);
+    const earlier = await findEarlier(this.#repo, this.#source, model, this.#context.signal);
+    for (const [key, id] of earlier.ids) this.#ids.set(key, id);
+    const forgotten = findForgotten(versions, earlier.ids);
+    pushAll(this.#report.problems, [...forgotten.values()]);
+    await checkBranches(this.#repo, branches.keys(), model, earlier);
+    const lines = lineOfEach(versions, branches);
+    const where = { model, kind: this.#source.kind, dryRun };
+    const refs = new ImportedRefs(this.#repo, where, earlier.tips);
     this.#context.progress.start('importing', versions.length, 'versions');
     try {
       for (const version of versions) {
@@ -135,70 +132,6 @@ class HistoryImport {
     for (const [tag, key] of tags) await refs.setTag(tag, this.#ids.get(key) ?? null);
     const problems = [...this.#report.problems, ...refs.problems];
     return { ...this.#report, branches: refs.branches, tags: refs.tags, problems };
-  }
-
-  /** Looks for versions of an earlier run. @returns the tips of the model's branches by their names. */
-  async #findKnown(): Promise<Map<string, Id>> {
-    const { model } = this.#target;
-    const refs = await listRefs(this.#repo.layout);
-    const prefix = `refs/heads/${model}/`;
-    const heads = refs.filter(({ name }) => name.startsWith(prefix));
-    const starts = refs.filter(
-      ({ name }) => name.startsWith(prefix) || name.startsWith('refs/tags/'),
-    );
-    const found = await collectVersions(
-      this.#repo,
-      starts.map(({ id }) => id),
-      { signal: this.#context.signal },
-    );
-    const keys = new Set(this.#source.versions.map(({ key }) => key));
-    for (const [id, version] of found) {
-      if (version.model !== model) continue;
-      const { operation } = readKnowledge(version.extensions, id);
-      const detail = operation?.kind === OPERATION ? operation.detail : '';
-      const start = `${this.#source.kind} `;
-      const key = detail.startsWith(start) ? detail.slice(start.length) : '';
-      if (keys.has(key)) this.#ids.set(key, id);
-    }
-    return new Map(heads.map(({ name, id }) => [name.slice(prefix.length), id]));
-  }
-
-  /** Versions that are not here, while others that derive from them are: they were forgotten, and stay so. */
-  #findForgotten(): Set<string> {
-    const below = new Set<string>();
-    const forgotten = new Set<string>();
-    for (const { key, title, parents } of [...this.#source.versions].reverse()) {
-      const isHere = this.#ids.has(key);
-      if (!isHere && below.has(key)) {
-        forgotten.add(key);
-        this.#report.problems.push(
-          `${title} is left out: versions after it were taken already, without it`,
-        );
-      }
-      if (isHere || below.has(key)) for (const parent of parents) below.add(parent);
-    }
-    return forgotten;
-  }
-
-  /** @throws {ConflictError} if HEAD is on the model, or a branch of it is at a version that is not of the source. */
-  async #checkBranches(tips: ReadonlyMap<string, Id>): Promise<void> {
-    const { model } = this.#target;
-    const head = await readHead(this.#repo.layout);
-    if (head.model === model) {
-      throw new ConflictError(`HEAD is on the model '${model}'`, {
-        model,
-        hint: "name another one with --model: an import makes branches, and leaves HEAD's alone",
-      });
-    }
-    const known = new Set(this.#ids.values());
-    for (const branch of this.#source.branches.keys()) {
-      const tip = tips.get(branch);
-      if (tip === undefined || known.has(tip)) continue;
-      throw new ConflictError(`'${model}/${branch}' has versions of its own`, {
-        name: `${model}/${branch}`,
-        hint: 'import into another model with --model',
-      });
-    }
   }
 
   async #take(version: SourceVersion, branch: string | null, refs: ImportedRefs): Promise<void> {
@@ -364,21 +297,4 @@ class HistoryImport {
 /** What stored files are known by. */
 function keyOf({ path: name, content }: SourceFile): string {
   return `${name}\0${content}`;
-}
-
-/** The branch on whose first-parent line each version lies; of several, that which is named first. */
-function lineOfEach(
-  versions: readonly SourceVersion[],
-  branches: ReadonlyMap<string, string>,
-): Map<string, string> {
-  const byKey = new Map(versions.map((version) => [version.key, version]));
-  const lines = new Map<string, string>();
-  for (const [branch, tip] of branches) {
-    let at: string | undefined = tip;
-    while (at !== undefined && !lines.has(at)) {
-      lines.set(at, branch);
-      at = byKey.get(at)?.parents[0];
-    }
-  }
-  return lines;
 }

@@ -2,11 +2,8 @@
 
 import { UsageError } from '../../base/errors.js';
 import { parseStatement } from '../../pure/dql/parse.js';
-import {
-  type ConstructionOptions,
-  type ConstructionResult,
-  runStatement,
-} from '../construction/run-statement.js';
+import type { ConstructionOptions } from '../construction/find-targets.js';
+import { type ConstructionResult, runStatement } from '../construction/run-statement.js';
 import type { OpContext } from '../context.js';
 import { evaluatedReader } from '../evaluation/evaluated-reader.js';
 import { readRows } from '../history/table/version-rows.js';

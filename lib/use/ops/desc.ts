@@ -6,7 +6,7 @@ import type { Architecture } from '../../pure/network/weights/architecture.js';
 import { readKnowledge } from '../../storage/repo/version/knowledge.js';
 import { shortId } from '../../storage/repo/version/short-id.js';
 import { ownersIn } from '../comparison/layers.js';
-import { networkSide } from '../comparison/networks.js';
+import { networkSide } from '../comparison/network-sides.js';
 import type { OpContext } from '../context.js';
 import { type Curve, readCurves } from '../history/curves.js';
 import { narrowToPlace, splitPlace } from '../history/diff/places.js';

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
-import { makeDirectory, writeFileAtomic } from '../../base/files/files.js';
+import { makeDirectory } from '../../base/files/files.js';
 import { ownIdentity } from '../../base/files/process.js';
 import { removeFolder } from '../../base/files/temporary.js';
 import { MASK, maskWords, paramsOfWords, placeCheckpoint } from '../../pure/logs/command-words.js';
@@ -18,7 +18,6 @@ import {
   recordPlace,
   writeRun,
 } from '../../storage/repo/runs/run-record.js';
-import { readGitDiff, readGitState } from '../../storage/repo/settings/gitinfo.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import type { Param } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
@@ -29,7 +28,7 @@ import type { Repository } from '../repository.js';
 import { carryOut, type RunHost } from '../running/carrying/carry-out.js';
 import { Scanner } from '../running/checkpoints/scan.js';
 import { commitByProcess, commitByRepository, recoverBeside } from '../running/committer.js';
-import { gpuFacts, machineFacts, pythonFacts, pythonOf, TOLD_PACKAGES } from '../running/facts.js';
+import { machineFacts } from '../running/facts.js';
 import { findRun } from '../running/find-run.js';
 import { isCommandThere, recoverRun, takeOver } from '../running/recover.js';
 import { type ResumePoint, restoreLast } from '../running/resume.js';
@@ -37,6 +36,8 @@ import { type ShownCheckpoint, shownCheckpoint } from '../running/shown-checkpoi
 
 export type { RunStatus } from '../running/carrying/carry-out.js';
 export type { ShownCheckpoint } from '../running/shown-checkpoint.js';
+
+import { findFacts } from '../running/begin-facts.js';
 
 /** What `dlv run` is asked for. */
 export interface RunOptions {
@@ -96,8 +97,6 @@ export type RunSurroundings = Pick<RunHost, 'output' | 'status' | 'signals' | 'e
   /** Words that start dlv; null: versions are made by this process. */
   self: readonly string[] | null;
 };
-
-const DIFF_BYTES_MAX = 1 << 20;
 
 /** Carries out a command. The repository is open only while the run begins. @throws {NotFoundError} {UsageError} */
 export async function run(
@@ -285,40 +284,6 @@ function environmentOf(
     DLV_RUN: id,
     ...(resumed?.checkpoint ? { DLV_CHECKPOINT: resumed.checkpoint } : {}),
   };
-}
-
-/** What is asked beside the command, and put into the record as it comes. */
-async function findFacts(
-  layout: Layout,
-  record: RunRecord,
-  { words, cwd, env }: { words: readonly string[]; cwd: string; env: NodeJS.ProcessEnv },
-): Promise<void> {
-  const git = async (): Promise<void> => {
-    record.git = await readGitState(cwd);
-    if (record.git?.dirty !== true) return;
-    const diff = await readGitDiff(cwd, DIFF_BYTES_MAX);
-    if (diff === null || diff.text === '') return;
-    const text = diff.cut ? `${diff.text}\n… cut off\n` : diff.text;
-    await writeFileAtomic(layout.runFile(record.id, 'changes.diff'), Buffer.from(text));
-  };
-  const gpus = async (): Promise<void> => {
-    Object.assign(record.environment, await gpuFacts(cwd));
-  };
-  const packages = async (): Promise<void> => {
-    const python = await pythonOf(words, { cwd, env });
-    const facts = python === null ? null : await pythonFacts(python);
-    if (facts === null) return;
-    record.environment.python = facts.version;
-    for (const line of facts.packages) {
-      if (!TOLD_PACKAGES.test(line)) continue;
-      const [name, version] = line.split('==') as [string, string];
-      record.environment[name.toLowerCase()] = version;
-    }
-    const text = `${facts.packages.join('\n')}\n`;
-    await writeFileAtomic(layout.runFile(record.id, 'packages.txt'), Buffer.from(text));
-  };
-  const settled = await Promise.allSettled([git(), gpus(), packages()]);
-  for (const one of settled) if (one.status === 'rejected') throw one.reason as Error;
 }
 
 function resultOf(record: RunRecord, resumed: ResumePoint | null): RunResult {

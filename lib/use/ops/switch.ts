@@ -1,6 +1,5 @@
 /** `dlv switch`: switches to another model or branch, or creates a branch and switches to it. */
 
-import path from 'node:path';
 import { type Id, isId } from '../../base/bytes/hash.js';
 import { AmbiguousError, ExistsError, NotFoundError, UsageError } from '../../base/errors.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
@@ -35,6 +34,7 @@ import { resolve } from '../history/lines/resolve.js';
 import type { Repository } from '../repository.js';
 import { upstreamTitle } from '../tracking/ahead-behind.js';
 import { branchTitle, branchToFollow, upstreamToFollow } from '../tracking/remotes.js';
+import { commonFolder, shownPath } from '../worktree/operands/shown-folder.js';
 
 export interface SwitchOptions {
   /** A model, a branch of HEAD's model, or `<model>/<branch>`; null: where HEAD was before. */
@@ -248,20 +248,6 @@ async function goToModel(job: Job, model: string): Promise<SwitchResult> {
     );
   }
   return report(job, head, tip, {});
-}
-
-/** The innermost folder that holds all of some paths. */
-function commonFolder([first = '', ...others]: readonly string[]): string {
-  let folder = first.slice(0, Math.max(0, first.lastIndexOf('/')));
-  while (folder !== '' && !others.every((path) => path.startsWith(`${folder}/`))) {
-    folder = folder.slice(0, Math.max(0, folder.lastIndexOf('/')));
-  }
-  return folder;
-}
-
-/** A folder of the work tree as it is named from where the user is. */
-function shownPath({ layout }: Repository, folder: string, { cwd }: OpContext): string {
-  return path.relative(cwd, path.join(layout.workTree, folder)) || '.';
 }
 
 /** Goes to where HEAD was before: a branch, or a version. */

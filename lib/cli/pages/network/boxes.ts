@@ -1,28 +1,15 @@
 /** The boxes of a picture of a network: which layers are one box, what is folded, how large each is. */
-import { type LayeredGraph, layLayers } from '../../../pure/picture/layered.js';
+import { layLayers } from '../../../pure/picture/layered.js';
 import { shorten } from '../../output/table.js';
-
-/** What is drawn of a layer. */
-export interface DrawnLayer {
-  alias: string;
-  name: string;
-  kind: string;
-  type: string;
-  /** '[1, 64, 14, 14]' and the like. */
-  shape: string;
-  /** What is told at the right: '36.9 k'. */
-  size: string;
-  /** What a pointer is told. */
-  about: string;
-  /** Aliases of the layers right behind it. */
-  succ: readonly string[];
-  /** '' in the main graph, else 'if1.then/'. */
-  graph: string;
-  inputs: readonly string[];
-  outputs: readonly string[];
-  /** Of a picture of several networks. */
-  status?: 'added' | 'removed' | 'changed' | 'equal';
-}
+import {
+  type Box,
+  type Detail,
+  type DrawnGraph,
+  type DrawnLayer,
+  NO_LAYERS,
+  textWidth,
+} from './box.js';
+import { foldBoxes } from './fold-boxes.js';
 
 /** Kinds that are drawn in the box of the layer that they follow. */
 const FOLLOWING = new Set(['act', 'norm', 'dropout', 'reshape']);
@@ -32,47 +19,8 @@ export const TITLE = 22;
 /** Graphs of one layer that are drawn side by side. */
 const BODIES_WIDTH_MAX = 1000;
 
-/** Several layers that are one box. */
-export interface Box {
-  layers: DrawnLayer[];
-  /** Graphs that its first layer runs. */
-  bodies: { name: string; drawn: DrawnGraph }[];
-  /** Its graphs in words, where they are small. */
-  small: string;
-  /** What is written when it stands for many layers; null for a box of its own. */
-  folded: string | null;
-  /** What a click on it may do; null: nothing. */
-  folds: 'open' | 'shut' | null;
-  /** An input or output of the graph. */
-  end: string | null;
-  width: number;
-  height: number;
-  to: Set<number>;
-}
-
-/** The boxes of a graph and where they are. */
-export interface DrawnGraph {
-  boxes: Box[];
-  layout: LayeredGraph;
-}
-
-/** What is folded of a picture. Boxes are named by the alias of their first layer. */
-export interface Folding {
-  /** Boxes of one graph: above this, neighbours in one module become one. */
-  boxesMax?: number;
-  /** Of boxes that stand for many layers, those that are drawn as these layers all the same. */
-  open?: ReadonlySet<string>;
-  /** Layers whose graphs are told in words. */
-  shut?: ReadonlySet<string>;
-}
-
 /** Bodies of bodies that are drawn. */
 const DEPTH_MAX = 8;
-
-/** How deep a graph lies, and what is folded in it. */
-interface Detail extends Required<Folding> {
-  depth: number;
-}
 
 /** Boxes of the graph at `path`, and of graphs that its layers run, with their places. */
 export function layOut(
@@ -188,11 +136,6 @@ function groupLayers(layers: readonly DrawnLayer[]): DrawnLayer[][] {
   return groups;
 }
 
-/** Width of text of 12 pixels: bold is wider. */
-function textWidth(text: string, size = 12): number {
-  return [...text].length * size * 0.58;
-}
-
 function newBox(layers: DrawnLayer[], bodies: Box['bodies'], small: string): Box {
   const [first, ...rest] = layers as [DrawnLayer, ...DrawnLayer[]];
   const box: Box = {
@@ -284,56 +227,9 @@ function withEnds(boxes: Box[]): Box[] {
   return [...inputs.values(), ...boxes, ...outputs.values()];
 }
 
-const NO_LAYERS = { layers: [], bodies: [], small: '', folded: null, folds: null };
-
 function newBoxOfEnd(name: string): Box {
   const end = shorten(name, 30);
   const width = Math.round(Math.max(64, textWidth(end, 11) + 26));
   const to = new Set<number>();
   return { ...NO_LAYERS, end, width, height: 24, to };
-}
-
-/** Module of a layer at a depth: 'encoder.layer.3'. */
-function moduleOf({ name, graph }: DrawnLayer, depth: number): string {
-  return name.slice(graph.length).split(/[./]/).slice(0, depth).join('.');
-}
-
-/** Puts neighbours of one module together until few enough are left; then any neighbours. */
-function foldBoxes(boxes: Box[], { boxesMax, open }: Detail): Box[] {
-  if (boxes.length <= boxesMax) return boxes;
-  for (let depth = 6; depth > 0; depth--) {
-    const runs = runsOf(boxes, (box) => moduleOf(box.layers[0] as DrawnLayer, depth));
-    if (runs.length <= boxesMax) return runs.flatMap((run) => foldRun(run, depth, open));
-  }
-  const step = Math.ceil(boxes.length / boxesMax);
-  const runs = Array.from({ length: Math.ceil(boxes.length / step) }, (_, i) =>
-    boxes.slice(i * step, (i + 1) * step),
-  );
-  return runs.flatMap((run) => foldRun(run, 0, open));
-}
-
-function runsOf(boxes: readonly Box[], key: (box: Box) => string): Box[][] {
-  const runs: Box[][] = [];
-  let last: string | null = null;
-  for (const box of boxes) {
-    const own = key(box);
-    const run = runs.at(-1);
-    // A layer with graphs of its own stands alone.
-    if (run !== undefined && own === last && box.bodies.length === 0) run.push(box);
-    else runs.push([box]);
-    last = box.bodies.length > 0 ? null : own;
-  }
-  return runs;
-}
-
-function foldRun(run: readonly Box[], depth: number, open: ReadonlySet<string>): readonly Box[] {
-  const layers = run.flatMap((box) => box.layers);
-  if (run.length === 1 || open.has(layers[0]?.alias ?? '')) return run;
-  const name = depth > 0 ? moduleOf(layers[0] as DrawnLayer, depth) : '';
-  const span = `${layers[0]?.alias ?? ''} … ${layers.at(-1)?.alias ?? ''}`;
-  const folded = shorten(name === '' ? span : name, 34);
-  const width = Math.round(Math.min(280, Math.max(150, textWidth(folded, 12.5) + 26)));
-  return [
-    { ...NO_LAYERS, layers, folded, folds: 'open', end: null, width, height: 34, to: new Set() },
-  ];
 }

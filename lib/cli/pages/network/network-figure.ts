@@ -1,17 +1,8 @@
 /** A network as a picture: its layers as boxes, activations in the box before them, branches in frames. */
 import { html, type Markup } from '../../../pure/picture/markup.js';
 import { shorten } from '../../output/table.js';
-import {
-  type Box,
-  type DrawnGraph,
-  type DrawnLayer,
-  type Folding,
-  layOut,
-  linesOf,
-  PADDING,
-  placeBodies,
-  TITLE,
-} from './boxes.js';
+import type { Box, DrawnGraph, DrawnLayer, Folding } from './box.js';
+import { layOut, linesOf, PADDING, placeBodies, TITLE } from './boxes.js';
 
 const SIGNS = { added: '+', removed: '−', changed: '~', equal: '' } as const;
 /** Boxes of one graph; above this, neighbours in one module become one box. */

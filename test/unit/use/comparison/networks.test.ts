@@ -1,6 +1,7 @@
 /** Layers of checkpoints without a network, side by side: what they are does not depend on the order in a file. */
 import test from 'ava';
-import { mergeNetworks, weightsSide } from '../../../../lib/use/comparison/networks.js';
+import { weightsSide } from '../../../../lib/use/comparison/network-sides.js';
+import { mergeNetworks } from '../../../../lib/use/comparison/networks.js';
 
 const TENSORS = [
   { name: 'conv1.weight', dtype: 'F32', shape: [4, 3, 3, 3] },
