@@ -93,7 +93,7 @@ export async function storeHeld(
       peakBytes: record.peakBytes,
     };
     const state = files.find(({ inside }) => path.posix.basename(inside) === 'trainer_state.json');
-    const { series } = await readRunMetrics(repo.layout, record.id, checkpoint.time);
+    const { series } = await readRunMetrics(repo.layout, record.id, checkpoint);
     const wanted = {
       ...versionFiles(entries),
       model,

@@ -60,20 +60,21 @@ interface MetricsRead {
 
 /**
  * The series of a run so far; none if it has told of none.
- * @param until  points that were measured later are left out; milliseconds since 1970.
+ * @param at  a checkpoint: points that were measured after it are left out.
  * @throws {IoError}
  */
 export async function readRunMetrics(
   layout: Layout,
   id: string,
-  until = Number.POSITIVE_INFINITY,
+  at: MetricsAt | null = null,
 ): Promise<MetricsRead> {
   const file = await ReadFile.openIfThere(layout.runFile(id, 'metrics.jsonl'));
   if (file === null) return { series: [], bytes: 0 };
   try {
     const bytes = await file.read(0, Math.min(file.size, LOG_BYTES_MAX));
     const whole = bytes.subarray(0, bytes.lastIndexOf(0x0a) + 1);
-    return { series: seriesOfRows(parseRows(whole), until), bytes: whole.length };
+    const rows = at === null ? parseRows(whole) : rowsAt([...parseRows(whole)], at);
+    return { series: seriesOfRows(rows), bytes: whole.length };
   } finally {
     await file.close();
   }
@@ -92,17 +93,39 @@ function* parseRows(bytes: Uint8Array): Generator<{ row: object; source: string 
   }
 }
 
+/** When a checkpoint was seen to be complete and when it was written, milliseconds since 1970, and its step. */
+export interface MetricsAt {
+  time: number;
+  written: number;
+  step: number | null;
+}
+
+/** Rows of what was measured until a checkpoint. A run goes on while dlv waits for it to be complete: then the steps of both tell. */
+function rowsAt(
+  rows: readonly { row: object; source: string }[],
+  { time, written, step }: MetricsAt,
+): { row: object; source: string }[] {
+  const timeOf = (row: object): number => {
+    const { timestamp } = row as { timestamp?: unknown };
+    return typeof timestamp === 'number' ? timestamp * 1000 : Number.NEGATIVE_INFINITY;
+  };
+  const stepOf = (row: object): number => {
+    const { step: own } = row as { step?: unknown };
+    return typeof own === 'number' ? own : 0;
+  };
+  const seen = rows.filter(({ row }) => timeOf(row) <= time);
+  if (step === null) return seen;
+  // Checkpoints may be numbered by epochs, and metrics by steps: then their numbers cannot be compared.
+  const isOneCount = seen.every(({ row }) => timeOf(row) > written || stepOf(row) <= step);
+  return isOneCount ? seen.filter(({ row }) => stepOf(row) <= step) : seen;
+}
+
 /** Series by name. A metric that a file or a program tells of is not taken from the output as well. */
-function seriesOfRows(
-  rows: Iterable<{ row: object; source: string }>,
-  until = Number.POSITIVE_INFINITY,
-): MetricSeries[] {
+function seriesOfRows(rows: Iterable<{ row: object; source: string }>): MetricSeries[] {
   const fromOutput = new LogCollector('run');
   const told = new LogCollector('run');
   let index = 0;
   for (const { row, source } of rows) {
-    const { timestamp } = row as { timestamp?: unknown };
-    if (typeof timestamp === 'number' && timestamp * 1000 > until) continue;
     addRow(source === FROM_OUTPUT ? fromOutput : told, row, index++);
     if (index > LOG_POINTS_MAX) break;
   }

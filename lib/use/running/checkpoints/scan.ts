@@ -129,8 +129,12 @@ export class Scanner {
   async #walk(found: Scan): Promise<void> {
     const budget = { entries: ENTRIES_MAX };
     await this.#look(this.#options.cwd, found, budget, DEPTH_MAX);
-    for (const { place } of found.places) this.#known.add(path.dirname(place));
-    for (const { place, isNumbered } of found.places) if (!isNumbered) this.#known.add(place);
+    const { cwd } = this.#options;
+    for (const { place, isFolder, files } of found.places) {
+      if (!isFolder && files[0]?.inside !== '') this.#known.add(place);
+      // What is above the folder in which the command runs is none of its doing.
+      if (place !== cwd) this.#known.add(path.dirname(place));
+    }
     this.#walked = found;
     const cost = (ENTRIES_MAX - budget.entries) * ENTRY_MS;
     this.#nextWalk = performance.now() + cost / WALK_SHARE;

@@ -119,6 +119,33 @@ test('metrics are appended and followed; a torn line is passed over', async (t) 
   ]);
 });
 
+test('metrics of a checkpoint: none of a later step, also if they came before dlv saw that it was complete', async (t) => {
+  const layout = new Layout(await tempDir(t));
+  const record = runRecord();
+  const { id } = record;
+  await writeRun(layout, record, { durable: false });
+  const at = (step: number, seconds: number) => ({
+    ...{
+      step,
+      time: START + seconds * 1000,
+      source: FROM_OUTPUT,
+      values: new Map([['acc', step]]),
+    },
+  });
+  await appendRows(layout, id, [at(1, 1), at(2, 2), at(3, 3), at(4, 4)]);
+  const stepsAt = async (step: number | null, written: number, seen: number) => {
+    const moment = { step, written: START + written * 1000, time: START + seen * 1000 };
+    const { series } = await readRunMetrics(layout, id, moment);
+    return series.map(({ steps }) => steps);
+  };
+  t.deepEqual(await stepsAt(2, 2.1, 3.5), [[1, 2]]);
+  // It is told after the checkpoint was written.
+  t.deepEqual(await stepsAt(2, 1.5, 3.5), [[1, 2]]);
+  // An epoch, while metrics have steps.
+  t.deepEqual(await stepsAt(1, 3.1, 3.5), [[1, 2, 3]]);
+  t.deepEqual(await stepsAt(null, 2.1, 3.5), [[1, 2, 3]]);
+});
+
 test('places are relative to the work tree where they lie in it', async (t) => {
   const layout = new Layout(await tempDir(t));
   const inside = layout.workFile('out/a');

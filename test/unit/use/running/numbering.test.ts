@@ -282,3 +282,19 @@ test('what was removed before it was seen to be complete is told of if it does n
     /'out\/step_1\.pt' was removed before .*'step_1\.pt' is cut off/,
   );
 });
+
+test('weights above the folder in which the command runs are never looked at', async (t) => {
+  const above = await tempDir(t);
+  const cwd = path.join(above, 'work');
+  await fs.mkdir(path.join(cwd, 'out'), { recursive: true });
+  for (const file of ['a.pt', 'work/b.pt', 'work/out/step_1.pt', 'work/net-5.pt']) {
+    await fs.writeFile(path.join(above, file), file);
+  }
+  const scanner = new Scanner({ cwd, patterns: [], logs: [] });
+  for (const isWhole of [true, false, false]) {
+    const { places } = await scanner.scan(isWhole);
+    const found = places.flatMap(({ files }) => files.map(({ file }) => path.relative(cwd, file)));
+    t.deepEqual(found.sort(), ['b.pt', 'net-5.pt', path.join('out', 'step_1.pt')]);
+    t.false(scanner.folders().includes(above));
+  }
+});
