@@ -201,6 +201,8 @@ test('eval: weights that the network does not take are an error; a branch that i
     'w.safetensors': safetensors({
       ...tensors,
       'bn1.num_batches_tracked': some(1),
+      // A matrix that two modules share, stored twice.
+      'tied.weight': tensors['fc.weight']!,
       'aux1.conv.weight': some(64, [8, 8, 1, 1]),
       'aux1.bn.running_mean': some(8),
       'aux1.bn.running_var': some(8),

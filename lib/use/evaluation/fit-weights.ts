@@ -16,6 +16,8 @@ import {
 } from '../../pure/network/weights/pair-tensors.js';
 import type { TensorSpan } from '../../pure/tensor/layout.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
+import { readTensor } from '../../storage/objects/stored/read-tensor.js';
+import type { StoredTensor } from '../../storage/objects/stored/tensors.js';
 import type { OpContext } from '../context.js';
 import type { NamedTensor } from '../history/find-tensors.js';
 import {
@@ -40,7 +42,7 @@ export async function fitWeights(
   context: OpContext,
 ): Promise<void> {
   const { tensors, checkpoint } = given;
-  const pairs = checkedPairs(file, given, context);
+  const pairs = await checkedPairs(repo, file, given, context);
   const spans = await spansOf(file);
   const stored = new Map(tensors.map(({ name, tensor }) => [name, tensor]));
   const source = new CheckpointValues(repo, stored, checkpoint);
@@ -74,11 +76,12 @@ export async function fitWeights(
 }
 
 /** The pairs, if nothing is left over that counts. @throws {UsageError} */
-function checkedPairs(
+async function checkedPairs(
+  repo: ReadAccess,
   { label, view }: PlacedFile,
   { tensors, checkpoint }: Checkpoint,
   context: OpContext,
-): readonly FittedPair[] {
+): Promise<readonly FittedPair[]> {
   const all = tensors.map(({ name, tensor: { dtype, shape } }) => ({ name, dtype, shape }));
   const pairing = pairTensors(view, all);
   const { pairs, unpaired, ambiguous, loose } = pairing;
@@ -95,7 +98,8 @@ function checkedPairs(
         `nodes are called after modules. ${SEE}`,
     );
   }
-  const { missed, branches } = judgeLeftovers(all, new Set(unusedOf(tensors, pairing)));
+  const unused = new Set(await unusedOf(repo, tensors, pairing));
+  const { missed, branches } = judgeLeftovers(all, unused);
   const constants = new Set(missed.length === 0 && pairs.length > 0 ? loose : []);
   const unfilled = unpaired.filter((name) => !constants.has(name));
   if (unfilled.length > 0 || pairs.length === 0) {
@@ -129,15 +133,41 @@ function checkedPairs(
   return pairs;
 }
 
-/** Tensors that nothing takes, without those whose elements are stored as one with a tensor that is taken. */
-function unusedOf(tensors: readonly NamedTensor[], { unused }: TensorPairing): string[] {
+/** Tensors that nothing takes, without matrices that are equal to one that is taken: those are one, stored twice. */
+async function unusedOf(
+  repo: ReadAccess,
+  tensors: readonly NamedTensor[],
+  { unused }: TensorPairing,
+): Promise<string[]> {
   const free = new Set(unused);
-  const idOf = ({ tensor }: NamedTensor): string | null =>
-    tensor.home.kind === 'extent' ? `${tensor.home.id} ${tensor.byteOffset}` : null;
-  const taken = new Set(tensors.filter(({ name }) => !free.has(name)).map(idOf));
-  return tensors
-    .filter((one) => free.has(one.name) && (idOf(one) === null || !taken.has(idOf(one))))
-    .map(({ name }) => name);
+  const left: string[] = [];
+  for (const { name, tensor } of tensors) {
+    if (!free.has(name)) continue;
+    let isTied = false;
+    for (const other of tensors) {
+      if (isTied || free.has(other.name) || tensor.shape.length < 2) continue;
+      if (String(other.tensor.shape) !== String(tensor.shape)) continue;
+      isTied = await isEqual(repo, tensor, other.tensor);
+    }
+    if (!isTied) left.push(name);
+  }
+  return left;
+}
+
+/** Extents are equal if they are the same; only what is too small to be one is read. */
+async function isEqual(repo: ReadAccess, a: StoredTensor, b: StoredTensor): Promise<boolean> {
+  if (a.dtype !== b.dtype) return false;
+  if (a.home.kind === 'extent' && b.home.kind === 'extent') {
+    return a.home.id === b.home.id && a.byteOffset === b.byteOffset;
+  }
+  if (a.home.kind !== 'literal' || b.home.kind !== 'literal') return false;
+  return Buffer.compare(await bytesOf(repo, a), await bytesOf(repo, b)) === 0;
+}
+
+async function bytesOf(repo: ReadAccess, tensor: StoredTensor): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for await (const piece of readTensor(repo, tensor)) parts.push(piece.slice());
+  return Buffer.concat(parts);
 }
 
 /** Pairs of biases that have a norm folded in → the tensor of the layer's own bias. */

@@ -8,8 +8,8 @@ import { matchNames } from '../../tensor/canonical-name.js';
 import type { CountedTensor } from '../cost/parameter-counts.js';
 import type { LayerView } from '../layers/layer-view.js';
 import { type FoldedNorm, type FoldedPlace, foldNorms } from './fold-norms.js';
-import { type Slot, slotsOf } from './slots.js';
-import { type Axes, type Evidence, type Found, fitOf, shapeKey } from './tensor-fit.js';
+import { isLoose, type Slot, slotsOf } from './slots.js';
+import { type Axes, type Evidence, type Found, fitOf, isTurnable, shapeKey } from './tensor-fit.js';
 import { isNumbered, type Module, modulesOf, type NamedPart, namedParts } from './tensor-part.js';
 
 /** A parameter of a network and the tensor of a checkpoint that it is made of. */
@@ -186,16 +186,32 @@ class Pairer {
     return this.#parts.some(({ word }) => word === 'kernel');
   }
 
-  /** Leaves out square matrices of which nothing says how they lie. */
+  /** Turns square matrices as others of the same network lie; leaves out those of which nothing says how they lie. */
   dropUnsure(): void {
-    const found = [...this.#found.values()].filter(({ evidence }) => evidence !== 'name');
-    const isOdd = found.some(({ fit }) => fit.isOdd && !fit.isSquare);
-    for (const { slot, named, fit } of found) {
-      if (!fit.isSquare || (!isOdd && !fit.isOdd)) continue;
-      this.#found.delete(slot);
-      this.#taken.delete(named);
-      this.#ambiguous.set(slot, [named.tensor.name, `${named.tensor.name} transposed`]);
+    const found = [...this.#found.values()];
+    const named = found.filter(({ evidence }) => evidence === 'name');
+    const waysOfNamed = new Set(
+      named
+        .filter(({ slot, named: { word }, fit }) => isTurnable(slot, word) && !fit.isSquare)
+        .map(({ fit }) => fit.axes !== null),
+    );
+    const isOdd = found.some(
+      ({ evidence, fit }) => evidence !== 'name' && fit.isOdd && !fit.isSquare,
+    );
+    for (const one of found) {
+      const { evidence, fit } = one;
+      if (!fit.isSquare) continue;
+      if (evidence !== 'name' ? !isOdd && !fit.isOdd : waysOfNamed.size === 1) {
+        // What has the name of the checkpoint's matrix may yet hold it turned, as the others of the file do.
+        if (evidence === 'name' && waysOfNamed.has(true)) fit.axes = [1, 0];
+      } else this.#leaveOut(one);
     }
+  }
+
+  #leaveOut({ slot, named }: Found): void {
+    this.#found.delete(slot);
+    this.#taken.delete(named);
+    this.#ambiguous.set(slot, [named.tensor.name, `${named.tensor.name} transposed`]);
   }
 
   result(tensors: readonly CountedTensor[]): TensorPairing {
@@ -257,21 +273,6 @@ function shiftOf({ parts }: FoldedNorm): string {
 /** The gates of recurrent layers are in another order in each framework, so their shapes say nothing. */
 function isPairable({ kind }: Slot): boolean {
   return kind !== 'rnn';
-}
-
-/** Operators whose operands may be constants of the network: summands, factors, the scale of a norm of groups. */
-const WITH_CONSTANTS = new Set([
-  ...['Add', 'Sub', 'Mul', 'Div', 'Min', 'Max', 'Pow', 'Concat', 'Where', 'Sum'],
-  'InstanceNormalization',
-]);
-/** What exporters call constants that are no weights. */
-const CONSTANT = /(^|[/.])Const(ant)?(_\d+)?(_output_\d+)?(:0)?$/;
-
-/** True for what may be a constant of the network if the checkpoint has nothing for it. */
-function isLoose({ part, op, kind, parameter }: Slot): boolean {
-  if (kind === 'rnn') return false;
-  if (CONSTANT.test(parameter.name)) return true;
-  return WITH_CONSTANTS.has(op) && (part === null || op === 'InstanceNormalization');
 }
 
 /** Weights of one layer are of one module; those of a batch norm behind a convolution are of another. */

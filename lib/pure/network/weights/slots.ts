@@ -137,3 +137,18 @@ function behind(node: GraphNode, makers: ReadonlyMap<string, GraphNode>): string
   if (node.op !== 'BatchNormalization') return null;
   return makers.get(node.inputs[0] ?? '')?.inputs[1] ?? null;
 }
+
+/** Operators whose operands may be constants of the network: summands, factors, the scale of a norm of groups. */
+const WITH_CONSTANTS = new Set([
+  ...['Add', 'Sub', 'Mul', 'Div', 'Min', 'Max', 'Pow', 'Concat', 'Where', 'Sum'],
+  'InstanceNormalization',
+]);
+/** What exporters call constants that are no weights. */
+const CONSTANT = /(^|[/.])Const(ant)?(_\d+)?(_output_\d+)?(:0)?$/;
+
+/** True for what may be a constant of the network if the checkpoint has nothing for it. */
+export function isLoose({ part, op, kind, parameter }: Slot): boolean {
+  if (kind === 'rnn') return false;
+  if (CONSTANT.test(parameter.name)) return true;
+  return WITH_CONSTANTS.has(op) && (part === null || op === 'InstanceNormalization');
+}

@@ -34,7 +34,9 @@ export function fitOf(slot: Slot, { tensor, word }: NamedPart, isNamed: boolean)
   const wanted = slot.parameter.shape;
   const { shape } = tensor;
   const same: Fit = { axes: null, isSquare: false, isOdd: false };
-  if (isNamed && equal(wanted, shape)) return same;
+  if (isNamed && equal(wanted, shape)) {
+    return { ...same, isSquare: isTurnable(slot, word) && wanted[0] === wanted[1] };
+  }
   if (word === 'kernel' && slot.op.startsWith('Conv') && shape.length === wanted.length) {
     return kernelFit(slot, shape);
   }
@@ -53,6 +55,11 @@ export function fitOf(slot: Slot, { tensor, word }: NamedPart, isNamed: boolean)
   }
   if (fits) return { ...same, isOdd: isKnown && isTurned };
   return fitsTurned ? { ...turned, isOdd: isKnown && !isTurned } : null;
+}
+
+/** True if a framework has a matrix the other way round than the operator takes it. */
+export function isTurnable({ order }: Slot, word: string): boolean {
+  return order === 'in-out' && word === 'weight';
 }
 
 /** Keras has the channels of a convolution behind its height and width; of one by channels its inputs come first. */

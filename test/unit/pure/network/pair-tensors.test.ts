@@ -119,15 +119,15 @@ test('pairs: a norm is only tied to a layer of as many channels that has a bias 
   t.is(found.unpaired.length, 1);
 });
 
-function products(...names: string[]) {
+function products(names: readonly string[], sizes: Readonly<Record<string, number[]>> = {}) {
   const nodes = names.map((name, i) => rawNode('MatMul', [`v${i}`, name], [`v${i + 1}`]));
   const graph = rawGraph(['v0'], [`v${names.length}`], nodes);
-  for (const name of names) graph.initializers.push(rawTensor(name, [4, 4]));
+  for (const name of names) graph.initializers.push(rawTensor(name, sizes[name] ?? [4, 4]));
   return layerView(networkOfOnnx(rawModel(graph), 'm'));
 }
 
 test('pairs: equal shapes follow numbers, never other words; square matrices lie as their names say', (t) => {
-  const view = products('onnx::MatMul_7', 'onnx::MatMul_8');
+  const view = products(['onnx::MatMul_7', 'onnx::MatMul_8']);
   const square = [4, 4];
   const numbered = pairTensors(view, shapes({ 'l.10.weight': square, 'l.9.weight': square }));
   t.deepEqual(
@@ -148,9 +148,24 @@ test('pairs: equal shapes follow numbers, never other words; square matrices lie
     parameter: 'onnx::MatMul_7',
     tensors: ['k.weight', 'q.weight'],
   });
-  const unknown = pairTensors(products('m'), shapes({ table: square }));
+  const unknown = pairTensors(products(['m']), shapes({ table: square }));
   t.deepEqual(unknown.pairs, []);
   t.deepEqual(unknown.ambiguous, [{ parameter: 'm', tensors: ['table', 'table transposed'] }]);
+});
+
+test('pairs: square matrices that kept their names lie as the others that did', (t) => {
+  const names = ['a.weight', 'b.weight'];
+  const ways = (wide: number[], given: number[]) => {
+    const view = products(names, { 'a.weight': wide });
+    const { pairs } = pairTensors(view, shapes({ 'a.weight': given, 'b.weight': [4, 4] }));
+    return pairs.map(({ transposed }) => transposed);
+  };
+  t.deepEqual(ways([8, 4], [4, 8]), [true, true]);
+  t.deepEqual(ways([8, 4], [8, 4]), [false, false]);
+  const open = pairTensors(products(['b.weight']), shapes({ 'b.weight': [4, 4] }));
+  t.deepEqual(open.ambiguous, [
+    { parameter: 'b.weight', tensors: ['b.weight', 'b.weight transposed'] },
+  ]);
 });
 
 test('pairs: gates of recurrent layers are not taken by their shape', (t) => {
