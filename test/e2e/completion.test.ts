@@ -43,6 +43,63 @@ test('completion: commands, flags, values of flags, and names of the repository'
   t.deepEqual(await words(repo, '-C', '/no/such/folder', 'merge', ''), []);
 });
 
+test('completion: operands are what a command takes there, by its action and its flags', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.json('branch', 'low-rate');
+  await repo.json('tag', 'v1');
+  const url = path.join(repo.dir, '..', 'team.dlv');
+  await repo.json('remote', 'add', 'team', url);
+  await repo.json('branch', 'there');
+  await repo.json('push', '--all', 'team');
+  await repo.json('branch', '-d', 'there');
+  await repo.json('query', '--save', 'good', 'select m from m');
+  await repo.write('note.txt', 'unfinished');
+  await repo.json('stash');
+  // A branch that only a remote has is one to switch to, and none to delete.
+  const own = ['low-rate', 'main', 'net/low-rate', 'net/main'];
+  t.deepEqual(await words(repo, 'switch', ''), [...own, 'there', 'net']);
+  t.deepEqual(await words(repo, 'switch', '-c', ''), []);
+  t.deepEqual(await words(repo, 'switch', '-c', 'new', 'lo'), ['low-rate']);
+  t.deepEqual(await words(repo, 'switch', '-t', 'team/th'), ['team/there']);
+  t.deepEqual(await words(repo, 'branch', '-d', ''), own);
+  t.deepEqual(await words(repo, 'branch', ''), []);
+  t.deepEqual(await words(repo, 'branch', 'new', 'v'), ['v1']);
+  t.deepEqual(await words(repo, 'branch', '-u', 'team/m'), ['team/main']);
+  t.deepEqual(await words(repo, 'branch', '--set-upstream-to=team/m'), [
+    '--set-upstream-to=team/main',
+  ]);
+  t.deepEqual(await words(repo, 'tag', '-d', ''), ['v1']);
+  t.deepEqual(await words(repo, 'tag', ''), []);
+  t.deepEqual(await words(repo, 'tag', 'v2', 'lo'), ['low-rate']);
+  t.deepEqual(await words(repo, 'push', 'team', 'v'), ['v1']);
+  t.deepEqual(await words(repo, 'push', 'team', 'main', 'lo'), ['low-rate']);
+  t.deepEqual(await words(repo, 'fetch', 'team', 'm'), ['main']);
+  t.deepEqual(await words(repo, 'merge', 'team/l'), ['team/low-rate']);
+  t.deepEqual(await words(repo, 'remote', 'ad'), ['add']);
+  t.deepEqual(await words(repo, 'remote', 'remove', ''), ['team']);
+  t.deepEqual(await words(repo, 'remote', 'add', ''), []);
+  t.deepEqual(await words(repo, 'stash', 'po'), ['pop']);
+  t.deepEqual(await words(repo, 'stash', 'pop', ''), ['stash@{0}']);
+  t.deepEqual(await words(repo, 'model', 'ren'), ['rename']);
+  t.deepEqual(await words(repo, 'model', 'rename', ''), ['net']);
+  t.deepEqual(await words(repo, 'run', 'sho'), ['show']);
+  t.deepEqual(await words(repo, 'query', '--named', ''), ['good']);
+  t.deepEqual(await words(repo, 'list', '--model', ''), ['net']);
+  t.deepEqual(await words(repo, 'list', '--model=n'), ['--model=net']);
+  // Files are the shell's, behind '--', too.
+  t.deepEqual(await words(repo, 'diff', 'main', '--', ''), []);
+  t.deepEqual(await words(repo, 'checkout', 'main', ''), []);
+  t.deepEqual(await words(repo, 'rm', ''), []);
+});
+
+test('completion: runs are known by their names and their ids', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.dlv('run', '--name', 'first', '--', process.execPath, '-e', '0');
+  const [first, id, ...more] = await words(repo, 'run', 'show', '');
+  t.deepEqual([first, more], ['first', []]);
+  t.regex(id as string, /^[0-9a-f]+$/);
+});
+
 test('completion: an unknown shell is a mistake', async (t) => {
   const repo = await TestRepository.create(t);
   t.regex((await repo.fails(2, 'completion', 'csh')).message, /csh/);

@@ -277,3 +277,46 @@ test('import: objects of git-lfs in a repository that is borrowed from', async (
   await repo.json('checkout', 'lfs', '--out', 'out');
   t.deepEqual(await repo.read('out/w.safetensors'), bytes);
 });
+
+test('import: what dlv keeps is fetched; its work files are no versions, nor what lies in repositories below', async (t) => {
+  const top = await tempDir(t);
+  const other = await TestRepository.create(t, top);
+  await other.write('checkpoint-1/model.safetensors', weights(1));
+  await other.write('checkpoint-2/model.safetensors', weights(2));
+  await other.commit('both');
+  await other.json('remote', 'add', 'origin', '../net.dlv');
+  await other.json('push');
+  await fs.mkdir(path.join(top, 'here'));
+  const repo = await TestRepository.create(t, path.join(top, 'here'));
+  for (const [place, kind] of [
+    ['../../net', 'repository'],
+    ['../../net.dlv', 'remote'],
+  ] as const) {
+    const { message, data } = await repo.fails(2, 'import', place);
+    t.regex(message, new RegExp(`'${place}' is a ${kind} of dlv`));
+    t.regex(String(data.hint), new RegExp(`dlv remote add net ${place}'.*dlv fetch net'`));
+  }
+  // What the hint says does it.
+  await repo.json('remote', 'add', 'net', '../../net.dlv');
+  await repo.json('fetch', 'net');
+  t.is((await repo.json<LogEntry[]>('log', 'net/main')).length, 1);
+  const chosen = await repo.json<ImportResult>(
+    'import',
+    '../../net',
+    '--as',
+    'checkpoints',
+    '--model',
+    'old',
+    '-n',
+  );
+  t.is(chosen.made, 2);
+  // A folder of runs with a repository in it: only what lies beside that is taken.
+  await fs.mkdir(path.join(top, 'step-7'));
+  await fs.writeFile(path.join(top, 'step-7/model.safetensors'), weights(7));
+  const beside = await repo.json<ImportResult>('import', '../..', '-n');
+  t.is(beside.made, 1);
+  t.regex(beside.problems.join(), /'net' is a repository of dlv: it is left out/);
+  // The work tree of this repository may hold what was trained before there was one.
+  const own = await other.json<ImportResult>('import', '.', '--model', 'old', '-n');
+  t.is(own.made, 2);
+});

@@ -265,3 +265,44 @@ async function bytesAreThoseOfObjects(t: ExecutionContext, repo: TestRepository)
   const [packed] = await read();
   t.is(packed?.storedBytes, models[0]?.storedBytes);
 }
+
+test('list, query, log: versions of one time stand in the order in which they derive', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('a.txt', 'a');
+  await repo.json('add', 'a.txt');
+  const date = new Date(1_700_000_000_000);
+  await withRepository(repo.context, async (open) => {
+    for (let i = 0; i < 12; i++) {
+      // The last is older than all by its clock, as one that another computer made.
+      const when = i === 11 ? new Date(date.getTime() - 5000) : date;
+      await commit(open, { allowEmpty: true, date: when, message: `${i}` }, repo.context);
+    }
+  });
+  const newest = Array.from({ length: 12 }, (_, i) => `net@${12 - i}`);
+  const log = await repo.json<{ name: string }[]>('log');
+  t.deepEqual(
+    log.map(({ name }) => name),
+    newest,
+  );
+  const list = async (...args: string[]) => names(await repo.json<VersionTable>('list', ...args));
+  t.deepEqual(await list('--versions'), newest);
+  t.deepEqual(await list('--versions', '--last', '1'), ['net@12']);
+  const [last, ...others] = newest;
+  t.deepEqual(await list('--versions', '--sort', '-time'), [...others, last as string]);
+  t.deepEqual(await list('--versions', '--sort', 'time'), [last as string, ...others.toReversed()]);
+  const ask = async (query: string) =>
+    (await repo.json<{ rows: { values: unknown[] }[] }>('query', query)).rows.map(
+      ({ values }) => `net@${values[0]}`,
+    );
+  t.deepEqual(await ask('select m.number from m'), newest);
+  t.deepEqual(await ask('select m.number from m order by m.time desc limit 2'), [
+    'net@11',
+    'net@10',
+  ]);
+  t.deepEqual(await ask('select m.number from m order by m.time limit 2'), ['net@12', 'net@1']);
+  const [model] = await repo.json<{ latest: { name: string }[] }[]>('list', '--last', '3');
+  t.deepEqual(
+    model?.latest.map(({ name }) => name),
+    newest.slice(0, 3),
+  );
+});

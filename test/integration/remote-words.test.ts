@@ -77,6 +77,48 @@ test('a branch of a remote is named without its model, wherever a version is tak
   t.is((await ids(copy, 'HEAD'))[0], tip);
 });
 
+test('a branch that only the remote has: listed with -a, and named with the way to it', async (t) => {
+  const { copy } = await behind(t);
+  await copy.json('fetch');
+  const names = async (...flags: string[]) =>
+    (await copy.json<BranchEntry[]>('branch', ...flags)).map(({ remote, model, branch }) =>
+      [remote, model, branch].filter((part) => part !== null).join('/'),
+    );
+  t.deepEqual(await names(), ['net/main']);
+  t.deepEqual(await names('-a'), ['net/main', 'origin/net/main', 'origin/net/wide']);
+  t.deepEqual(await names('-a', '-r'), await names('-a'));
+  t.deepEqual(await names('-a', '--model', 'other'), []);
+  for (const argv of [
+    ['checkout', 'wide'],
+    ['show', 'net/wide'],
+    ['diff', 'main', 'wide'],
+  ]) {
+    const { exit, message, hint } = await refusal(copy, ...argv);
+    const name = argv.at(-1) as string;
+    t.is(exit, 1);
+    t.is(message, `there is no branch '${name}' here; origin/${name} has it`);
+    t.regex(hint, new RegExp(`'dlv switch -t origin/${name}' makes one that follows it`));
+  }
+  await copy.json('switch', '-t', 'origin/net/wide');
+  t.deepEqual(await names(), ['net/main', 'net/wide']);
+});
+
+test('a branch of another model is suggested as that model has it', async (t) => {
+  const { copy } = await behind(t);
+  await copy.write('b.txt', 'b');
+  await copy.json('add', '--model', 'other', 'b.txt');
+  await copy.json('commit', '--model', 'other', '-m', 'one');
+  await copy.json('branch', '--model', 'other', 'ft', 'other@1');
+  for (const argv of [
+    ['show', 'ft'],
+    ['switch', 'ft'],
+    ['diff', 'HEAD', 'ft'],
+    ['branch', '-d', 'ft'],
+  ]) {
+    t.is((await refusal(copy, ...argv)).hint, 'did you mean other/ft?', argv.join(' '));
+  }
+});
+
 test('a name that is both a branch here and one of a remote is ambiguous, not one of them', async (t) => {
   const { repo, copy } = await behind(t);
   await copy.json('fetch');

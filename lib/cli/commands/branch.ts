@@ -166,7 +166,7 @@ export function register(program: Command, cli: Cli): void {
     })
     .argument('[name]', 'branch, or <model>/<branch>')
     .argument('[start]', 'version at which it starts; with -m: the new name')
-    .option('-a, --all', 'list the branches of all models')
+    .option('-a, --all', 'list the branches of all models, and those of remotes as last seen')
     .option('--model <name>', "model of the branch (default: HEAD's)")
     .option('-d, --delete', 'delete a branch')
     .option('-D, --force-delete', 'delete it even if its versions are on no other branch or tag')

@@ -16,8 +16,8 @@ export function register(program: Command, cli: Cli): void {
     .command(program, 'completion', {
       summary: 'print a script that completes command lines of dlv in a shell',
       about:
-        'The script asks dlv for commands, flags, branches, tags, models, remotes and settings while you ' +
-        'press the Tab key; paths are completed by the shell.',
+        'The script asks dlv for commands and their actions, flags, branches, tags, models, remotes, stashes, runs, saved ' +
+        'queries and settings while you press the Tab key; paths are completed by the shell.',
       examples: [
         ['source <(dlv completion bash)', 'in ~/.bashrc'],
         ['source <(dlv completion zsh)', 'in ~/.zshrc, after compinit'],

@@ -113,6 +113,7 @@ export function register(program: Command, cli: Cli): void {
         '(checkpoint-500, epoch=3-step=1000.ckpt) each step is a version whose files have the same paths, ' +
         'with the metrics of trainer_state.json and of the names; what broke off on the way is taken as it is, and named. ' +
         'Links out of that folder, or out of the folder of a cache, are left out and named. ' +
+        'A repository of dlv is refused, since its versions can be fetched, and left out where it lies in the folder. ' +
         'Nothing there is changed or run. The command can be interrupted and repeated: it takes what it does not have ' +
         'yet. A version is made once: what was missing then comes with an import into another model.\n\nOf a file that dlv export ' +
         'wrote, the versions, numbers, notes, branches and tags are taken as they are. Everything is compared with its ids before ' +

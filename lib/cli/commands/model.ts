@@ -14,7 +14,7 @@ interface Flags {
 const EXAMPLE: ModelEntry[] = [{ model: 'mnist', current: true, branches: ['main', 'wider'] }];
 
 /** Words for what is done, git's and those of model registries. */
-const ACTIONS: Readonly<Record<string, 'list' | 'rename' | 'delete'>> = {
+export const ACTIONS: Readonly<Record<string, 'list' | 'rename' | 'delete'>> = {
   list: 'list',
   ls: 'list',
   rename: 'rename',

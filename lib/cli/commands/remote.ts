@@ -15,7 +15,7 @@ interface Flags {
 const EXAMPLE: RemoteEntry[] = [{ name: 'origin', url: '/mnt/team/mnist.dlv' }];
 
 /** Names that each action takes, as the usage line says them. */
-const OPERANDS: Readonly<Record<string, readonly string[]>> = {
+export const OPERANDS: Readonly<Record<string, readonly string[]>> = {
   list: [],
   add: ['name', 'url'],
   remove: ['name'],

@@ -56,7 +56,7 @@ const EXAMPLE: RunResult = {
 };
 
 /** Actions besides running, by their names. */
-const ACTIONS = new Set(['list', 'ls', 'show', 'log', 'logs']);
+export const ACTIONS = new Set(['list', 'ls', 'show', 'log', 'logs']);
 /** What a shell says of a program that was ended by a signal. */
 const SIGNAL_CODE = 128;
 

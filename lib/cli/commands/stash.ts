@@ -30,7 +30,7 @@ const EXAMPLE: StashResult = {
   removed: [],
 };
 
-const ACTIONS = ['push', 'save', 'list', 'show', 'pop', 'apply', 'drop', 'clear'] as const;
+export const ACTIONS = ['push', 'save', 'list', 'show', 'pop', 'apply', 'drop', 'clear'] as const;
 type Action = (typeof ACTIONS)[number];
 
 /** `stash@{2}` or `2`. @throws {UsageError} */

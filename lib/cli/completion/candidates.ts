@@ -7,6 +7,7 @@ import type { Command, Option } from 'commander';
 import type { OpContext } from '../../use/context.js';
 import { noProgress } from '../../use/progress.js';
 import type { CliHost } from '../run.js';
+import { type Before, flagValueOf, type NameKind, operandOf, type Wanted } from './operands.js';
 
 /** A word, and what a shell may show beside it. */
 export interface Candidate {
@@ -23,23 +24,6 @@ export interface CompletionSource {
   /** The program with the command declared. */
   build(verb: string): Promise<Command>;
 }
-
-/** Names of arguments and values, as `--help` shows them, by what they name. */
-const KINDS: Record<string, 'revision' | 'branch' | 'remote' | 'model' | 'setting'> = {
-  rev: 'revision',
-  revs: 'revision',
-  revision: 'revision',
-  revisions: 'revision',
-  start: 'revision',
-  place: 'revision',
-  ref: 'revision',
-  branch: 'branch',
-  branches: 'branch',
-  'model/branch': 'branch',
-  remote: 'remote',
-  model: 'model',
-  key: 'setting',
-};
 
 /** Flags before the command that take a value. */
 const WITH_FOLDER = '-C';
@@ -75,11 +59,17 @@ async function candidatesFor(
   const program = await source.build(verb);
   const command = program.commands.find((one) => one.name() === verb);
   if (command === undefined) return [];
-  const wanted = wantedBy(command, before.slice(at + 1), last);
-  if (wanted === 'flag') return flagsOf(command, program);
+  const line = readLine(command, before.slice(at + 1));
+  const [, flag] = /^(--[^=]+)=/.exec(last) ?? [];
+  const option = line.pending ?? (flag === undefined ? undefined : valueOption(command, flag));
+  if (option === undefined && last.startsWith('-')) {
+    return line.isPathsOnly || flag !== undefined ? [] : flagsOf(command, program);
+  }
+  const wanted = option === undefined ? wantedOperand(command, line) : wantedValue(verb, option);
   if (wanted === null) return [];
-  if (wanted.choices !== undefined) return plain(wanted.choices);
-  return namesOf(host, folders, wanted.name);
+  const found = typeof wanted === 'string' ? await namesOf(host, folders, wanted) : plain(wanted);
+  if (line.pending !== undefined || flag === undefined) return found;
+  return found.map(({ word, about }) => ({ word: `${flag}=${word}`, about }));
 }
 
 /** Where the command stands, and the folders that -C names before it. */
@@ -97,36 +87,36 @@ function plain(words: readonly string[]): Candidate[] {
   return words.map((word) => ({ word, about: '' }));
 }
 
-interface Wanted {
-  /** Name of the argument, as in `--help`. */
-  name: string;
-  choices?: readonly string[] | undefined;
+/** What stands before the word. */
+interface Line extends Before {
+  /** The flag whose value the word is. */
+  pending: Option | undefined;
+  /** True behind '--', where only paths stand, or the command of `dlv run`. */
+  isPathsOnly: boolean;
 }
 
-/** What the word after `words` is: a flag, the value of one, or an operand; null if nothing is known of it. */
-function wantedBy(
-  command: Command,
-  words: readonly string[],
-  last: string,
-): Wanted | 'flag' | null {
-  let operands = 0;
+function readLine(command: Command, words: readonly string[]): Line {
+  const operands: string[] = [];
+  const flags = new Set<string>();
   let pending: Option | undefined;
-  let isOperandsOnly = false;
+  let isPathsOnly = false;
   for (const word of words) {
     if (pending !== undefined) pending = undefined;
-    else if (isOperandsOnly || !word.startsWith('-') || word === '-') operands++;
-    else if (word === '--') isOperandsOnly = true;
-    else if (!word.includes('=')) pending = valueOption(command, word);
+    else if (isPathsOnly || !word.startsWith('-') || word === '-') operands.push(word);
+    else if (word === '--') isPathsOnly = true;
+    else {
+      const name = word.replace(/=.*$/s, '');
+      flags.add(command.options.find(({ short }) => short === name)?.long ?? name);
+      if (name === word) pending = valueOption(command, word);
+    }
   }
-  if (pending !== undefined) return wantedValue(pending);
-  const flag = /^(--[^=]+)=/.exec(last)?.[1];
-  if (flag !== undefined) return null;
-  if (last.startsWith('-') && !isOperandsOnly) return 'flag';
-  const known = command.registeredArguments;
-  const final = known.at(-1);
-  const argument = known[operands] ?? (final?.variadic ? final : undefined);
-  if (argument === undefined) return null;
-  return { name: argument.name(), choices: argument.argChoices };
+  return { operands, flags, pending, isPathsOnly };
+}
+
+function wantedOperand(command: Command, line: Line): Wanted | null {
+  if (line.isPathsOnly) return null;
+  const choices = command.registeredArguments[line.operands.length]?.argChoices;
+  return choices ?? operandOf(command.name(), line);
 }
 
 /** The option of a word if it takes the next one as its value. */
@@ -135,9 +125,10 @@ function valueOption(command: Command, word: string): Option | undefined {
   return option?.required ? option : undefined;
 }
 
-function wantedValue(option: Option): Wanted {
-  const name = /[<[]([^>\]]+)[>\]]/.exec(option.flags)?.[1] ?? '';
-  return { name: name.replace(/\.\.\.$/, ''), choices: option.argChoices };
+function wantedValue(verb: string, { flags, long, argChoices }: Option): Wanted | null {
+  if (argChoices !== undefined) return argChoices;
+  const word = /[<[]([^>\].]+)(?:\.\.\.)?[>\]]/.exec(flags)?.[1] ?? '';
+  return flagValueOf(verb, long ?? '', word);
 }
 
 function flagsOf(command: Command, program: Command): Candidate[] {
@@ -153,10 +144,8 @@ function flagsOf(command: Command, program: Command): Candidate[] {
 async function namesOf(
   { cwd }: Pick<CliHost, 'cwd'>,
   folders: readonly string[],
-  argument: string,
+  kind: NameKind,
 ): Promise<Candidate[]> {
-  const kind = KINDS[argument];
-  if (kind === undefined) return [];
   const context: OpContext = {
     cwd: path.resolve(cwd, ...folders),
     progress: noProgress,
@@ -168,15 +157,5 @@ async function namesOf(
   }
   const { withRepository } = await import('../../use/ops/with-repository.js');
   const { listNames } = await import('../../use/ops/names.js');
-  const { models, branches, tags, remotes } = await withRepository(context, listNames);
-  switch (kind) {
-    case 'remote':
-      return plain(remotes);
-    case 'model':
-      return plain(models);
-    case 'branch':
-      return plain(branches);
-    case 'revision':
-      return plain(['HEAD', ...branches, ...tags, ...models]);
-  }
+  return withRepository(context, async (repo) => plain(await listNames(repo, kind)));
 }

@@ -35,6 +35,8 @@ export class Output<R> {
   readonly #query: Select;
   readonly #cells: readonly Cell<R>[];
   readonly #keys: readonly { of: Cell<R>; sign: 1 | -1 }[];
+  /** A key is the time of a version, and goes up. */
+  readonly #isOldestFirst: boolean;
   readonly #group: readonly ((tuple: Tuple<R>) => CellValue)[] | null;
   readonly #having: ((tuples: readonly Tuple<R>[]) => Truth) | null;
 
@@ -56,10 +58,14 @@ export class Output<R> {
       return (tuples) => of(tuples[0] as Tuple<R>);
     };
     this.#cells = items.map(({ value }) => cell(value));
+    const isTime = (value: Value): boolean =>
+      value.kind === 'attribute' &&
+      host.column(scope.attribute(value)?.path.join('.') ?? '', null).name === 'time';
     this.#keys = order.map(({ value, descending }) => ({
       of: cell(value),
       sign: descending ? -1 : 1,
     }));
+    this.#isOldestFirst = order.some(({ value, descending }) => !descending && isTime(value));
     this.#having = having === null ? null : compileHaving(having, cell, context);
     const needs = all.flatMap((value) => [...valuesIn(value)]);
     const speaksOfLayers = needs.some(
@@ -74,10 +80,7 @@ export class Output<R> {
     this.columns = items.map(({ value, name, span }) => {
       const text = scope.text.slice(span.from, span.to).trim();
       const isVersion = value.kind === 'variable' && scope.has(value.variable);
-      const isTime =
-        value.kind === 'attribute' &&
-        host.column(scope.attribute(value)?.path.join('.') ?? '', null).name === 'time';
-      return { name: name ?? text, isVersion, isTime };
+      return { name: name ?? text, isVersion, isTime: isTime(value) };
     });
   }
 
@@ -106,6 +109,8 @@ export class Output<R> {
       keys: this.#keys.map(({ of }) => of(group)),
     }));
     if (this.#keys.length > 0) {
+      // Versions come the newest first: of one time, too, the oldest is first if times go up.
+      if (this.#isOldestFirst) made.reverse();
       made.sort((a, b) => {
         for (const [i, { sign }] of this.#keys.entries()) {
           const order = compareValues(a.keys[i] as CellValue, b.keys[i] as CellValue, sign);

@@ -8,6 +8,7 @@ import { holdsRepository } from '../repo/find-repository.js';
 import { isPlainUrl } from '../repo/remotes.js';
 import { Remote, type RemoteReader } from './remote/remote.js';
 import type { RemoteCache } from './remote/remote-cache.js';
+import { FORMAT_NAME, REMOTE_NAME } from './remote/remote-state.js';
 import { RepositoryReader } from './repository-reader.js';
 import { canBeMade, FolderTransport } from './transports/folder-transport.js';
 import type { LineOptions } from './transports/http-client.js';
@@ -150,6 +151,15 @@ async function openTransport(address: Address, how: OpenOptions): Promise<Transp
   }
   const { HttpTransport } = await import('./transports/http-transport.js');
   return new HttpTransport(address.url, line);
+}
+
+/** What of dlv a folder is: a repository with a work tree, or what pushes made; null if neither. */
+export async function kindOfFolder(folder: string): Promise<'repository' | 'remote' | null> {
+  if (await holdsRepository(folder)) return 'repository';
+  for (const name of [REMOTE_NAME, FORMAT_NAME]) {
+    if ((await leadsTo(path.join(folder, name))) !== 'file') return null;
+  }
+  return 'remote';
 }
 
 /** Opens a remote to read from it; a repository with a work tree serves as one. @throws {RemoteError} */

@@ -8,6 +8,7 @@ import {
   type Through,
 } from '../../base/files/files.js';
 import { pathProblem } from '../../pure/paths/version-path.js';
+import { holdsRepository } from '../../storage/repo/find-repository.js';
 import type { SourceFile } from './source.js';
 
 /** Folders below which nothing is looked for. */
@@ -54,7 +55,9 @@ export async function findFiles(
       if (entry.name === '.git' || entry.name === '.dlv') continue;
       const name = below === '' ? entry.name : `${below}/${entry.name}`;
       if (entry.isDirectory()) {
-        if (depth < DEPTH_MAX) await walk(name, depth + 1);
+        if (await holdsRepository(path.join(root, name))) {
+          problems.push(`'${name}' is a repository of dlv: it is left out`);
+        } else if (depth < DEPTH_MAX) await walk(name, depth + 1);
         continue;
       }
       const file = path.join(root, name);

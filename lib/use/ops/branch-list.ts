@@ -34,7 +34,7 @@ export interface BranchListOptions {
   remotes?: boolean;
   /** Default: HEAD's. */
   model?: string;
-  /** Branches of all models. */
+  /** Branches of all models, and then those of remotes. */
   all?: boolean;
   /** Only branches whose names, or `model/branch`, one of these globs matches. */
   patterns?: string[];
@@ -53,18 +53,18 @@ export async function listBranchEntries(
   const isMeant = nameTest(options.patterns ?? []);
   const holds = await containsTest(repo, options.contains, context.signal);
   const head = await readHead(repo.layout);
-  const onlyModel = options.all ? undefined : (options.model ?? head.model);
+  const isAll = options.all === true;
+  const own = isAll || options.remotes ? undefined : head.model;
+  const onlyModel = options.model ?? own;
   const describer = new Describer(repo);
   // Most branches follow none; the list is read once for all.
   const { upstreams } = await readRemotes(repo.layout);
   const entries: BranchEntry[] = [];
-  const tips = options.remotes
-    ? await listRemoteTips(repo)
-    : (await listBranchTips(repo, onlyModel)).map((tip) => ({ ...tip, remote: null }));
+  const here = isAll || !options.remotes ? await listBranchTips(repo, onlyModel) : [];
+  const there = isAll || options.remotes ? await listRemoteTips(repo) : [];
+  const tips = [...here.map((tip) => ({ ...tip, remote: null })), ...there];
   for (const { remote, model, branch, version } of tips) {
-    if (options.remotes && onlyModel !== undefined && options.model !== undefined) {
-      if (model !== onlyModel) continue;
-    }
+    if (onlyModel !== undefined && model !== onlyModel) continue;
     const isHead =
       remote === null && head.kind === 'branch' && head.model === model && head.branch === branch;
     if ((options.current && !isHead) || !isMeant(branch, `${model}/${branch}`)) continue;

@@ -1,9 +1,10 @@
 /** `dlv import`: takes the history that another tool keeps, as versions of a model. */
 import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
-import { quoteSome } from '../../base/bytes/words/wording.js';
+import { quoteSome, shellWord } from '../../base/bytes/words/wording.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
-import { leadsTo } from '../../base/files/files.js';
+import { leadsTo, realPath } from '../../base/files/files.js';
+import { kindOfFolder } from '../../storage/exchange/open-remote.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import type { OpContext } from '../context.js';
 import { openCheckpoints } from '../importing/checkpoint-source.js';
@@ -56,6 +57,7 @@ export async function importHistory(
         : {}),
     });
   }
+  if (options.kind === undefined) await refuseOwnKind(repo, dir, options.dir);
   const kind = options.kind ?? (await kindOf(dir));
   const source = await open(kind, dir);
   let isClosed = false;
@@ -72,6 +74,26 @@ export async function importHistory(
   } finally {
     if (!isClosed) await source.close();
   }
+}
+
+/**
+ * What dlv keeps itself is fetched: its files alone would be versions that nobody made. The work tree of this
+ * repository may hold checkpoints, and git's history, from before there was one.
+ * @throws {UsageError}
+ */
+async function refuseOwnKind(repo: Repository, dir: string, given: string): Promise<void> {
+  const own = await kindOfFolder(dir);
+  if (own === null || (await realPath(dir)) === (await realPath(repo.layout.workTree))) return;
+  const name = nameFor(path.basename(dir, '.dlv'));
+  const place = shellWord(given);
+  const other =
+    own === 'repository' ? '; --as git or --as checkpoints takes other files in it' : '';
+  throw new UsageError(`'${given}' is a ${own} of dlv: its versions are fetched, not imported`, {
+    path: dir,
+    hint:
+      `'dlv remote add ${name} ${place}', then 'dlv fetch ${name}' brings its branches here; ` +
+      `'dlv clone ${place}' makes a repository of its own${other}`,
+  });
 }
 
 /** Problems that are warned of one by one; a long history may have thousands. */

@@ -192,6 +192,8 @@ function sortRows(rows: VersionRow[], by: readonly { column: Column; sign: 1 | -
   if (by.length === 0) return;
   // Each value is worked out once, not at every comparison.
   const keys = new Map(rows.map((row) => [row, by.map(({ column }) => column.get(row))]));
+  // Rows stand the newest first: of one time, too, the oldest is first if times go up.
+  if (by.some(({ column, sign }) => column.name === 'time' && sign > 0)) rows.reverse();
   rows.sort((a, b) => {
     const [left, right] = [keys.get(a) as Value[], keys.get(b) as Value[]];
     for (const [i, { sign }] of by.entries()) {

@@ -37,19 +37,31 @@ export function suggestNames(
   return { candidates, ...(hint === undefined ? {} : { hint }) };
 }
 
-/** Up to three of `names` that are near `name`, the nearest first. */
+/**
+ * Up to three of `names` that are near `name`, the nearest first; never `name` itself. Of a name with folders or a
+ * model before it, the last part alone may be near.
+ */
 export function closestNames(name: string, names: Iterable<string>): string[] {
   const wanted = name.toLowerCase().slice(0, 200);
   const scored: { name: string; score: number }[] = [];
   for (const candidate of new Set(names)) {
+    if (candidate === name) continue;
     const plain = candidate.toLowerCase().slice(0, 200);
     // One or two letters are in most names.
     const least = Math.min(plain.length, wanted.length);
     const near = least > 2 && (plain.includes(wanted) || wanted.includes(plain));
-    const score = near ? 1 : editDistance(wanted, plain);
-    if (score <= Math.max(1, Math.floor(wanted.length / 3)))
+    const score = near ? 1 : Math.min(editDistance(wanted, plain), lastPart(wanted, plain));
+    // The half sorts what only the last part is near behind, and leaves nothing out.
+    if (score <= Math.max(1, Math.floor(wanted.length / 3)) + 0.5)
       scored.push({ name: candidate, score });
   }
   scored.sort((a, b) => a.score - b.score || (a.name < b.name ? -1 : 1));
   return scored.slice(0, 3).map((row) => row.name);
+}
+
+/** How far a name without folders is from the last part of one with them: as that, and a little more. */
+function lastPart(wanted: string, plain: string): number {
+  const at = plain.lastIndexOf('/');
+  if (at < 0 || wanted.includes('/')) return Number.POSITIVE_INFINITY;
+  return editDistance(wanted, plain.slice(at + 1)) + 0.5;
 }

@@ -31,20 +31,22 @@ export async function unknownRevision(
   const { urls } = await readRemotes(layout);
   const remote = name.replace(/^(refs\/)?remotes\//, '').split('/')[0] as string;
   const seen: string[] = [];
+  /** The branches of that name at remotes. */
+  const there: string[] = [];
   for (const ref of await listRefNames(layout)) {
     const place = parseRefName(ref);
     if (place?.kind === 'tag') names.add(place.tag);
     if (place?.kind === 'head') {
       if (place.model === name) branches.push(`${name}/${place.branch}`);
-      for (const known of [place.model, place.branch, `${place.model}/${place.branch}`]) {
-        names.add(known);
-      }
+      names.add(place.model).add(`${place.model}/${place.branch}`);
+      if (place.model === model) names.add(place.branch);
     }
     if (place?.kind === 'remote') {
       const own = place.rest.startsWith(`${model}/`) ? place.rest.slice(model.length + 1) : null;
       if (own !== null) names.add(`${place.remote}/${own}`);
       names.add(`${place.remote}/${place.rest}`);
       if (place.remote === remote) seen.push(`${remote}/${own ?? place.rest}`);
+      if (own === name || place.rest === name) there.push(`${place.remote}/${name}`);
     }
   }
   if (branches.length > 0) {
@@ -56,6 +58,13 @@ export async function unknownRevision(
   if (urls.has(remote)) return notAtRemote(name, remote, { seen, names });
   const hint = Object.hasOwn(GIT_HEADS, name) ? GIT_HEADS[name] : undefined;
   if (hint !== undefined) return notFound(`dlv keeps no ${name}`, name, { candidates: [], hint });
+  const [first] = there;
+  if (first !== undefined) {
+    return notFound(`there is no branch '${name}' here; ${listSome(there)} has it`, name, {
+      candidates: there,
+      hint: `'dlv switch -t ${first}' makes one that follows it; ${first} names its version`,
+    });
+  }
   const remedy = "'dlv log' and 'dlv branch' show what there is";
   return notFound(`there is no version, branch, tag or model '${name}'`, name, {
     ...suggestNames(name, names, remedy),

@@ -13,7 +13,7 @@ interface Walk {
 }
 
 /** What the order of versions needs of each. */
-type Placed = Pick<Version, 'parents' | 'time'>;
+type Placed = Pick<Version, 'parents' | 'time' | 'number'>;
 
 /** All versions that the starting points derive from, themselves among them. */
 export async function collectVersions(
@@ -44,7 +44,7 @@ export async function collectFacts<V extends Pick<Version, 'parents'>>(
 
 /**
  * Children before parents, of `versions` alone; among those that may come next the newest, or, if `topological`, the
- * parent of what came last.
+ * parent of what came last. Of one time, the higher number is the newer, then the lower id: the order is total.
  */
 export function orderVersions(
   versions: ReadonlyMap<Id, Placed>,
@@ -57,8 +57,10 @@ export function orderVersions(
   }
   const parentsOf = (id: Id): Id[] =>
     (versions.get(id) as Placed).parents.filter((parent) => versions.has(parent));
-  const timeOf = (id: Id): number => (versions.get(id) as Placed).time;
-  const older = (a: Id, b: Id): number => timeOf(a) - timeOf(b) || (a < b ? 1 : -1);
+  const older = (a: Id, b: Id): number => {
+    const [one, other] = [versions.get(a) as Placed, versions.get(b) as Placed];
+    return one.time - other.time || (one.number ?? 0) - (other.number ?? 0) || (a < b ? 1 : -1);
+  };
   /** Those whose children all came: the last is the next. */
   const known = new Set(starts.filter((id) => versions.has(id)));
   const ready = [...known].filter((id) => !children.has(id)).sort(older);

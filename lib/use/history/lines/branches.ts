@@ -204,8 +204,9 @@ export async function noBranch(
   remedy = "'dlv branch --all' lists the branches",
 ): Promise<NotFoundError> {
   const names = new Set(others);
+  const head = await readHead(repo.layout);
   for (const { model, branch } of await listBranches(repo)) {
-    names.add(branch);
+    if (model === head.model) names.add(branch);
     names.add(`${model}/${branch}`);
   }
   const became = await whatBecame(repo, name);

@@ -6,7 +6,6 @@
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
-import { pushAll } from '../../../base/bytes/many.js';
 import type { ObjectNeed } from '../../../knowledge/catalog/needs.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { namedObjects, openStoredFile } from '../../../storage/objects/stored/stored-file.js';
@@ -17,6 +16,7 @@ import { listNotedVersions, listRefs, type Ref } from '../../../storage/repo/ref
 import type { FileEntry } from '../../../storage/repo/version/file-page.js';
 import type { Version } from '../../../storage/repo/version/version.js';
 import { segmentCount } from '../../../storage/store/types.js';
+import { collectFacts, orderVersions } from '../lines/ancestry.js';
 import { Describer } from '../versions.js';
 
 /** A stored file, as versions and staging name it. */
@@ -253,30 +253,23 @@ export async function listedRoots(repo: ReadAccess, refs?: readonly Ref[]): Prom
 }
 
 /** What ordering versions by model needs of each. */
-type Placed = Pick<Version, 'model' | 'parents' | 'time'>;
+type Placed = Pick<Version, 'model' | 'number' | 'parents' | 'time'>;
 
 /**
- * Versions reachable from some, by model, each newest first; every version once.
+ * Versions reachable from some, by model, each newest first as `dlv log` shows them; every version once.
  * @param read  gives what is needed of a version.
  */
 export async function versionsByModel(
   read: (id: Id) => Promise<Placed>,
-  starts: Iterable<Id>,
+  starts: readonly Id[],
 ): Promise<Map<string, Id[]>> {
+  const found = await collectFacts(read, starts, {});
   const models = new Map<string, Id[]>();
-  const times = new Map<Id, number>();
-  const queue = [...starts];
-  for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
-    if (times.has(id)) continue;
-    const { model, parents, time } = await read(id);
-    times.set(id, time);
+  for (const id of orderVersions(found, starts, false)) {
+    const { model } = found.get(id) as Placed;
     const line = models.get(model);
     if (line) line.push(id);
     else models.set(model, [id]);
-    pushAll(queue, parents);
   }
-  const newest = (a: Id, b: Id): number => (times.get(b) as number) - (times.get(a) as number);
-  return new Map(
-    [...models].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, ids]) => [name, ids.sort(newest)]),
-  );
+  return new Map([...models].sort(([a], [b]) => (a < b ? -1 : 1)));
 }

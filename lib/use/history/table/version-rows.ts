@@ -4,7 +4,7 @@ import type { Id } from '../../../base/bytes/hash.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { branchesOf } from '../../../storage/repo/refs/lines-of-branches.js';
 import { listRefs } from '../../../storage/repo/refs/refs.js';
-import { collectFacts } from '../lines/ancestry.js';
+import { collectFacts, orderVersions } from '../lines/ancestry.js';
 import { resolveRanges } from '../lines/ranges.js';
 import { resolveId } from '../lines/resolve.js';
 import { listedRoots } from '../sizes/sizes.js';
@@ -32,7 +32,7 @@ export interface RowsWanted {
 
 const NOT_ASKED: ReadonlyMap<string, number> = new Map();
 
-/** All rows that are asked for, the newest first, and a way to read one more. */
+/** All rows that are asked for, the newest first as `dlv log` shows them, and a way to read one more. */
 export async function readRows(
   repo: ReadAccess,
   { revisions = [], model, networks = false, branches = false, evaluated }: RowsWanted,
@@ -66,11 +66,9 @@ export async function readRows(
     const refs = await describer.shortRefs(id);
     return { id, facts, number, name, refs, branch, evaluated: found, network };
   };
-  const ids = [...found]
-    .filter(([, facts]) => model === undefined || facts.model === model)
-    .sort(([a, one], [b, other]) => other.time - one.time || (a < b ? -1 : 1));
   const rows: VersionRow[] = [];
-  for (const [id] of ids) {
+  for (const id of orderVersions(found, starts, false)) {
+    if (model !== undefined && found.get(id)?.model !== model) continue;
     throwIfAborted(signal);
     rows.push(await read(id));
   }
