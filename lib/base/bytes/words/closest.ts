@@ -39,18 +39,19 @@ export function suggestNames(
 
 /**
  * Up to three of `names` that are near `name`, the nearest first; never `name` itself. Of a name with folders or a
- * model before it, the last part alone may be near.
+ * model before it, the last part alone may be near, unless that is a name, too.
  */
 export function closestNames(name: string, names: Iterable<string>): string[] {
   const wanted = name.toLowerCase().slice(0, 200);
   const scored: { name: string; score: number }[] = [];
-  for (const candidate of new Set(names)) {
+  const all = new Set(names);
+  for (const candidate of all) {
     if (candidate === name) continue;
     const plain = candidate.toLowerCase().slice(0, 200);
     // One or two letters are in most names.
     const least = Math.min(plain.length, wanted.length);
     const near = least > 2 && (plain.includes(wanted) || wanted.includes(plain));
-    const score = near ? 1 : Math.min(editDistance(wanted, plain), lastPart(wanted, plain));
+    const score = near ? 1 : Math.min(editDistance(wanted, plain), ofLastPart(wanted, plain, all));
     // The half sorts what only the last part is near behind, and leaves nothing out.
     if (score <= Math.max(1, Math.floor(wanted.length / 3)) + 0.5)
       scored.push({ name: candidate, score });
@@ -60,8 +61,8 @@ export function closestNames(name: string, names: Iterable<string>): string[] {
 }
 
 /** How far a name without folders is from the last part of one with them: as that, and a little more. */
-function lastPart(wanted: string, plain: string): number {
-  const at = plain.lastIndexOf('/');
-  if (at < 0 || wanted.includes('/')) return Number.POSITIVE_INFINITY;
-  return editDistance(wanted, plain.slice(at + 1)) + 0.5;
+function ofLastPart(wanted: string, plain: string, names: ReadonlySet<string>): number {
+  const last = plain.slice(plain.lastIndexOf('/') + 1);
+  if (last === plain || wanted.includes('/') || names.has(last)) return Number.POSITIVE_INFINITY;
+  return editDistance(wanted, last) + 0.5;
 }
