@@ -65,6 +65,24 @@ export const VERBS_ELSEWHERE: Readonly<Record<string, string>> = {
   submodule: "a work tree holds several models: 'dlv add --model <name> <paths>'",
   'filter-branch': "'dlv forget --path <glob>' takes files out of all versions",
   'filter-repo': "'dlv forget --path <glob>' takes files out of all versions",
+  alias: 'dlv has no aliases of its own: make one in your shell',
+  'count-objects': "'dlv du --verbose' shows what takes up space",
+  delete:
+    "'dlv branch -d <name>' deletes a branch, 'dlv tag -d <name>' a tag, 'dlv rm <paths>' files, 'dlv model delete <name>' a model",
+  difftool: "'dlv diff --html <file>' makes a page; 'dlv ui' compares versions in a browser",
+  evaluate: "'dlv eval <rev> --data <file>' runs the network of a version on data",
+  files:
+    "'dlv show' lists the files of a version, 'dlv status' those of the work tree that changed",
+  'name-rev': "'dlv show -s <rev>' names a version as model@number, with its branches and tags",
+  notes: 'a version has no notes: what is said of it is its message',
+  rename:
+    "'dlv mv <old> <new>' renames a file, 'dlv branch -m <old> <new>' a branch, 'dlv model rename <old> <new>' a model",
+  repack: "'dlv gc' deletes what nothing needs, 'dlv archive' stores versions smaller",
+  'rev-list': "'dlv log --format %H <rev>' prints the ids of versions",
+  shortlog: "'dlv list --versions --group author' counts the versions of each author",
+  sync: "'dlv pull' brings versions from a remote, 'dlv push' sends them",
+  test: "'dlv eval <rev> --data <file>' runs the network of a version on data",
+  train: "'dlv run -- <command>' makes versions of a training",
   prune: "'dlv gc --prune=now' deletes what nothing names",
   undo:
     "'dlv reset --soft HEAD~1' takes the last commit back and keeps its files; 'dlv revert' makes a version " +
@@ -113,5 +131,7 @@ export const FOLDER_FLAG_ELSEWHERE: Readonly<Record<string, string>> = {
 export const OPERANDS_ELSEWHERE: Readonly<Record<string, string>> = {
   show: "one at a time; 'dlv log' shows several versions, 'dlv diff <a> <b>' compares two",
   commit: "stage the files first: 'dlv add <paths>', or 'dlv commit -a' for all that are tracked",
+  revert:
+    "one at a time, the newest first; --no-commit and 'dlv commit' make one version of several",
   reflog: "'dlv reflog <ref>' shows the moves of a branch or tag, 'dlv reflog' those of HEAD",
 };

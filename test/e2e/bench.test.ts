@@ -163,3 +163,14 @@ test('bench: the sweep of the paper’s toy graph has the optimum and its bound'
   }
   t.is(bounds.at(-1)?.storage, 19);
 });
+
+test('bench: snapshots of one version are told apart by their files', async (t) => {
+  const repo = await TestRepository.create(t);
+  for (const name of ['a', 'b'])
+    await repo.write(`${name}.safetensors`, safetensors(randomTensors({ w: [64, 128] }, 3)));
+  await repo.commit('two');
+  const { stdout } = await repo.dlv('bench');
+  t.regex(stdout, /in 2 snapshots: net@1, a\.safetensors … net@1, b\.safetensors/);
+  t.regex(stdout, /newest, net@1, b\.safetensors/);
+  t.regex(stdout, /oldest, net@1, a\.safetensors/);
+});

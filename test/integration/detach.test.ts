@@ -5,6 +5,7 @@ import path from 'node:path';
 import test from 'ava';
 import { decodeRemote, encodeRemote } from '../../lib/storage/exchange/remote/remote-file.js';
 import { type DetachResult, detach } from '../../lib/use/ops/detach.js';
+import type { DuResult } from '../../lib/use/ops/du.js';
 import type { FsckOpResult } from '../../lib/use/ops/fsck.js';
 import type { GcOpResult } from '../../lib/use/ops/gc.js';
 import type { GcRemoteResult } from '../../lib/use/ops/gc-remote.js';
@@ -19,8 +20,9 @@ import {
   without,
 } from '../helpers/partial.js';
 import { cloned } from '../helpers/remotes.js';
-import type { TestRepository } from '../helpers/repository.js';
+import { TestRepository } from '../helpers/repository.js';
 import { randomTensors, safetensors } from '../helpers/safetensors.js';
+import { tempDir } from '../helpers/temp-dir.js';
 
 const DETACH = ['detach', '--planes', '2', '--to'] as const;
 
@@ -255,4 +257,25 @@ test('detach: a remote with other bytes is refused, and nothing is given up', as
     t.deepEqual((await isSound(t, repo)).promised, []);
     t.true((await checkedOut(repo, 'net@2', 'two')).equals(files[1] as Buffer));
   });
+});
+
+test('du: planes by class, whatever files they are in, and those that are here alone', async (t) => {
+  const { top, url, repo } = await largeRemote(t);
+  const whole = await repo.json<DuResult>('du');
+  t.true(whole.planes.hi > 0 && whole.planes.mid > 0 && whole.planes.low > 0);
+  const { repo: half } = await cloned(top, url, 'half', '--planes', '2');
+  const { planes, packs } = await half.json<DuResult>('du');
+  t.deepEqual([planes.mid, planes.low], [0, 0]);
+  t.is(planes.hi, whole.planes.hi);
+  t.true(planes.hi <= packs.hi);
+  await half.json('fetch', '--planes', 'all');
+  t.deepEqual((await half.json<DuResult>('du')).planes, whole.planes);
+  // A small set has all classes in one file.
+  const small = await TestRepository.create(t, await tempDir(t));
+  await small.write('m.safetensors', safetensors(randomTensors({ a: [64, 128] }, 1)));
+  await small.commit('one');
+  const there = await small.json<DuResult>('du');
+  t.deepEqual([there.packs.mid, there.packs.low], [0, 0]);
+  t.true(there.planes.mid > 0 && there.planes.low > 0);
+  t.regex((await small.dlv('du', '--verbose')).stdout, /last planes +[1-9]/);
 });

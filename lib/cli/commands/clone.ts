@@ -102,7 +102,10 @@ export function register(program: Command, cli: Cli): void {
     .option('--single-branch', 'only the branch that is checked out')
     .option('--depth <n>', 'files of the n newest versions of each branch; older ones when needed')
     .option('--only <glob>', 'only files that match (may be repeated); others when needed', collect)
-    .option('--planes <k>', 'only the k leading bytes of each float; the others when needed')
+    .option(
+      '--planes <k>',
+      'only the k leading bytes of each float, from 2 (1 takes as much); the others when needed',
+    )
     .option('--no-checkout', 'write no work files')
     .option('-v, --verbose', 'show the traffic')
     .addOption(limitRateOption())

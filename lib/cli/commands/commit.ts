@@ -166,7 +166,8 @@ async function action(run: Run, flags: Flags): Promise<number> {
   }
   const make = async (given: CommitOptions): Promise<void> => {
     const result = await run.repository((repo) => commit(repo, given, run.context));
-    const title = given.message === undefined ? 'amended' : subject(given.message);
+    const title =
+      given.message === undefined ? 'amended, its message kept' : subject(given.message);
     run.report(result, (ui) => print(ui, result, title, flags));
   };
   const isWritten = asked.message === undefined && !asked.amend && asked.heldOf === undefined;

@@ -38,6 +38,7 @@ const EXAMPLE: DuResult = {
     },
   ],
   packs: { blob: 40112, hi: 9301710, mid: 0, low: 0, idx: 8120, sets: 3 },
+  planes: { hi: 3100234, mid: 2900120, low: 3289004 },
   liveBytes: 9341822,
   garbageBytes: 0,
   trashBytes: 0,
@@ -88,12 +89,14 @@ function print(ui: Ui, result: DuResult): void {
   if (ui.verbose) printPacks(ui, result);
 }
 
-function printPacks(ui: Ui, { packs }: DuResult): void {
+function printPacks(ui: Ui, { packs, planes }: DuResult): void {
+  const sum = planes.hi + planes.mid + planes.low;
   const rows = [
     ['blobs', packs.blob],
-    ['first planes', packs.hi],
-    ['middle planes', packs.mid],
-    ['last planes', packs.low],
+    ['first planes', planes.hi],
+    ['middle planes', planes.mid],
+    ['last planes', planes.low],
+    ['what stands before them', packs.hi + packs.mid + packs.low - sum],
     ['indexes', packs.idx],
   ] as const;
   ui.line();
@@ -112,7 +115,8 @@ export function register(program: Command, cli: Cli): void {
         'need (needs; storedBytes), and the part that nothing else needs (freed if deleted; ' +
         "uniqueBytes). 'dlv gc' frees that part after the model is deleted and the reflog has " +
         'expired. Data that several models need counts in each row, so the column can add up to ' +
-        'more than the total. --verbose lists the kinds of data separately. garbageBytes are ' +
+        'more than the total. --verbose lists the kinds of data separately: of fp32, the first planes are the two leading ' +
+        'bytes of each number, the middle planes the third, the last planes the fourth. garbageBytes are ' +
         'records that no branch, tag or staged file needs; the reflog may still need some of ' +
         "them. Versions are those that 'dlv list' counts. In JSON, versions and paths are null unless asked for.",
       examples: [

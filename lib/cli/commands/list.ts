@@ -98,11 +98,13 @@ function print(ui: Ui, models: readonly ListedModel[]): void {
     );
     const needs = bytesOf(model.storedBytes, model.logicalBytes);
     const isMore = model.storedBytes > model.logicalBytes;
-    const beside = isMore ? ', with what they are stored as differences from' : '';
+    const beside = isMore
+      ? ', with the files of other models that they are stored as differences from'
+      : '';
     ui.line(
       model.logicalBytes === 0
         ? '    no files'
-        : `    ${formatBytes(model.logicalBytes)} of files, which need ${needs} in the repository${beside}`,
+        : `    ${formatBytes(model.logicalBytes)} of files; they take ${needs} in the repository${beside}`,
     );
     for (const version of model.latest) {
       ui.line(`    ${versionTitle(ui, version)} ${subject(version.message)}`);

@@ -31,10 +31,18 @@ export const LINE_FLAGS: FlagTable = {
     '-p': 'files are checked out whole',
     '--orphan': "'dlv init --model <name>' or 'dlv add --model <name>' begins another model",
   },
+  archive: {
+    '-o': "'dlv checkout <rev> --out <dir>' writes its files, 'dlv export <rev>' a bundle of versions",
+    '--output':
+      "'dlv checkout <rev> --out <dir>' writes its files, 'dlv export <rev>' a bundle of versions",
+  },
   switch: {
     '-d': "'dlv checkout <rev>' goes to a version and to no branch",
     '--detach': "'dlv checkout <rev>' goes to a version and to no branch",
     '-f': "'dlv checkout --force <branch>' goes there and loses changes",
+    '--force': "'dlv checkout --force <branch>' goes there and loses changes",
+    '-m': 'changes are kept where a file is the same in both versions: leave the flag out',
+    '--merge': 'changes are kept where a file is the same in both versions: leave the flag out',
     '--discard-changes': "'dlv checkout --force <branch>' goes there and loses changes",
     '--force-create': "'dlv switch -c <name>' makes a branch; 'dlv reset <rev>' moves one",
   },

@@ -12,10 +12,12 @@ export interface BenchTable {
   rows: string[][];
 }
 
-/** 'net@3', with the step or the file where that tells more. */
-export function snapshotName({ name, model, step, role, message }: BenchSnapshot): string {
+/** 'net@3', with the file where its version has others among `all`, and with the step or role where these tell more. */
+export function snapshotName(snapshot: BenchSnapshot, all: readonly BenchSnapshot[]): string {
+  const { name, model, version, key, step, role, message } = snapshot;
   const parts = [name];
   if (model === 'files') parts[0] = message;
+  else if (all.filter((one) => one.version === version).length > 1) parts.push(key);
   if (step !== null) parts.push(`step ${step}`);
   if (role !== 'weights') parts.push(role);
   return parts.join(', ');
@@ -67,7 +69,7 @@ function snapshotTable({ snapshots }: BenchResult): BenchTable {
     notes: ['depth: deltas below a tensor, the mean by bytes and the most'],
     head: ['snapshot', 'tensors', 'bytes', 'stored', 'share', 'depth'],
     rows: snapshots.map((snapshot) => [
-      snapshotName(snapshot),
+      snapshotName(snapshot, snapshots),
       formatNumber(snapshot.extents),
       formatBytes(snapshot.tensorBytes),
       formatBytes(snapshot.storedBytes),
@@ -130,7 +132,8 @@ function recoveryTables({ recovery, snapshots }: BenchResult): BenchTable[] {
       head: ['snapshot', 'planes', 'read', 'shared', ...ways],
       rows: [...places.values()].map((of) => {
         const { snapshot, planes } = of[0] as (typeof rows)[0];
-        const name = snapshot === null ? 'all' : snapshotName(snapshots[snapshot] as BenchSnapshot);
+        const name =
+          snapshot === null ? 'all' : snapshotName(snapshots[snapshot] as BenchSnapshot, snapshots);
         const times = ways.map((way) => {
           const row = of.find(({ cache, scheme }) => `${scheme}, ${cache}` === way);
           return row === undefined ? '–' : rangeOf(row.ms);
@@ -190,7 +193,9 @@ function planTables({ plans }: BenchResult): BenchTable[] {
 
 /** '54.5 MiB of tensors in 10 snapshots, mnist@1 … mnist@10'. */
 export function briefTitle({ snapshots }: BenchResult, { rawBytes }: BriefResult): string {
-  const names = [snapshots[0], snapshots.at(-1)].map((of) => snapshotName(of as BenchSnapshot));
+  const names = [snapshots[0], snapshots.at(-1)].map((of) =>
+    snapshotName(of as BenchSnapshot, snapshots),
+  );
   const range = snapshots.length > 1 ? names.join(' … ') : names[0];
   const count = formatCount(snapshots.length, 'snapshot');
   return `${formatBytes(rawBytes)} of tensors in ${count}: ${range}`;
@@ -216,9 +221,9 @@ export function briefTables(result: BenchResult, brief: BriefResult): BenchTable
     tables.push({
       title: 'How long they take to come back',
       notes: ['all tensors decoded, from files in memory; nothing written'],
-      head: ['version', 'time', 'reads'],
+      head: ['snapshot', 'time', 'reads'],
       rows: reads.map(({ which, snapshot, ms, readBytes }) => [
-        `${which}, ${snapshotName(result.snapshots[snapshot] as BenchSnapshot)}`,
+        `${which}, ${snapshotName(result.snapshots[snapshot] as BenchSnapshot, result.snapshots)}`,
         formatDuration(ms.median / 1000),
         formatBytes(readBytes),
       ]),

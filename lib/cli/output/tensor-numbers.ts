@@ -8,8 +8,13 @@ type Numbers = NonNullable<TensorDiff['numbers']>;
 /** A share as a percentage that is 0 % or 100 % only if it is exactly so. */
 export function percent(share: number): string {
   if (share === 0 || share === 1) return `${share * 100} %`;
-  const shown = (share * 100).toFixed(share > 0.999 || share < 0.001 ? 4 : 1);
-  return `${shown} %`;
+  const isNearEnd = share > 0.999 || share < 0.001;
+  // One element of millions: two digits, however small; near the whole as many as tell it from that.
+  if (share < 1e-6) return `${(share * 100).toPrecision(2)} %`;
+  let digits = isNearEnd ? 4 : 1;
+  while (share < 1 && Number((share * 100).toFixed(digits)) === 100 && digits < DIGITS_MAX)
+    digits++;
+  return `${(share * 100).toFixed(digits)} %`;
 }
 
 /** Four digits. */

@@ -120,7 +120,7 @@ function depthPlot({ recovery, snapshots }: BenchResult): Markup | null {
     if (of === undefined || cache === 'cold') continue;
     const name = `${planes === null ? 'all' : planes} planes, ${scheme}`;
     const own = groups.get(name) ?? [];
-    const title = `${snapshotName(of)}: ${digits(ms.median)} ms`;
+    const title = `${snapshotName(of, snapshots)}: ${digits(ms.median)} ms`;
     own.push({ x: of.meanDepth, y: ms.median, title });
     groups.set(name, own);
   }

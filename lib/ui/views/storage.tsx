@@ -90,7 +90,8 @@ function needsTable(rows: readonly Sized[], first: string, caption: string): Sec
 }
 
 function wholeSections(result: DuResult): Section[] {
-  const { diskBytes, logicalBytes, liveBytes, garbageBytes, trashBytes, packs, models } = result;
+  const { diskBytes, logicalBytes, liveBytes, garbageBytes, trashBytes, packs, planes, models } =
+    result;
   const facts = factList([
     ['On disk', formatBytes(diskBytes), `${formatShare(diskBytes, logicalBytes)} of all files`],
     ['Files of all versions', formatBytes(logicalBytes)],
@@ -99,8 +100,8 @@ function wholeSections(result: DuResult): Section[] {
     ['Trash', formatBytes(trashBytes)],
     [
       'First planes',
-      formatBytes(packs.hi),
-      `and ${formatBytes(packs.mid + packs.low)} in the others`,
+      formatBytes(planes.hi),
+      `and ${formatBytes(planes.mid + planes.low)} in the others`,
     ],
     ['Small records', formatBytes(packs.blob), `indexes: ${formatBytes(packs.idx)}`],
     ['Pack sets', formatNumber(packs.sets)],

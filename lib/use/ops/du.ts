@@ -1,10 +1,11 @@
 /** `dlv du`: what takes up space, by model, version, path and kind of pack file. */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
 import { listDirectory, statOrNull } from '../../base/files/files.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
-import { FILE_CLASSES, type FileClass } from '../../storage/store/types.js';
+import { FILE_CLASSES, type FileClass, type PlaneClass } from '../../storage/store/types.js';
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { listedRoots, StoredSizes, versionRoots, versionsByModel } from '../history/sizes/sizes.js';
@@ -36,8 +37,10 @@ export interface DuResult {
   /** null unless asked for. */
   versions: VersionBytes[] | null;
   paths: PathBytes[] | null;
-  /** Bytes of all pack files on disk, by class. */
+  /** Bytes of all pack files on disk, by class; in small sets, `hi` has the planes of all classes. */
   packs: Record<FileClass, number> & { sets: number };
+  /** Bytes of coded planes on disk, by class: of fp32, `hi` is the first two, `mid` the third, `low` the last. */
+  planes: Record<PlaneClass, number>;
   /** Bytes of records that versions and staging need, and of those that they do not. */
   liveBytes: number;
   garbageBytes: number;
@@ -86,6 +89,7 @@ export async function du(
     versions,
     paths,
     packs,
+    planes: await planeBytes(repo, context.signal),
     liveBytes,
     garbageBytes: Math.max(0, records - liveBytes),
     trashBytes,
@@ -132,6 +136,24 @@ function packBytes(repo: Repository): DuResult['packs'] {
     for (const kind of FILE_CLASSES) if (!absent.includes(kind)) packs[kind] += bytes[kind];
   }
   return packs;
+}
+
+/** What the indexes say of the planes in all sets, without those that a remote keeps. */
+async function planeBytes(
+  { store }: Repository,
+  signal: AbortSignal | undefined,
+): Promise<DuResult['planes']> {
+  const planes = { hi: 0, mid: 0, low: 0 };
+  for (const info of store.sets()) {
+    const absent: readonly FileClass[] = store.promised?.absent(info.id) ?? [];
+    for await (const { hiBytes, midBytes, lowBytes } of store.segmentsOf(info)) {
+      throwIfAborted(signal);
+      planes.hi += hiBytes;
+      if (!absent.includes('mid')) planes.mid += midBytes;
+      if (!absent.includes('low')) planes.low += lowBytes;
+    }
+  }
+  return planes;
 }
 
 async function folderBytes(dir: string): Promise<number> {

@@ -98,7 +98,8 @@ async function judge(
   return isHere
     ? {
         reason:
-          "the branch there has versions that this one does not derive from: 'dlv pull' first",
+          "the branch there has versions that this one does not derive from: 'dlv pull' first, or, " +
+          "if you rewrote them here, 'dlv push --force-with-lease'",
       }
     : { reason: "the branch there has versions that are not here: 'dlv pull' first" };
 }

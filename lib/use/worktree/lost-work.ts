@@ -47,7 +47,7 @@ export class LostWork {
     const what = paths.length === 1 ? 'a file has' : `${paths.length} files have`;
     throw new ConflictError(`${what} changes that are in no version: ${quoteSome(paths)}`, {
       paths,
-      hint: "commit or move them first, or discard them with 'dlv checkout --force <revision>'",
+      hint: "commit them, or set them aside with 'dlv stash -u'; 'dlv checkout --force <revision>' discards them",
     });
   }
 

@@ -1,7 +1,15 @@
 /** Numbers with a bound show what is known, and the bound holds for what is shown. */
 import test from 'ava';
-import { within } from '../../../../lib/cli/output/tensor-numbers.js';
+import { percent, within } from '../../../../lib/cli/output/tensor-numbers.js';
 import { seededRandom } from '../../../helpers/rng.js';
+
+test('percent: what is not all and not nothing never looks so', (t) => {
+  t.deepEqual([0, 1, 0.5, 0.0005].map(percent), ['0 %', '100 %', '50.0 %', '0.0500 %']);
+  t.is(percent(1 / 2_900_000), '0.000034 %');
+  t.is(percent(1e-12), '1.0e-10 %');
+  t.is(percent(1 - 1 / 2_900_000), '99.99997 %');
+  t.is(percent(0.999995), '99.9995 %');
+});
 
 test('within: as many digits as the bound allows', (t) => {
   t.is(within(0.244607, 3e-5), '0.24461 ±4e-5');
