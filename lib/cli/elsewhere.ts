@@ -131,7 +131,6 @@ export const FOLDER_FLAG_ELSEWHERE: Readonly<Record<string, string>> = {
 export const OPERANDS_ELSEWHERE: Readonly<Record<string, string>> = {
   show: "one at a time; 'dlv log' shows several versions, 'dlv diff <a> <b>' compares two",
   commit: "stage the files first: 'dlv add <paths>', or 'dlv commit -a' for all that are tracked",
-  revert:
-    "one at a time, the newest first; --no-commit and 'dlv commit' make one version of several",
+  revert: 'one at a time, the newest first',
   reflog: "'dlv reflog <ref>' shows the moves of a branch or tag, 'dlv reflog' those of HEAD",
 };

@@ -96,7 +96,7 @@ function printPacks(ui: Ui, { packs, planes }: DuResult): void {
     ['first planes', planes.hi],
     ['middle planes', planes.mid],
     ['last planes', planes.low],
-    ['what stands before them', packs.hi + packs.mid + packs.low - sum],
+    ['heads of records', packs.hi + packs.mid + packs.low - sum],
     ['indexes', packs.idx],
   ] as const;
   ui.line();
