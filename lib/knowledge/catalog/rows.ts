@@ -6,12 +6,12 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import {
-  leadsTo,
   listDirectory,
   makeDirectory,
   removeEmptyFolder,
   removeFile,
 } from '../../base/files/files.js';
+import { leadsTo } from '../../base/files/places/user-paths.js';
 
 /** Loads the package when it is needed; the one file of the command cannot import at run time. */
 const load = createRequire(import.meta.url);

@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isDamage, RemoteError, UsageError } from '../../base/errors.js';
-import { leadsTo } from '../../base/files/files.js';
+import { leadsTo } from '../../base/files/places/user-paths.js';
 import { holdsRepository } from '../repo/find-repository.js';
 import { isPlainUrl } from '../repo/remotes.js';
 import { Remote, type RemoteReader } from './remote/remote.js';

@@ -8,7 +8,8 @@
 import path from 'node:path';
 import type { ByteSource } from '../../base/bytes/byte-source.js';
 import { BugError, DlvError, isDamage } from '../../base/errors.js';
-import { listDirectory, ReadFile, statOrNull, statThrough } from '../../base/files/files.js';
+import { listDirectory, ReadFile, statOrNull } from '../../base/files/files.js';
+import { statThrough } from '../../base/files/places/user-paths.js';
 import { readLayout } from '../../pure/formats/detect.js';
 import type { Neighbours } from '../../pure/formats/format.js';
 import { layoutOfData, mayNameData, type SaidOfData } from '../../pure/formats/onnx/onnx-data.js';

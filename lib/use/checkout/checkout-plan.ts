@@ -13,7 +13,8 @@ import nodePath from 'node:path';
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { quoteSome } from '../../base/bytes/words/wording.js';
 import { ConflictError } from '../../base/errors.js';
-import { type FileStat, listDirectory, statOrNull, statThrough } from '../../base/files/files.js';
+import { type FileStat, listDirectory, statOrNull } from '../../base/files/files.js';
+import { statThrough } from '../../base/files/places/user-paths.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import {
   isClean,

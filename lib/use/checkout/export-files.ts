@@ -4,12 +4,8 @@ import nodePath from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { pushAll } from '../../base/bytes/many.js';
 import { ExistsError, UsageError } from '../../base/errors.js';
-import {
-  leadsTo,
-  listDirectory,
-  makeDurableDirectory,
-  statOrNull,
-} from '../../base/files/files.js';
+import { listDirectory, makeDurableDirectory, statOrNull } from '../../base/files/files.js';
+import { leadsTo } from '../../base/files/places/user-paths.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { bringFiles, type SuppliedReader } from '../../storage/objects/stored/bring.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';

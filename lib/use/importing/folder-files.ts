@@ -1,12 +1,7 @@
 /** Files below a folder, as a source gives them. */
 import path from 'node:path';
-import {
-  type FileStat,
-  listEntries,
-  realPath,
-  statThrough,
-  type Through,
-} from '../../base/files/files.js';
+import { type FileStat, listEntries } from '../../base/files/files.js';
+import { realPath, statThrough, type Through } from '../../base/files/places/user-paths.js';
 import { pathProblem } from '../../pure/paths/version-path.js';
 import { holdsRepository } from '../../storage/repo/find-repository.js';
 import type { SourceFile } from './source.js';

@@ -6,7 +6,8 @@
 import path from 'node:path';
 import { pushAll } from '../../base/bytes/many.js';
 import { NotFoundError } from '../../base/errors.js';
-import { leadsTo, listDirectory, readSmallFile } from '../../base/files/files.js';
+import { listDirectory, readSmallFile } from '../../base/files/files.js';
+import { leadsTo } from '../../base/files/places/user-paths.js';
 import { formatParam } from '../../pure/logs/param-value.js';
 import { checkedFiles, type FoundFile, findFiles, newestOf, sourceFile } from './folder-files.js';
 import type { SourceHistory, SourceVersion } from './source.js';

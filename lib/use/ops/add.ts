@@ -1,7 +1,7 @@
 /** `dlv add`: stores files and stages them for the next version of a model. */
 
 import { UsageError } from '../../base/errors.js';
-import { statThrough } from '../../base/files/files.js';
+import { statThrough } from '../../base/files/places/user-paths.js';
 import { withSession } from '../../storage/objects/access.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { publishedBytes } from '../../storage/objects/stored-bytes.js';

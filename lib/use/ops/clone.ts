@@ -1,7 +1,8 @@
 /** `dlv clone`: makes a repository of what a remote holds, and checks its branch out. */
 import type { Id } from '../../base/bytes/hash.js';
 import { ExistsError } from '../../base/errors.js';
-import { leadsTo, listDirectory, makeDirectory, statOrNull } from '../../base/files/files.js';
+import { listDirectory, makeDirectory, statOrNull } from '../../base/files/files.js';
+import { leadsTo } from '../../base/files/places/user-paths.js';
 import { missingNeeds } from '../../storage/exchange/fetch-objects.js';
 import { keptUrl, openReader, shownUrl } from '../../storage/exchange/open-remote.js';
 import { notePromised } from '../../storage/exchange/partial/bring.js';

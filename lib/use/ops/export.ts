@@ -2,8 +2,9 @@
 import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { ExistsError, NotFoundError } from '../../base/errors.js';
-import { leadsTo, mayWriteIn, noRoom } from '../../base/files/files.js';
+import { noRoom } from '../../base/files/files.js';
 import { freeBytes } from '../../base/files/places/disks.js';
+import { leadsTo, mayWriteIn } from '../../base/files/places/user-paths.js';
 import { makeTemporaryFolder, removeFolder } from '../../base/files/temporary.js';
 import { isBundle } from '../../storage/exchange/bundles/bundle-transport.js';
 import { BundleWriter } from '../../storage/exchange/bundles/bundle-writer.js';

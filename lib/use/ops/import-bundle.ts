@@ -2,7 +2,7 @@
 import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
-import { leadsTo } from '../../base/files/files.js';
+import { leadsTo } from '../../base/files/places/user-paths.js';
 import { openBundle } from '../../storage/exchange/open-remote.js';
 import type { Remote } from '../../storage/exchange/remote/remote.js';
 import { parseRefName } from '../../storage/repo/refs/ref-name.js';

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { quoteSome, shellWord } from '../../base/bytes/words/wording.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
-import { leadsTo, realPath } from '../../base/files/files.js';
+import { leadsTo, realPath } from '../../base/files/places/user-paths.js';
 import { kindOfFolder } from '../../storage/exchange/open-remote.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import type { OpContext } from '../context.js';

@@ -9,9 +9,9 @@ import {
   ReadFile,
   removeFile,
   renameFile,
-  statThrough,
   WriteFile,
 } from '../../base/files/files.js';
+import { statThrough } from '../../base/files/places/user-paths.js';
 import { streamFile } from '../../storage/objects/stored/rebuild.js';
 import { openStoredFile } from '../../storage/objects/stored/stored-file.js';
 import { branchRefName } from '../../storage/repo/refs/ref-name.js';

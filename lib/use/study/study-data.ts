@@ -2,7 +2,8 @@
 
 import { sha256Hex } from '../../base/bytes/hash.js';
 import { UsageError } from '../../base/errors.js';
-import { leadsTo, readSmallFile, statOrNull } from '../../base/files/files.js';
+import { readSmallFile, statOrNull } from '../../base/files/files.js';
+import { leadsTo } from '../../base/files/places/user-paths.js';
 import { USER_TEXT_BYTES_MAX } from '../../base/limits.js';
 import { type DataSet, openDataSet } from '../../knowledge/inference/data/data-set.js';
 import {

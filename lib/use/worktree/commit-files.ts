@@ -1,7 +1,7 @@
 /** Stores work files, if asked, and makes a version of what is staged: one session, one move. */
 
 import type { Id } from '../../base/bytes/hash.js';
-import { statThrough } from '../../base/files/files.js';
+import { statThrough } from '../../base/files/places/user-paths.js';
 import { type Level, parseLevel } from '../../pure/codec/segment.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import { withSession } from '../../storage/objects/access.js';

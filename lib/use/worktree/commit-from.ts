@@ -7,7 +7,7 @@ import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { pushAll } from '../../base/bytes/many.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
-import { statThrough } from '../../base/files/files.js';
+import { statThrough } from '../../base/files/places/user-paths.js';
 import { listTree } from '../../base/files/small-files.js';
 import { parseLevel } from '../../pure/codec/segment.js';
 import { comparePaths, pathProblem } from '../../pure/paths/version-path.js';

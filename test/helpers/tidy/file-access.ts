@@ -11,6 +11,10 @@ export const FILE_ACCESS: ReadonlyMap<string, string> = new Map([
   ['lib/base/files/io.ts', 'calls the file system behind the gate'],
   ['lib/base/files/files.ts', 'calls the file system behind the gate'],
   ['lib/base/files/places/disks.ts', 'asks about file systems, behind the gate'],
+  [
+    'lib/base/files/places/user-paths.ts',
+    'asks what is at paths of the user, which may lead anywhere',
+  ],
   ['lib/base/files/handle.ts', 'is an open file below the gate'],
   ['lib/base/files/small-files.ts', 'reads many small files at once, behind the gate'],
   ['lib/base/files/temporary.ts', 'makes and removes whole folders, behind the gate'],

@@ -7,8 +7,8 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { statThrough } from '../files.js';
 import { meaningOf } from '../io.js';
+import { statThrough } from '../places/user-paths.js';
 
 /** Where the C library looks if there is no PATH. */
 const USUAL_PATH = '/bin:/usr/bin';

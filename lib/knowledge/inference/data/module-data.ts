@@ -5,8 +5,8 @@
 
 import { createHash } from 'node:crypto';
 import { NotFoundError, UsageError } from '../../../base/errors.js';
-import { leadsTo } from '../../../base/files/files.js';
 import { importFile } from '../../../base/files/import-file.js';
+import { leadsTo } from '../../../base/files/places/user-paths.js';
 import type { DataArray } from './array.js';
 import { arrayOf } from './texts.js';
 

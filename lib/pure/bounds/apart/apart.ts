@@ -7,7 +7,8 @@
  */
 import { type GraphNode, type Parameter, usedNames } from '../../network/network.js';
 import type { Shaped } from '../../network/shapes/node-shapes.js';
-import { APART, type NodeAt, type Place } from './rules.js';
+import type { NodeAt, Place } from './rules.js';
+import { APART } from './table.js';
 
 /** A network for two sizes of the batch. */
 export interface TwoBatches {

@@ -1,6 +1,6 @@
 /**
- * Where operators let elements act on each other. An operator that is not listed may do anything to the examples of
- * a batch.
+ * Rules of operators and of kinds of operators: where they let elements act on each other. table.ts says which
+ * operator has which rule.
  */
 import { type GraphNode, numberOf, numbersOf, textOf } from '../../network/network.js';
 
@@ -42,12 +42,12 @@ function areAligned(places: readonly (Place | null)[]): boolean {
   );
 }
 
-const elementwise: Rule = ({ inputs, output }) => areAligned([...inputs, output]);
+export const elementwise: Rule = ({ inputs, output }) => areAligned([...inputs, output]);
 
 const first = ({ inputs }: NodeAt): Place | null => inputs[0] ?? null;
 
 /** True if no other input than these depends on the examples. */
-function isOnly({ inputs }: NodeAt, ...indexes: readonly number[]): boolean {
+export function isOnly({ inputs }: NodeAt, ...indexes: readonly number[]): boolean {
   return inputs.every((place, i) => place === null || indexes.includes(i));
 }
 
@@ -56,7 +56,7 @@ function fromFront(axis: number, rank: number): number {
 }
 
 /** The first input's elements act on each other along axes; null: which ones is not known. */
-function along(axesOf: (at: NodeAt, rank: number) => readonly number[] | null): Rule {
+export function along(axesOf: (at: NodeAt, rank: number) => readonly number[] | null): Rule {
   return (at) => {
     const place = first(at);
     if (place === null || !isOnly(at, 0)) return false;
@@ -69,27 +69,27 @@ function along(axesOf: (at: NodeAt, rank: number) => readonly number[] | null): 
 const range = (from: number, to: number): number[] =>
   Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 
-const ofAttribute = (name: string, otherwise: number): Rule =>
+export const ofAttribute = (name: string, otherwise: number): Rule =>
   along(({ node }) => [numberOf(node, name) ?? otherwise]);
-const fromAttribute: Rule = along(({ node }, rank) =>
+export const fromAttribute: Rule = along(({ node }, rank) =>
   range(fromFront(numberOf(node, 'axis') ?? -1, rank), rank),
 );
 /** Examples lie on the first axis. */
-const allButFirst: Rule = along((_, rank) => range(1, rank));
+export const allButFirst: Rule = along((_, rank) => range(1, rank));
 /** Before version 13 all axes from the one that is named were one. */
-const softmax: Rule = along(({ node, opset }, rank) =>
+export const softmax: Rule = along(({ node, opset }, rank) =>
   opset < 13
     ? range(fromFront(numberOf(node, 'axis') ?? 1, rank), rank)
     : [numberOf(node, 'axis') ?? -1],
 );
-const reduction: Rule = along((at, rank) => {
+export const reduction: Rule = along((at, rank) => {
   const isGiven = (at.node.inputs[1] ?? '') !== '' || numbersOf(at.node, 'axes') !== undefined;
   const axes = isGiven ? at.list(1, 'axes') : [];
   if (axes === null || axes.length > 0) return axes;
   return numberOf(at.node, 'noop_with_empty_axes') === 1 ? [] : range(0, rank);
 });
 
-const pad: Rule = along((at, rank) => {
+export const pad: Rule = along((at, rank) => {
   const pads = at.list(1, 'pads');
   const isNamed = (at.node.inputs[3] ?? '') !== '';
   const axes = isNamed ? at.list(3, '') : range(0, rank);
@@ -98,7 +98,7 @@ const pad: Rule = along((at, rank) => {
 });
 
 /** A slice that keeps the length of an axis, forwards, takes all of it. */
-const slice: Rule = along((at, rank) => {
+export const slice: Rule = along((at, rank) => {
   const axes = at.list(3, 'axes') ?? range(0, rank);
   const steps = (at.node.inputs[4] ?? '') === '' ? axes.map(() => 1) : at.list(4, 'steps');
   const { axis } = first(at) as Place;
@@ -110,7 +110,7 @@ const slice: Rule = along((at, rank) => {
   );
 });
 
-const resize: Rule = along((at, rank) => {
+export const resize: Rule = along((at, rank) => {
   const [place, { axis: after, times }] = [first(at) as Place, at.output];
   const policy = textOf(at.node, 'keep_aspect_ratio_policy') ?? 'stretch';
   const isCropped = textOf(at.node, 'coordinate_transformation_mode') === 'tf_crop_and_resize';
@@ -126,22 +126,22 @@ const resize: Rule = along((at, rank) => {
 });
 
 /** The order of elements stays: as many come before those of an example as did. */
-const reshape: Rule = (at) => isOnly(at, 0) && first(at)?.before === at.output.before;
+export const reshape: Rule = (at) => isOnly(at, 0) && first(at)?.before === at.output.before;
 
-const transpose: Rule = (at) => {
+export const transpose: Rule = (at) => {
   const place = first(at) as Place;
   const perm = numbersOf(at.node, 'perm') ?? range(0, place.rank).reverse();
   return perm[at.output.axis] === place.axis && at.output.times === place.times;
 };
 
-const concat: Rule = (at) =>
+export const concat: Rule = (at) =>
   elementwise(at) &&
   at.inputs.every(
     (place) =>
       place === null || fromFront(numberOf(at.node, 'axis') ?? 1, place.rank) !== place.axis,
   );
 
-const gather: Rule = (at) => {
+export const gather: Rule = (at) => {
   const [data = null, indices = null] = at.inputs;
   if (data !== null && indices !== null) return false;
   // Rows of a table that is the same for all, or places of one axis.
@@ -149,7 +149,7 @@ const gather: Rule = (at) => {
 };
 
 /** Places along one axis, of the same example. */
-const elementsAt: Rule = (at) => {
+export const elementsAt: Rule = (at) => {
   const axis = numberOf(at.node, 'axis') ?? 0;
   return at.inputs.every(
     (place) =>
@@ -161,7 +161,7 @@ const elementsAt: Rule = (at) => {
 };
 
 /** Matrices over leading axes, which are broadcast. */
-const matrices: Rule = (at) => {
+export const matrices: Rule = (at) => {
   const [a = null, b = null] = at.inputs;
   if (!isOnly(at, 0, 1)) return false;
   const isFromTheRight = (place: Place, least: number): boolean => fromRight(place) > least;
@@ -177,7 +177,7 @@ const matrices: Rule = (at) => {
   return b !== null && b.rank > 1 && fromRight(b) !== 2 && areAligned([b, at.output]);
 };
 
-const gemm: Rule = (at) => {
+export const gemm: Rule = (at) => {
   const [a = null, b = null, c = null] = at.inputs;
   const contracted = numberOf(at.node, 'transA') === 1 ? 0 : 1;
   if (b !== null || (a !== null && a.axis === contracted)) return false;
@@ -185,7 +185,7 @@ const gemm: Rule = (at) => {
 };
 
 /** One letter for the examples in all that depends on them, and in what comes out. */
-const einsum: Rule = (at) => {
+export const einsum: Rule = (at) => {
   const text = (textOf(at.node, 'equation') ?? '').replaceAll(' ', '');
   const [left = '', right] = text.split('->');
   if (right === undefined || text.includes('.')) return false;
@@ -201,7 +201,7 @@ const einsum: Rule = (at) => {
 };
 
 /** Sequences: [steps, examples, features], or examples first. */
-const recurrent: Rule = ({ node, inputs }) => {
+export const recurrent: Rule = ({ node, inputs }) => {
   const isFirst = numberOf(node, 'layout') === 1;
   return inputs.every((place, i) => {
     if (place === null) return true;
@@ -211,123 +211,13 @@ const recurrent: Rule = ({ node, inputs }) => {
 };
 
 /** Operators that take a batch on the first axis of whatever depends on it. */
-const batches: Rule = ({ inputs }) =>
+export const batches: Rule = ({ inputs }) =>
   inputs.every((place) => place === null || (place.axis === 0 && place.times === 1));
 
-const batchNorm: Rule = along(({ node }, rank) =>
+export const batchNorm: Rule = along(({ node }, rank) =>
   numberOf(node, 'training_mode') === 1 ? range(0, rank) : [1],
 );
 
 /** A sum with a second value first, then a norm over the last axis. */
-const skipNorm: Rule = (at) =>
+export const skipNorm: Rule = (at) =>
   elementwise(at) && at.inputs.every((place) => place === null || fromRight(place) > 1);
-
-const named = (rule: Rule, ...ops: string[]): [string, Rule][] => ops.map((op) => [op, rule]);
-
-export const APART: ReadonlyMap<string, Rule> = new Map([
-  ...named(elementwise, 'Abs', 'Acos', 'Acosh', 'Add', 'And', 'Asin', 'Asinh', 'Atan', 'Atanh'),
-  ...named(
-    elementwise,
-    'BiasGelu',
-    'BitShift',
-    'BitwiseAnd',
-    'BitwiseNot',
-    'BitwiseOr',
-    'BitwiseXor',
-  ),
-  ...named(
-    elementwise,
-    'Cast',
-    'CastLike',
-    'Ceil',
-    'Celu',
-    'Clip',
-    'Cos',
-    'Cosh',
-    'DequantizeLinear',
-  ),
-  ...named(elementwise, 'Div', 'Elu', 'Equal', 'Erf', 'Exp', 'Expand', 'FastGelu', 'Floor', 'Gelu'),
-  ...named(
-    elementwise,
-    'Greater',
-    'GreaterOrEqual',
-    'HardSigmoid',
-    'HardSwish',
-    'Identity',
-    'IsInf',
-  ),
-  ...named(elementwise, 'IsNaN', 'LeakyRelu', 'Less', 'LessOrEqual', 'Log', 'Max', 'Mean', 'Min'),
-  ...named(elementwise, 'Mish', 'Mod', 'Mul', 'Neg', 'Not', 'Or', 'PRelu', 'Pow', 'QuantizeLinear'),
-  ...named(elementwise, 'QuickGelu', 'Reciprocal', 'Relu', 'Round', 'Selu', 'Shrink', 'Sigmoid'),
-  ...named(
-    elementwise,
-    'Sign',
-    'Sin',
-    'Sinh',
-    'Softplus',
-    'Softsign',
-    'Sqrt',
-    'Sub',
-    'Sum',
-    'Swish',
-  ),
-  ...named(elementwise, 'Tan', 'Tanh', 'ThresholdedRelu', 'Where', 'Xor'),
-  ...named(reshape, 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'),
-  ...named(softmax, 'Softmax', 'LogSoftmax', 'Hardmax'),
-  ...named(fromAttribute, 'LayerNormalization', 'RMSNormalization', 'SimplifiedLayerNormalization'),
-  ...named(skipNorm, 'SkipLayerNormalization', 'SkipSimplifiedLayerNormalization'),
-  ...named(reduction, 'ReduceL1', 'ReduceL2', 'ReduceLogSum', 'ReduceLogSumExp', 'ReduceMax'),
-  ...named(reduction, 'ReduceMean', 'ReduceMin', 'ReduceProd', 'ReduceSum', 'ReduceSumSquare'),
-  ...named(ofAttribute('axis', 0), 'ArgMax', 'ArgMin', 'Split'),
-  ...named(ofAttribute('axis', -1), 'LpNormalization', 'TopK'),
-  ...named(ofAttribute('time_axis', 0), 'ReverseSequence'),
-  ...named(allButFirst, 'Conv', 'ConvInteger', 'ConvTranspose', 'FusedConv', 'QLinearConv'),
-  ...named(
-    allButFirst,
-    'AveragePool',
-    'GlobalAveragePool',
-    'GlobalLpPool',
-    'GlobalMaxPool',
-    'LpPool',
-  ),
-  ...named(allButFirst, 'DepthToSpace', 'GroupNormalization', 'InstanceNormalization', 'MaxPool'),
-  ...named(allButFirst, 'LRN', 'SpaceToDepth'),
-  ...named(
-    along((at) => at.list(1, '')),
-    'CumSum',
-  ),
-  ...named(
-    along(({ node }) => numbersOf(node, 'axes') ?? null),
-    'MeanVarianceNormalization',
-  ),
-  ...named(
-    along((_, rank) => [rank - 2, rank - 1]),
-    'Trilu',
-  ),
-  ...named(
-    along((at) => at.list(1, '')?.flatMap((one, i) => (one === 1 ? [] : [i])) ?? null),
-    'Tile',
-  ),
-  ...named(
-    along((_, rank) => [rank - 1]),
-    'MatMulInteger',
-    'MatMulNBits',
-    'QLinearMatMul',
-  ),
-  ...named(batchNorm, 'BatchNormalization'),
-  ...named(batches, 'Attention', 'EmbedLayerNormalization', 'GridSample', 'MultiHeadAttention'),
-  ...named(recurrent, 'GRU', 'LSTM', 'RNN'),
-  ...named(elementsAt, 'GatherElements', 'ScatterElements'),
-  ['Concat', concat],
-  ['Dropout', (at) => isOnly(at, 0)],
-  ['Einsum', einsum],
-  ['Gather', gather],
-  ['Gemm', gemm],
-  ['MatMul', matrices],
-  ['OneHot', (at) => isOnly(at, 0)],
-  ['Pad', pad],
-  ['Resize', resize],
-  ['Slice', slice],
-  ['Transpose', transpose],
-  ['Upsample', resize],
-]);

@@ -1,6 +1,6 @@
 /** Promises that nobody keeps: the address of the remote that gave them leads to the repository that counts on them. */
 import { isUnreadable, UsageError } from '../../../base/errors.js';
-import { isSameFolder } from '../../../base/files/files.js';
+import { isSameFolder } from '../../../base/files/places/user-paths.js';
 import { type FsckProblem, type PromisedCount, problemOf } from '../../fsck/report.js';
 import { Layout } from '../../repo/layout.js';
 import { readRemotes } from '../../repo/remotes.js';

@@ -13,7 +13,6 @@ import { payloadMemory, recyclePayload } from '../../../base/bytes/memory/memory
 import { assert, DlvError, LimitError, RemoteError } from '../../../base/errors.js';
 import {
   isMissing,
-  leadsTo,
   listDirectory,
   makeDurableDirectory,
   ReadFile,
@@ -26,6 +25,7 @@ import {
 } from '../../../base/files/files.js';
 import { guardBelow } from '../../../base/files/gate.js';
 import { PatchFile } from '../../../base/files/patch-file.js';
+import { leadsTo } from '../../../base/files/places/user-paths.js';
 import { TRANSFER_PIECE_BYTES } from '../../../base/limits.js';
 import { withLockFile } from '../../repo/processes/lock.js';
 import type { LineOptions } from './http-client.js';

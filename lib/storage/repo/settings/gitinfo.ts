@@ -3,7 +3,8 @@
  * never prompts, never takes git's locks and never runs for long.
  */
 import path from 'node:path';
-import { realPath, statOrNull } from '../../../base/files/files.js';
+import { statOrNull } from '../../../base/files/files.js';
+import { realPath } from '../../../base/files/places/user-paths.js';
 import type { GitState } from '../version/version.js';
 
 const TIMEOUT_MS = 5000;

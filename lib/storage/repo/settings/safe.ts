@@ -6,7 +6,7 @@
  */
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { realPath } from '../../../base/files/files.js';
+import { realPath } from '../../../base/files/places/user-paths.js';
 
 /** The entries of a list. */
 function entriesOf(list: string): string[] {

@@ -6,7 +6,7 @@
 import path from 'node:path';
 import { pushAll } from '../../../base/bytes/many.js';
 import { NotFoundError } from '../../../base/errors.js';
-import { leadsTo } from '../../../base/files/files.js';
+import { leadsTo } from '../../../base/files/places/user-paths.js';
 import { pathProblem } from '../../../pure/paths/version-path.js';
 import type { SourceFile, SourceHistory, SourceVersion } from '../source.js';
 import { DvcFiles } from './dvc-files.js';

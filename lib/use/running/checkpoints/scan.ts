@@ -8,7 +8,8 @@
 
 import path from 'node:path';
 import { pushAll } from '../../../base/bytes/many.js';
-import { type FileStat, statThrough } from '../../../base/files/files.js';
+import type { FileStat } from '../../../base/files/files.js';
+import { statThrough } from '../../../base/files/places/user-paths.js';
 import { isFileOfLog } from '../../../pure/logs/read-logs.js';
 import { roleOfName } from '../../../pure/paths/checkpoint-names.js';
 import { Glob } from '../../../pure/paths/glob.js';

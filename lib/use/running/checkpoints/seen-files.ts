@@ -1,7 +1,8 @@
 /** Files as they are now, in folders where a trainer writes, moves and removes what it likes. */
 import path from 'node:path';
 import { pushAll } from '../../../base/bytes/many.js';
-import { type FileStat, listEntries, statThrough } from '../../../base/files/files.js';
+import { type FileStat, listEntries } from '../../../base/files/files.js';
+import { statThrough } from '../../../base/files/places/user-paths.js';
 
 /** A file of a checkpoint. */
 export interface SeenFile {

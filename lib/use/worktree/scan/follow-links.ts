@@ -8,7 +8,7 @@
  */
 import nodePath from 'node:path';
 import { LimitError } from '../../../base/errors.js';
-import { realPath, statThrough } from '../../../base/files/files.js';
+import { realPath, statThrough } from '../../../base/files/places/user-paths.js';
 import { LINKED_FOLDERS_MAX } from '../../../base/limits.js';
 import { isRepositoryData, type Layout } from '../../../storage/repo/layout.js';
 import { holdsFolder } from '../../../storage/repo/work-path.js';

@@ -3,7 +3,8 @@
  * or a folder), or nothing.
  */
 import { IoError } from '../../../base/errors.js';
-import { type FileStat, statNow, statOrNull, statThrough } from '../../../base/files/files.js';
+import { type FileStat, statNow, statOrNull } from '../../../base/files/files.js';
+import { statThrough } from '../../../base/files/places/user-paths.js';
 import type { Layout } from '../../../storage/repo/layout.js';
 import type { LinkGuard } from '../../../storage/repo/work-path.js';
 

@@ -4,7 +4,8 @@
  */
 import nodePath from 'node:path';
 import { NotFoundError, UsageError } from '../../../base/errors.js';
-import { listEntries, statThrough } from '../../../base/files/files.js';
+import { listEntries } from '../../../base/files/files.js';
+import { statThrough } from '../../../base/files/places/user-paths.js';
 import { WorkLayouts } from '../../../storage/ingest/work-layouts.js';
 import { isUnfinishedName } from '../../../storage/repo/processes/abandoned.js';
 import {
