@@ -94,9 +94,14 @@ test('reset --soft: moves the line and keeps everything staged', async (t) => {
 test('reset: unstages; the work files stay', async (t) => {
   const { repo } = await threeVersions(t);
   await repo.write('note.txt', 'changed');
-  await repo.json('add', 'note.txt');
-  await repo.json('reset');
-  t.deepEqual(await repo.changes(), ['modified note.txt']);
+  await repo.write('new.txt', 'new');
+  await repo.json('add', 'note.txt', 'new.txt');
+  t.deepEqual((await repo.json<ResetResult>('reset')).staged, ['new.txt', 'note.txt']);
+  t.deepEqual(await repo.changes(), ['modified note.txt', 'untracked new.txt']);
+  t.deepEqual((await repo.json<ResetResult>('reset')).staged, []);
+  await repo.json('add', 'new.txt');
+  t.regex((await repo.dlv('reset')).stderr, /unstaged: 'new\.txt'; the work files stay/);
+  await repo.remove('new.txt');
   await repo.json('reset', 'net@1');
   t.deepEqual(await repo.changes(), ['modified model.safetensors', 'modified note.txt']);
   await repo.json('reset', 'HEAD@{1}');

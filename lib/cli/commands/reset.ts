@@ -1,5 +1,6 @@
 /** `dlv reset` on the command line. */
 import type { Command } from 'commander';
+import { quoteSome } from '../../base/bytes/words/wording.js';
 import { UsageError } from '../../base/errors.js';
 import type { ResetMode, ResetOptions, ResetResult } from '../../use/ops/reset.js';
 import { exampleId, noteFiles, shortId } from '../output/render.js';
@@ -73,6 +74,9 @@ export function register(program: Command, cli: Cli): void {
           if ((options.paths?.length ?? 0) > 0) {
             ui.note(`${formatCount(result.staged.length, 'file')} ${stagedSo(revision)}`);
           } else if (result.version !== null) {
+            if (result.staged.length > 0) {
+              ui.note(`unstaged: ${quoteSome(result.staged)}; the work files stay`);
+            }
             const where = result.branch === null ? 'HEAD' : `'${result.model}/${result.branch}'`;
             ui.note(`${where} is at ${shortId(result.version)}`);
           }

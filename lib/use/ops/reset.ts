@@ -2,13 +2,14 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
+import { comparePaths } from '../../pure/paths/version-path.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import type { Head } from '../../storage/repo/refs/head.js';
 import { writeHead } from '../../storage/repo/refs/head.js';
 import { branchRefName } from '../../storage/repo/refs/ref-name.js';
 import { appendReflog, type MoveReason } from '../../storage/repo/refs/reflog.js';
 import { listModels, updateRef } from '../../storage/repo/refs/refs.js';
-import type { StagedEntry } from '../../storage/repo/staging/staging.js';
+import type { StagedEntry, Staging } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import { checkoutVersion } from '../checkout/checkout-version.js';
 import { restoreFiles } from '../checkout/restore-files.js';
@@ -42,7 +43,7 @@ export interface ResetResult {
   /** Version that the line was at, and is at now; null before its first. */
   before: Id | null;
   version: Id | null;
-  /** Paths given whose staged state changed. */
+  /** Paths whose staged state changed, of those given or, where a mixed reset has none, of all. */
   staged: string[];
   /** Work files written and removed (hard). */
   written: string[];
@@ -110,7 +111,17 @@ export async function reset(
     else moveLine(now.staging, model, { version: id, branch: line.branch, entries });
     await writeStaging(lock, now.staging);
   });
+  if (mode === 'mixed') result.staged = changedPaths(staging, model, entries);
   return result;
+}
+
+/** Paths of which something else was staged before, or nothing; none of a line that was never staged here. */
+function changedPaths(before: Staging, model: string, after: readonly StagedEntry[]): string[] {
+  if (before.get(model) === undefined) return [];
+  const contents = new Map(before.entries(model).map(({ path, sha256 }) => [path, sha256]));
+  const changed = after.filter(({ path, sha256 }) => contents.get(path) !== sha256);
+  for (const { path } of after) contents.delete(path);
+  return [...changed.map(({ path }) => path), ...contents.keys()].sort(comparePaths);
 }
 
 /** How one comes to a version of another model. */

@@ -22,7 +22,7 @@ import { branchRefName, mayBeRevision, parseRefName, remoteRefName, shownRef } f
 import { readReflog } from './reflog.js';
 import { type Ref, readRef } from './refs.js';
 import { resolveNumber } from './resolve-number.js';
-import { unknownRevision } from './unknown-revision.js';
+import { howToWrite, unknownRevision } from './unknown-revision.js';
 import type { NumberSource } from './version-numbers.js';
 
 /** What resolving a revision needs to know of a repository. */
@@ -69,9 +69,7 @@ export function parseRevision(text: string): ParsedRevision {
   if (match === null || isEmpty || isDate || steps.some(({ n }) => n > STEP_MAX)) {
     throw new UsageError(`'${text}' is not a revision`, {
       revision: text,
-      hint: /@\{[^}]*\D[^}]*\}/.test(text)
-        ? "a move is named by its number, as in HEAD@{1}: 'dlv reflog' lists moves and their times"
-        : 'write a version id, branch, tag, model, model@n, model/branch@n or HEAD, then ~n or ^n',
+      hint: howToWrite(text),
     });
   }
   return {

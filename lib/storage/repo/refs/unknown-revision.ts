@@ -1,6 +1,6 @@
 /** What is said of a revision that names nothing. */
 import { suggestNames } from '../../../base/bytes/words/closest.js';
-import { listSome } from '../../../base/bytes/words/wording.js';
+import { listSome, shellWord } from '../../../base/bytes/words/wording.js';
 import { NotFoundError } from '../../../base/errors.js';
 import type { Layout } from '../layout.js';
 import { readRemotes } from '../remotes.js';
@@ -58,6 +58,10 @@ export async function unknownRevision(
   if (urls.has(remote)) return notAtRemote(name, remote, { seen, names });
   const hint = Object.hasOwn(GIT_HEADS, name) ? GIT_HEADS[name] : undefined;
   if (hint !== undefined) return notFound(`dlv keeps no ${name}`, name, { candidates: [], hint });
+  const fileHint = asFileOf(name);
+  if (fileHint !== null) {
+    return notFound(`there is no version '${name}'`, name, { candidates: [], hint: fileHint });
+  }
   const [first] = there;
   if (first !== undefined) {
     return notFound(`there is no branch '${name}' here; ${listSome(there)} has it`, name, {
@@ -69,6 +73,16 @@ export async function unknownRevision(
   return notFound(`there is no version, branch, tag or model '${name}'`, name, {
     ...suggestNames(name, names, remedy),
   });
+}
+
+/** What does here what git does with `rev:path`; null for other names. */
+function asFileOf(name: string): string | null {
+  const [, rev, file] = /^([^:]+):([^:]+)$/s.exec(name) ?? [];
+  if (rev === undefined || file === undefined) return null;
+  return (
+    `'dlv cat ${shellWord(name)}' prints a file of a version, ` +
+    `'dlv checkout ${shellWord(rev)} -- ${shellWord(file)}' writes it`
+  );
 }
 
 /** The error for a name that begins with that of a remote. */
@@ -93,4 +107,13 @@ function notAtRemote(
     candidates,
     hint,
   });
+}
+
+/** The remedy for what is not a revision. */
+export function howToWrite(text: string): string {
+  const [, only] = /^(.+)\^!$/s.exec(text) ?? [];
+  if (only !== undefined) return `'dlv show -p ${shellWord(only)}' shows what a version changed`;
+  return /@\{[^}]*\D[^}]*\}/.test(text)
+    ? "a move is named by its number, as in HEAD@{1}: 'dlv reflog' lists moves and their times"
+    : 'write a version id, branch, tag, model, model@n, model/branch@n or HEAD, then ~n or ^n';
 }

@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
 import { closestNames, editDistance } from '../../../../lib/base/bytes/words/closest.js';
-import { NotFoundError } from '../../../../lib/base/errors.js';
+import { NotFoundError, UsageError } from '../../../../lib/base/errors.js';
 import type { Layout } from '../../../../lib/storage/repo/layout.js';
 import { writeNumbers } from '../../../../lib/storage/repo/numbers.js';
 import { type Head, writeHead } from '../../../../lib/storage/repo/refs/head.js';
@@ -160,6 +160,11 @@ test('revision: what names nothing is refused with the nearest names', async (t)
   const error = await t.throwsAsync(resolveRevision(repo, 'mian'), { instanceOf: NotFoundError });
   t.deepEqual(error!.data.candidates, ['main']);
   t.regex(String(error!.data.hint), /did you mean main/);
+  // As git writes a file of a version, and what one version changed.
+  const file = await t.throwsAsync(resolveRevision(repo, 'main:a b.pt'), { code: 'DLV_NOT_FOUND' });
+  t.regex(String((file as NotFoundError).data.hint), /'dlv checkout main -- 'a b\.pt'' writes it/);
+  const only = await t.throwsAsync(resolveRevision(repo, 'main^!'), { instanceOf: UsageError });
+  t.regex(String(only!.data.hint), /'dlv show -p main' shows/);
   for (const text of ['', '~', '^2', 'HEAD~x', 'HEAD~1x', 'a^{commit}', 'HEAD~99999999']) {
     await t.throwsAsync(resolveRevision(repo, text), { code: 'DLV_USAGE' }, text);
   }
