@@ -1,11 +1,11 @@
-/* Content-defined chunks: lib/bytes/chunker.ts is the oracle, docs/format/recipe.md the rule. */
+/* Content-defined chunks: lib/base/bytes/chunker.ts is the oracle, docs/format/recipe.md the rule. */
 #ifndef DLV_CHUNK_H
 #define DLV_CHUNK_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* lib/limits.ts CDC_MIN_BYTES, CDC_TARGET_BYTES, CDC_MAX_BYTES. */
+/* lib/base/limits.ts CDC_MIN_BYTES, CDC_TARGET_BYTES, CDC_MAX_BYTES. */
 #define CHUNK_BYTES_MIN (32u * 1024u)
 #define CHUNK_BYTES_TARGET (128u * 1024u)
 #define CHUNK_BYTES_MAX (512u * 1024u)

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define DLV_WIDTH_MAX 8
-/* Elements of one segment: lib/limits.ts SEGMENT_ELEMENTS. */
+/* Elements of one segment: lib/base/limits.ts SEGMENT_ELEMENTS. */
 #define DLV_SEGMENT_ELEMENTS (1u << 22)
 /* Room that a head can take at most: class maps and tables of 8 planes and a mask. */
 #define DLV_HEAD_BYTES_MAX (256u * 1024u)

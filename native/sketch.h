@@ -1,4 +1,4 @@
-/* Distances of sketches: lib/codec/sketch.ts is the oracle. */
+/* Distances of sketches: lib/pure/codec/sketch.ts is the oracle. */
 #ifndef DLV_SKETCH_H
 #define DLV_SKETCH_H
 

@@ -25,7 +25,7 @@ import {
   parseImportTable,
   roomOf,
 } from './helpers/tidy/imports.js';
-import { checkLinks, checkMentions, headingAnchors } from './helpers/tidy/links.js';
+import { checkComments, checkLinks, checkMentions, headingAnchors } from './helpers/tidy/links.js';
 import { checkPaths } from './helpers/tidy/paths.js';
 import { checkHops, checkPicture, parseHops, parsePictures } from './helpers/tidy/pictures.js';
 import { checkRecords } from './helpers/tidy/records.js';
@@ -203,17 +203,22 @@ test('lock file: names no download address', (t) => {
   t.deepEqual(checkLockfile(read('package-lock.json')), []);
 });
 
-test('links: every relative link and every page named anywhere exists', (t) => {
+test('links: every relative link and every file named anywhere exists', (t) => {
   const pages = files.filter((file) => file.endsWith('.md'));
-  const planted = /^test\/(tidy\.test|helpers\/tidy\/)/;
+  const planted = /^test\/(tidy\.test|run\.ts|helpers\/tidy\/)/;
+  const checked = texts.filter((file) => !planted.test(file));
   t.deepEqual(
     pages.flatMap((file) => checkLinks(file, read(file), lookup)),
     [],
   );
   t.deepEqual(
-    texts
-      .filter((file) => !planted.test(file))
-      .flatMap((file) => checkMentions(file, read(file), lookup)),
+    checked.flatMap((file) => checkMentions(file, read(file), lookup)),
+    [],
+  );
+  t.deepEqual(
+    checked
+      .filter((file) => /\.(tsx?|c|h|cc)$/.test(file))
+      .flatMap((file) => checkComments(file, read(file), files)),
     [],
   );
 });
@@ -447,6 +452,12 @@ test('links: a planted dead link, dead anchor and dead mention are found', (t) =
   t.is(checkLinks('README.md', '[a](docs/b.md)', find).length, 1);
   t.is(checkLinks('docs/a.md', '[a](a.md#three)', find).length, 1);
   t.is(checkMentions('lib/a.ts', '/** @see docs/none.md */', find).length, 1);
+  t.is(checkMentions('docs/a.md', 'as lib/none.ts does', find).length, 1);
+  const comment = (text: string) => checkComments('lib/a.ts', text, ['lib/deep/b.ts']).length;
+  t.is(comment(' * see b.ts and deep/b.ts'), 0);
+  t.is(comment("const name = 'gone.ts';"), 0);
+  t.is(comment(' * see gone.ts'), 1);
+  t.is(comment('let a = 1; // as in shallow/b.ts'), 1);
   t.deepEqual([...headingAnchors(pages.get('docs/a.md')!)], ['one-thing', 'two-things']);
 });
 

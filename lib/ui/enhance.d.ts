@@ -1,4 +1,4 @@
-/** The behaviour of the commands' pages (cli/pages/script.ts), as the bundle has it. */
+/** The behaviour of the commands' pages (cli/pages/frame/script.ts), as the bundle has it. */
 declare module '#enhance' {
   export function enhance(root: ParentNode): void;
 }

@@ -8,7 +8,7 @@
  *
  * Node has no call that opens relative to a folder, so a process that swaps a folder for a link in
  * the microseconds between check and use gets past. It would need the right to write in the
- * repository; an owner check keeps such repositories away (lib/storage/repo/ownership.ts).
+ * repository; an owner check keeps such repositories away (lib/storage/repo/find-repository.ts).
  */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -135,7 +135,7 @@ async function verifyByKernel(
 }
 
 /**
- * Decodes an encoded segment and compares it with the planes it was made of (invariant 9).
+ * Decodes an encoded segment and compares it with the planes it was made of (invariant 5 of ARCHITECTURE.md).
  * @param scratch  lends planes to decode into, if they are needed. Default: fresh memory.
  * @returns checksums of its payloads, where they came with it.
  * @throws {BugError} at the first difference.

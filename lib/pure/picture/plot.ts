@@ -1,6 +1,6 @@
 /**
  * Plots as SVG: lines and points over two axes, stacked bars, intervals. Colours, dashes and sizes of
- * text are classes of the page (cli/pages/style.ts); legends are markup beside the SVG.
+ * text are classes of the page (cli/pages/frame/style.ts); legends are markup beside the SVG.
  */
 import { type Axis, axisOf, plainNumber } from './axis.js';
 import { canDraw, type Point, thin } from './curve.js';

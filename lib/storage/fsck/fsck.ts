@@ -4,7 +4,7 @@
  * Reads only, without the lock; `rebuild.ts` mends. Works also on a repository that cannot be opened, as
  * far as that goes. Garbage and leftovers of killed processes are information, not problems. What other
  * commands change meanwhile must not look like damage: see `checkRepository`. Memory: ids of the needed
- * objects, a set's index while it is read, 96 MiB of planes. The checks are in fsck-check.ts.
+ * objects, a set's index while it is read, 96 MiB of planes. The checks are in check.ts.
  */
 
 import { formatBytes } from '../../base/bytes/words/wording.js';

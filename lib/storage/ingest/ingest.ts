@@ -4,7 +4,7 @@
  * The file is read once from start to end: its sha256 (and git's sha1), the hashes of every extent,
  * the literals. An extent up to KEPT_EXTENT_BYTES that turns out to be new is encoded from memory; a longer
  * one is read again and hashed again, so that what is stored is what was hashed. Every encoded
- * segment is decoded and compared before it counts (invariant 9).
+ * segment is decoded and compared before it counts (invariant 5 of ARCHITECTURE.md).
  *
  * The main thread hashes the file and splits planes; reads, run hashes and coding go on beside it on
  * Node's pool. What is in flight is bounded by bytes.

@@ -115,7 +115,7 @@ async function refuseWithReaders(repo: CollectedRepository): Promise<void> {
   });
 }
 
-/** True if anything that decides reachability changed. */
+/** A hash over everything that decides what is reachable: it differs once any of that has changed. */
 async function rootsFingerprint(repo: CollectedRepository): Promise<string> {
   const refs = await listRefs(repo.layout);
   const notes: Id[][] = [];

@@ -41,9 +41,26 @@ export function checkLinks(file: string, markdown: string, lookup: Lookup): stri
   return problems;
 }
 
-/** Problems of the pages that any file mentions as `docs/….md`. */
+const MENTION =
+  /(?<![\w./@<>-])(?:docs|lib|test|native|bin|benchmarks)\/[\w./-]+\.(?:md|tsx?|mjs|py|c|h|cc|sh)\b/g;
+
+/** Problems of the files that any text mentions from the folder of the project on: `docs/….md`, `lib/….ts`. */
 export function checkMentions(file: string, text: string, lookup: Lookup): string[] {
-  return [...text.matchAll(/(?<![\w./-])docs\/[\w./-]+\.md\b/g)]
-    .filter(([page]) => lookup(page) === undefined)
-    .map(([page]) => `${file}: mentions '${page}', which does not exist`);
+  return [...text.matchAll(MENTION)]
+    .filter(([named]) => lookup(named) === undefined)
+    .map(([named]) => `${file}: mentions '${named}', which does not exist`);
+}
+
+/**
+ * Problems of the sources that comments name in short, such as `manifest.ts` or `cli/run.ts`.
+ * @param files  all of the project: such a name is the end of the path of one.
+ */
+export function checkComments(file: string, source: string, files: readonly string[]): string[] {
+  const comments = source
+    .split('\n')
+    .flatMap((line) => /^\s*(?:\/\*|\*|\/\/)(.*)|\s\/\/ (.*)/.exec(line)?.slice(1) ?? [])
+    .join('\n');
+  return [...comments.matchAll(/(?<![\w./-])[\w-][\w./-]*\.tsx?\b/g)]
+    .filter(([named]) => files.every((one) => one !== named && !one.endsWith(`/${named}`)))
+    .map(([named]) => `${file}: a comment names '${named}', which does not exist`);
 }

@@ -1,7 +1,7 @@
 /**
  * The library of calls.c: compiled here, put before the C library of a `dlv` process, its log read.
  *
- * Only Linux has LD_PRELOAD and /proc, and a compiler need not be there: `whyNoCalls` says why the
+ * Only Linux has LD_PRELOAD and /proc, and a compiler need not be there: `libraryOrSkip` says why the
  * tests that stand on this cannot run, and they say so aloud.
  */
 import { spawn, spawnSync } from 'node:child_process';

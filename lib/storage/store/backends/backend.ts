@@ -24,7 +24,7 @@ export interface LentFile {
   release(): void;
 }
 
-/** Files by name. A missing file is an IoError for which `isMissing` (bytes/files.ts) is true. */
+/** Files by name. A missing file is an IoError for which `isMissing` (base/files/io.ts) is true. */
 export interface Backend {
   /** Exactly `length` bytes at `offset`, owned by the caller. @throws {TruncatedError} beyond the end. */
   read(name: string, offset: number, length: number): Promise<Uint8Array>;

@@ -1,5 +1,5 @@
 /**
- * The gate: every call of bytes/files.ts, below a guarded folder, at a path that leads out of it
+ * The gate: every call of base/files/files.ts, below a guarded folder, at a path that leads out of it
  * through a symbolic link or to something that is not a plain file. Outside nothing may change, and
  * nothing may wait.
  */
