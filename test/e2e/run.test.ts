@@ -53,6 +53,28 @@ test('rotation takes nothing away; metrics, settings and output are in the versi
   );
 });
 
+test('metrics that are printed with epochs alone are at the steps that the state in the checkpoints tells', async (t) => {
+  const repo = await TestRepository.create(t);
+  const words = ['print', "{'loss': '0.5', 'epoch': '0.4'}", 'folder', '10'];
+  words.push('print', "{'loss': '0.25', 'epoch': '0.8'}", 'folder', '20');
+  words.push('print', "{'loss': '0.125', 'epoch': '1.2'}");
+  const { code, result, stderr } = await runIn(repo, words, { env: { LIMIT: '1', WAIT: '1' } });
+  t.is(code, 0, stderr);
+  const shown = await repo.json<RunDetails>('run', 'show', result.run);
+  t.deepEqual(
+    shown.series.map(({ name, steps, values }) => [name, steps, values]),
+    [
+      ['eval_loss', [10, 20], [1 / 10, 1 / 20]],
+      ['loss', [10, 20, 30], [0.5, 0.25, 0.125]],
+    ],
+  );
+  const table = await repo.dlv('run', 'show', result.run);
+  t.regex(table.stdout, /loss +3 +0\.125 +30 /);
+  const none = await runIn(repo, words.slice(0, 2));
+  const counted = await repo.json<RunDetails>('run', 'show', none.result.run);
+  t.like(counted.metrics[0], { name: 'loss', step: null });
+});
+
 test('what is cut off is told, and is no version; HEAD on the line goes along', async (t) => {
   const repo = await TestRepository.create(t);
   await repo.write('a.txt', 'a');

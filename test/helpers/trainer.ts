@@ -60,7 +60,7 @@ for (let i = 0, n = 1; i < words.length; i++) {
     fs.closeSync(fd);
     fs.writeFileSync(path.join(place, 'training_args.bin'), 'args');
     pause(100);
-    fs.writeFileSync(path.join(place, 'trainer_state.json'), JSON.stringify({ global_step: Number(step), log_history: [{ step: Number(step), eval_loss: 1 / Number(step) }] }));
+    fs.writeFileSync(path.join(place, 'trainer_state.json'), JSON.stringify({ global_step: Number(step), epoch: Number(step) / 25, log_history: [{ step: Number(step), eval_loss: 1 / Number(step) }] }));
     note(place, ['model.safetensors', 'training_args.bin', 'trainer_state.json']);
     rotate(place);
     rest();

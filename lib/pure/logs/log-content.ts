@@ -27,6 +27,8 @@ export interface LogContent {
   dropped: number;
   /** What was wrong with the file, in words; null if nothing was. */
   problem: string | null;
+  /** How far the training was, where the log says that in both counts: a fraction of epochs is so many steps. */
+  reached: { step: number; epoch: number } | null;
 }
 
 /** Names of nested settings are joined by dots, to this depth. */
@@ -45,6 +47,7 @@ export class LogCollector {
   readonly #names = new Set<string>();
   #dropped = 0;
   problem: string | null = null;
+  reached: LogContent['reached'] = null;
 
   constructor(format: string) {
     this.#format = format;
@@ -109,6 +112,7 @@ export class LogCollector {
       environment: this.#environment,
       dropped: this.#dropped + this.#series.dropped,
       problem: this.problem,
+      reached: this.reached,
     };
   }
 }

@@ -115,18 +115,23 @@ function loose(text: string): LineNumbers {
 /** A row of the output. */
 export interface OutputRow {
   step: number;
+  /** True if no line tells the step: it is a count of lines. */
+  isCounted: boolean;
+  /** As it was told, with its fraction; null if it was not. */
+  epoch: number | null;
   values: Map<string, number>;
 }
 
 /**
  * The rows of an output, which comes in pieces. A line without a step is at the step before it; a metric that has a
- * value there, as where steps begin again with each epoch, goes on by one.
+ * value there, as where steps begin again with each epoch, goes on by one. A fraction of an epoch is no step.
  */
 export class OutputMetrics {
   #rest = '';
   /** Where each metric was measured last. */
   readonly #at = new Map<string, number>();
   #step: number | null = null;
+  #hasFractions = false;
 
   /** Rows of the lines that are whole now. */
   take(text: string): OutputRow[] {
@@ -147,13 +152,14 @@ export class OutputMetrics {
 
   #place({ step, epoch, values }: LineNumbers): OutputRow {
     if (step !== null) this.#step = step;
-    const told = step ?? this.#step ?? (epoch !== null ? Math.floor(epoch) : null);
+    if (epoch !== null && !Number.isInteger(epoch)) this.#hasFractions = true;
+    const told = step ?? this.#step ?? (this.#hasFractions ? null : epoch);
     let last = -1;
     for (const name of values.keys()) last = Math.max(last, this.#at.get(name) ?? -1);
     const at = told !== null && told > last ? told : last + 1;
     for (const name of values.keys()) {
       if (this.#at.size < NAMES_MAX || this.#at.has(name)) this.#at.set(name, at);
     }
-    return { step: at, values };
+    return { step: at, isCounted: at !== told, epoch, values };
   }
 }

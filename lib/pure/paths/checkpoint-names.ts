@@ -5,6 +5,9 @@
  * A name says what content does not: the state of a random generator is a tensor as any other.
  */
 
+/** What the trainer of Hugging Face knows of the training, in each of its checkpoints. */
+export const TRAINER_STATE = 'trainer_state.json';
+
 /** What a file of a checkpoint is for, beside the weights, as far as its name tells. */
 export type NamedRole =
   | 'optimizer'

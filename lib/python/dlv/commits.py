@@ -147,7 +147,9 @@ class Commit:
         points: List[Tuple[str, str, Optional[int]]],
         branch: Optional[str],
         place: Optional[Place] = None,
+        make_branch: Optional[Callable[[Optional[Process]], None]] = None,
     ) -> None:
+        self._make_branch = make_branch
         self._place = place
         self._is_told = False
         self._cwd = cwd
@@ -169,6 +171,8 @@ class Commit:
         texts: Mapping[str, str],
     ) -> None:
         """The tensors are written now: the training changes them next."""
+        if not content:
+            raise DlvError("DLV_USAGE", "the state dict has no tensors", hint="an empty one is seldom meant; files without tensors are committed by their paths")
         self._folder = self._place.folder if self._place else os.path.join(self._cwd, new_name())
         if self._place is None:
             sweep(self._cwd)
@@ -243,15 +247,29 @@ class Commit:
                 for name, value, step in self._points:
                     if step is None:
                         words += ["--metric", f"{name}={value}"]
-            if self._stage is not None:
-                where = ["--branch", self._branch] if self._branch else []
-                ask("add", [*where, "--", *self._stage], cwd=self._cwd, on=on, repeat=True)
-            return Committed(ask("commit", words, cwd=self._cwd, on=on))
+            try:
+                return self._make(words, on)
+            except DlvError as error:
+                if self._make_branch is None or not self._lacks_branch(error):
+                    raise
+                self._make_branch(on)
+                return self._make(words, on)
         finally:
             self.release()
             if log is not None:
                 os.unlink(log)
                 os.rmdir(os.path.dirname(log))
+
+    def _make(self, words: List[str], on: Optional[Process]) -> Committed:
+        if self._stage is not None:
+            where = ["--branch", self._branch] if self._branch else []
+            ask("add", [*where, "--", *self._stage], cwd=self._cwd, on=on, repeat=True)
+        return Committed(ask("commit", words, cwd=self._cwd, on=on))
+
+    def _lacks_branch(self, error: DlvError) -> bool:
+        if self._branch is None or error.code != "DLV_NOT_FOUND" or error.data.get("kind") != "branch":
+            return False
+        return str(error.data.get("name")).split("/")[-1] == self._branch.split("/")[-1]
 
 
 def _log_file(points: Sequence[Tuple[str, str, Optional[int]]]) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from . import background, tensors
 from .commits import Commit, Committed, Metrics, PathLike, Place, Point, inside, param_text, paths_of, points_of
 from .errors import DlvError
+from .lines import choose_line
 from .process import Process, Progress, ask
 
 class Checkpoint(Dict[str, Any]):
@@ -298,12 +299,14 @@ class Repo:
         words = [rev, *paths, *(["--out", os.path.abspath(os.fspath(out))] if out is not None else [])]
         return dict(self.run("checkout", *words))
 
-    def tag(self, name: str, rev: str = "HEAD") -> Dict[str, Any]:
-        """Names a version."""
-        return dict(self.run("tag", name, rev))
+    def tag(self, name: Optional[str] = None, rev: str = "HEAD") -> Any:
+        """Names a version. Without a name, all tags."""
+        return self.run("tag", repeat=True) if name is None else dict(self.run("tag", name, rev))
 
-    def branch(self, name: str, start: Optional[str] = None) -> Dict[str, Any]:
-        """Makes a branch, without going there."""
+    def branch(self, name: Optional[str] = None, start: Optional[str] = None) -> Any:
+        """Makes a branch, without going there. Without a name, the branches of HEAD's model."""
+        if name is None:
+            return self.run("branch", repeat=True)
         return dict(self.run("branch", name, *([start] if start else [])))
 
     def commit(
@@ -328,7 +331,7 @@ class Repo:
         wait: bool = True,
         _place: Optional[Place] = None,
     ) -> Any:
-        """Makes a version. See dlv.commit."""
+        """Makes a version. See dlv.commit. A branch that is not there is made, from HEAD's branch if that is of the same model."""
         if path is not None:
             path = inside(path)
         text = message if message else (f"step {step}" if step is not None else "commit")
@@ -350,7 +353,7 @@ class Repo:
         for log in logs:
             words += ["--log", os.path.abspath(os.fspath(log))]
         points = points_of(metrics, None)
-        work = Commit(self._cwd, words, points, branch, _place)
+        work = Commit(self._cwd, words, points, branch, _place, lambda on: self._make_branch(branch, on))
         if isinstance(content, Mapping):
             work.state(content, path or "model.safetensors", metadata, texts or {})
         elif content is None:
@@ -361,6 +364,9 @@ class Repo:
         if wait:
             return background.in_turn(work, lambda: work(self._on))
         return background.submit(work)
+
+    def _make_branch(self, branch: Optional[str], on: Optional[Process]) -> None:
+        choose_line(self if on is None else Repo(self._cwd, _on=on), None, branch)
 
 
 __all__ = ["Checkpoint", "LazyCheckpoint", "Repo"]

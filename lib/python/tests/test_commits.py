@@ -59,6 +59,36 @@ class Commits(RepositoryCase):
             self.assertEqual(caught.exception.code, "DLV_USAGE")
             self.assertIn(hint, caught.exception.hint or "")
 
+    def test_a_state_dict_without_tensors_is_refused(self) -> None:
+        with dlv.track() as run:
+            for commit in (dlv.commit, run.commit):
+                with self.assertRaises(dlv.DlvError) as caught:
+                    commit({}, message="x")
+                self.assertEqual(caught.exception.code, "DLV_USAGE")
+                self.assertIn("no tensors", caught.exception.message)
+        self.assertEqual(self.repo.versions(), [])
+        self.assertEqual([name for name in os.listdir(".") if name.startswith(".dlv-")], [])
+
+    @need("numpy")
+    def test_a_branch_that_is_not_there_is_made(self) -> None:
+        import numpy
+
+        self.repo.commit({"w": numpy.ones(5000)}, message="base")
+        first = dlv.commit({"w": numpy.zeros(5000)}, branch="net/new")
+        later = dlv.commit({"w": numpy.full(5000, 2.0)}, branch="other", wait=False).result()
+        with open("notes.txt", "w") as file:
+            file.write("x")
+        dlv.commit("notes.txt", branch="net/texts")
+        self.assertEqual((first["branch"], later["branch"]), ("new", "other"))
+        self.assertEqual([len(self.repo.log(f"net/{name}")) for name in ("new", "other", "texts")], [2, 2, 2])
+        self.assertEqual([row["branch"] for row in self.repo.branch()], ["main", "new", "other", "texts"])
+        # What else is not there is not made.
+        with self.assertRaises(dlv.DlvError):
+            dlv.commit({"w": numpy.full(5000, 3.0)}, branch="net/fresh", parents=["net/nowhere"])
+        self.assertNotIn("nowhere", [row["branch"] for row in self.repo.branch()])
+        self.repo.tag("best", "net/new")
+        self.assertEqual([row["tag"] for row in self.repo.tag()], ["best"])
+
     @need("numpy")
     def test_the_best_version_is_the_one_that_dlv_calls_best(self) -> None:
         import numpy

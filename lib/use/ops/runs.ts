@@ -4,8 +4,7 @@ import { isUnreadable, NotFoundError } from '../../base/errors.js';
 import { isMissing, readSmallFile } from '../../base/files/files.js';
 import { yieldProcessor } from '../../base/files/processes/process-tree.js';
 import { LOG_BYTES_MAX } from '../../base/limits.js';
-import type { MetricSeries } from '../../pure/logs/series.js';
-import { readRunMetrics } from '../../storage/repo/runs/run-metrics.js';
+import { type MetricsRead, readRunMetrics } from '../../storage/repo/runs/run-metrics.js';
 import {
   listRuns as listRecords,
   type RunMetric,
@@ -91,12 +90,12 @@ function pidOf({ kind, state, child, process }: RunRecord): number | null {
  * The metrics of a run as they are now. Its record has them as they were when it was written, which is every few seconds
  * while the run goes on.
  */
-function metricsNow({ metrics }: RunRecord, series: readonly MetricSeries[]): RunMetric[] {
+function metricsNow({ metrics }: RunRecord, { series, counted }: MetricsRead): RunMetric[] {
   const now = new Map(metrics.map((one) => [one.name, one]));
   for (const { name, steps, values } of series) {
     const last = values.at(-1);
     if (last === undefined) continue;
-    const step = steps.at(-1) ?? null;
+    const step = counted.has(name) ? null : (steps.at(-1) ?? null);
     now.set(name, { name, count: values.length, step, last: Number.isFinite(last) ? last : null });
   }
   return [...now.values()];
@@ -117,8 +116,8 @@ export async function listRuns(
     const entry = entryOf(record);
     if (record.state !== 'running') shown.push(entry);
     else {
-      const { series } = await readRunMetrics(layout, record.id);
-      shown.push({ ...entry, metrics: metricsNow(record, series) });
+      const read = await readRunMetrics(layout, record.id);
+      shown.push({ ...entry, metrics: metricsNow(record, read) });
     }
   }
   return shown;
@@ -136,16 +135,16 @@ export async function showRun(
   { name, isThin = false }: { name: string; isThin?: boolean },
 ): Promise<RunDetails> {
   const record = await findRun(layout, name);
-  const { series } = await readRunMetrics(layout, record.id);
+  const read = await readRunMetrics(layout, record.id);
   const { cwd, base, cpuSeconds, peakBytes, params, environment, git, stretches, problems } =
     record;
   return {
     ...entryOf(record),
-    metrics: record.ended === null ? metricsNow(record, series) : record.metrics,
+    metrics: metricsNow(record, read),
     ...{ cwd, base, cpuSeconds, peakBytes, pid: pidOf(record) },
     ...{ params, environment, git, stretches, problems },
     checkpoints: record.checkpoints.map(shownCheckpoint),
-    series: series.map((one) => {
+    series: read.series.map((one) => {
       const { steps, values } = isThin ? fewPoints(one, STRETCHES) : one;
       return {
         name: one.name,

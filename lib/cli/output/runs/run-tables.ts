@@ -54,9 +54,10 @@ export function stateText({
   signal,
   orphaned,
 }: Pick<RunEntry, 'state' | 'code' | 'signal'> & { orphaned?: boolean }): string {
-  if (state === 'failed') return `failed (${signal ?? code})`;
-  if (state === 'killed') return `killed (${signal ?? code})`;
-  return orphaned ? 'crashed, still runs' : state;
+  if (orphaned) return 'crashed, still runs';
+  // A program that tells of itself says its error, and has no exit code yet.
+  const why = state === 'failed' || state === 'killed' ? (signal ?? code) : null;
+  return why === null ? state : `${state} (${why})`;
 }
 
 export function printRuns(ui: Ui, runs: readonly RunEntry[]): void {
@@ -152,7 +153,7 @@ export function printRun(ui: Ui, one: RunDetails): void {
         name,
         String(steps.length),
         values.at(-1) === null ? 'nan' : formatMetric(values.at(-1) as number),
-        steps.at(-1) ?? '',
+        one.metrics.find((metric) => metric.name === name)?.step ?? '',
         finite.length === 0 ? '' : formatMetric(minOf(finite)),
         finite.length === 0 ? '' : formatMetric(maxOf(finite)),
       ];

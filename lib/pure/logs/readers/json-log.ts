@@ -88,5 +88,7 @@ function readTrainerState(state: object, history: readonly unknown[]): LogConten
   for (const [name, value] of Object.entries(state)) {
     if (TRAINER_SETTINGS.includes(name) && typeof value === 'number') collector.param(name, value);
   }
+  const { global_step: step, epoch } = state as { global_step?: unknown; epoch?: unknown };
+  if (typeof step === 'number' && typeof epoch === 'number') collector.reached = { step, epoch };
   return collector.finish();
 }

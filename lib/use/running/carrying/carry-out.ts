@@ -8,7 +8,7 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readSmallFile } from '../../../base/files/files.js';
+import { isMissing, readSmallFile } from '../../../base/files/files.js';
 import { lookForProcess, ownIdentity } from '../../../base/files/process.js';
 import { formatParam, isParamValue } from '../../../pure/logs/param-value.js';
 import type { Layout } from '../../../storage/repo/layout.js';
@@ -232,7 +232,7 @@ class Carrying {
 
   #addRow(row: MetricRow): void {
     this.#recording.addRow(row);
-    this.#scanner.numbering.tell(row.step);
+    if (!row.isCounted) this.#scanner.numbering.tell(row.step);
   }
 
   async #readLogs({ logs }: Scan): Promise<void> {
@@ -246,6 +246,8 @@ class Carrying {
           if (isParamValue(value)) all[name] = formatParam(value);
         }
       } catch (error) {
+        // A trainer removes its checkpoints, with the states in them.
+        if (isMissing(error)) continue;
         const place = recordPlace(this.#layout, file);
         this.#recording.problem(`'${place}' is not read: ${messageOf(error)}`);
       }

@@ -1,6 +1,6 @@
 /** Output of a command: handed on as it comes, kept in part, and read for metrics. */
 import type { ChildProcess } from 'node:child_process';
-import { OutputMetrics } from '../../../pure/logs/output-lines.js';
+import { OutputMetrics, type OutputRow } from '../../../pure/logs/output-lines.js';
 import { FROM_OUTPUT, type MetricRow } from '../../../storage/repo/runs/run-metrics.js';
 import { KeptOutput } from './keep-output.js';
 
@@ -52,7 +52,7 @@ export class CommandOutput {
     return this.#kept.bytes();
   }
 
-  #takeRows(rows: readonly { step: number; values: Map<string, number> }[]): void {
+  #takeRows(rows: readonly OutputRow[]): void {
     const time = Date.now();
     for (const row of rows) this.#taker.addRow({ ...row, time, source: FROM_OUTPUT });
   }

@@ -2,12 +2,15 @@
  * Reads training logs while they grow: each time from where it stopped, whole lines and whole records alone. Which
  * format a file has is told by its content, as for `commit --log`.
  */
+import path from 'node:path';
 import { ReadFile } from '../../../base/files/files.js';
 import { LOG_BYTES_MAX } from '../../../base/limits.js';
 import type { LogContent } from '../../../pure/logs/log-content.js';
 import { OutputMetrics } from '../../../pure/logs/output-lines.js';
-import { readLog } from '../../../pure/logs/read-logs.js';
+import { readLog, readNamedLog } from '../../../pure/logs/read-logs.js';
+import { isHparamsFile } from '../../../pure/logs/readers/hparams-log.js';
 import { isTensorBoardLog, wholeRecords } from '../../../pure/logs/readers/tensorboard-log.js';
+import { TRAINER_STATE } from '../../../pure/paths/checkpoint-names.js';
 import type { MetricRow } from '../../../storage/repo/runs/run-metrics.js';
 
 /** Bytes that are read of one file at once; the rest comes with the next look. */
@@ -38,6 +41,8 @@ interface Followed {
 export class LogFollower {
   readonly #files = new Map<string, Followed>();
   readonly #nameOf: (file: string) => string;
+  /** What the states of a trainer told so far, each with the whole history; by the folder of its checkpoints. */
+  readonly #states = new Map<string, Followed['told']>();
 
   /** @param nameOf  of a file, as rows name their source. */
   constructor(nameOf: (file: string) => string) {
@@ -63,7 +68,7 @@ export class LogFollower {
     if (known !== undefined && known.size === stat.size && known.mtimeNs === stat.mtimeNs) {
       return { rows: [], params: new Map() };
     }
-    known ??= { ...empty(), inode: stat.inode };
+    known ??= { ...empty(), inode: stat.inode, told: this.#toldBefore(file) };
     this.#files.set(file, known);
     const source = await ReadFile.open(file);
     try {
@@ -76,6 +81,14 @@ export class LogFollower {
     } finally {
       await source.close();
     }
+  }
+
+  #toldBefore(file: string): Followed['told'] {
+    if (path.basename(file) !== TRAINER_STATE) return new Map();
+    const above = path.dirname(path.dirname(file));
+    const told = this.#states.get(above) ?? new Map();
+    this.#states.set(above, told);
+    return told;
   }
 
   async #readOn(
@@ -113,6 +126,10 @@ export class LogFollower {
   }
 
   async #tellKind(source: ReadFile, known: Followed): Promise<void> {
+    if (isHparamsFile(source.name) || path.basename(source.name) === TRAINER_STATE) {
+      known.kind = 'whole';
+      return;
+    }
     const head = await source.read(0, Math.min(source.size, 64 * 1024));
     if (isTensorBoardLog(head)) {
       known.kind = 'records';
@@ -136,7 +153,7 @@ export class LogFollower {
   ): Promise<{ rows: MetricRow[]; params: LogContent['params'] }> {
     if (source.size > Math.min(WHOLE_BYTES_MAX, LOG_BYTES_MAX))
       return { rows: [], params: new Map() };
-    const content = readLog(await source.read(0, source.size));
+    const content = readNamedLog(source.name, await source.read(0, source.size));
     known.at = 0;
     if (content === null) return { rows: [], params: new Map() };
     const rows = this.#rowsOf(content, source.name).filter(({ step, values }) => {
@@ -147,6 +164,10 @@ export class LogFollower {
     });
     for (const { step, values } of rows)
       for (const name of values.keys()) known.told.set(name, step);
+    if (content.reached !== null) {
+      const said = { time: Date.now(), source: this.#nameOf(source.name), values: new Map() };
+      rows.push({ ...content.reached, ...said });
+    }
     return { rows, params: content.params };
   }
 

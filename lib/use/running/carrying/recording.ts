@@ -34,12 +34,13 @@ export class Recording {
 
   addRow(row: MetricRow): void {
     this.#rows.push(row);
+    const step = row.isCounted ? null : row.step;
     for (const [name, value] of row.values) {
       const last = Number.isFinite(value) ? value : null;
       const one = this.#known.get(name);
-      if (one !== undefined) Object.assign(one, { count: one.count + 1, step: row.step, last });
+      if (one !== undefined) Object.assign(one, { count: one.count + 1, step, last });
       else if (this.#known.size < LOG_NAMES_MAX) {
-        const fresh = { name, count: 1, step: row.step, last };
+        const fresh = { name, count: 1, step, last };
         this.#known.set(name, fresh);
         this.record.metrics.push(fresh);
       }

@@ -1,9 +1,9 @@
 /** What numbers a candidate, once more is known than when it was seen first. */
 import path from 'node:path';
+import { isWeightsFile } from '../../../pure/paths/weights-names.js';
 import type { Candidate, CandidateFile } from './candidate.js';
 import type { Numbering } from './numbering.js';
 import type { SeenPlace } from './scan.js';
-import { isWeightsFile } from './weights-names.js';
 
 /**
  * Asks what numbers a candidate of which that was not sure, and puts it there.

@@ -1,8 +1,8 @@
 /** A checkpoint as far as it was seen, and what the files at its place say of it. Touches no file. */
 import path from 'node:path';
+import { isWeightsFile } from '../../../pure/paths/weights-names.js';
 import type { SeenPlace } from './scan.js';
 import type { SeenFile } from './seen-files.js';
-import { isWeightsFile } from './weights-names.js';
 
 /** A file of a candidate, and how it is held. */
 export interface CandidateFile extends SeenFile {

@@ -9,6 +9,7 @@
  * Decides, and touches no file. Start at `Candidates.see`.
  */
 import path from 'node:path';
+import { isWeightsFile } from '../../../pure/paths/weights-names.js';
 import {
   type Candidate,
   type CandidateFile,
@@ -26,7 +27,6 @@ import { decideNumber, placeOfFile } from './candidate-number.js';
 import { Numbering } from './numbering.js';
 import type { SeenPlace } from './scan.js';
 import type { SeenFile } from './seen-files.js';
-import { isWeightsFile } from './weights-names.js';
 
 /** How long nothing changes in what is complete, in milliseconds. */
 const STABLE_FILE_MS = 400;

@@ -11,12 +11,18 @@ import { pushAll } from '../../../base/bytes/many.js';
 import type { FileStat } from '../../../base/files/files.js';
 import { statThrough } from '../../../base/files/places/user-paths.js';
 import { isFileOfLog } from '../../../pure/logs/read-logs.js';
-import { roleOfName } from '../../../pure/paths/checkpoint-names.js';
+import { roleOfName, TRAINER_STATE } from '../../../pure/paths/checkpoint-names.js';
 import { Glob } from '../../../pure/paths/glob.js';
 import { bestNumber, numberedName } from '../../../pure/paths/numbered-names.js';
+import {
+  isLoose,
+  isRightInside,
+  isWeightsFile,
+  LOOSE_WEIGHTS,
+  WEIGHTS,
+} from '../../../pure/paths/weights-names.js';
 import { Numbering } from './numbering.js';
 import { entriesOf, fileAt, filesBelow, lookAt, type SeenFile } from './seen-files.js';
-import { isLoose, isRightInside, isWeightsFile, LOOSE_WEIGHTS, WEIGHTS } from './weights-names.js';
 
 /** A file or folder that is a checkpoint, as it is now. */
 export interface SeenPlace {
@@ -202,7 +208,7 @@ export class Scanner {
         continue;
       }
       if (!entry.isFile() || UNFINISHED.test(name)) continue;
-      const isLog = isFileOfLog(name, false) && name !== 'trainer_state.json';
+      const isLog = isFileOfLog(name, false) && name !== TRAINER_STATE;
       const isWeights = WEIGHTS.test(name);
       if (!isLog && !isWeights && roleOfName(name) === null && !/\.index\.json$/.test(name))
         continue;
@@ -289,9 +295,13 @@ async function again(logs: Scan['logs']): Promise<Scan['logs']> {
   return now;
 }
 
+/** Each place and log once; a state that a trainer keeps in its checkpoint is a log, too. */
 function unique({ places, logs }: Scan): Scan {
+  const states = places.flatMap(({ files }) =>
+    files.filter(({ file }) => path.basename(file) === TRAINER_STATE),
+  );
   return {
     places: [...new Map(places.map((one) => [one.place, one])).values()],
-    logs: [...new Map(logs.map((one) => [one.file, one])).values()],
+    logs: [...new Map([...logs, ...states].map((one) => [one.file, one])).values()],
   };
 }

@@ -71,6 +71,25 @@ test('pieces of an output become rows; steps never go back for a metric', (t) =>
   );
 });
 
+test('a step that no line tells is a count, and a fraction of an epoch is none', (t) => {
+  const stepsOf = (text: string) =>
+    new OutputMetrics().take(text).map(({ step, isCounted, epoch }) => [step, isCounted, epoch]);
+  t.deepEqual(stepsOf("{'loss': 0.5, 'epoch': 0.2}\n{'loss': 0.4, 'epoch': 1.0}\n"), [
+    [0, true, 0.2],
+    [1, true, 1],
+  ]);
+  t.deepEqual(stepsOf('Epoch 1: loss=0.5\nEpoch 2: loss=0.4\n'), [
+    [1, false, 1],
+    [2, false, 2],
+  ]);
+  // Beside a step that was told, and again at the same one.
+  t.deepEqual(stepsOf('step 7 loss=0.5\nval_loss=0.4\nloss=0.3\n'), [
+    [7, false, null],
+    [7, false, null],
+    [8, true, null],
+  ]);
+});
+
 test('a hostile line is read: time that grows faster than its length would not end', (t) => {
   for (const line of [
     'a'.repeat(1e6),

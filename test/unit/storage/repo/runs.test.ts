@@ -90,7 +90,7 @@ test('a damaged record is told, and the others are listed', async (t) => {
 test('metrics are appended and followed; a torn line is passed over', async (t) => {
   const layout = new Layout(await tempDir(t));
   const { id } = runRecord();
-  t.deepEqual(await readRunMetrics(layout, id), { series: [], bytes: 0 });
+  t.deepEqual(await readRunMetrics(layout, id), { series: [], counted: new Set(), bytes: 0 });
   await fs.mkdir(layout.run(id), { recursive: true });
   const row = (step: number, source: string, values: [string, number][]) => ({
     ...{ step, time: START + step * 1000, source, values: new Map(values) },
@@ -144,6 +144,61 @@ test('metrics of a checkpoint: none of a later step, also if they came before dl
   // An epoch, while metrics have steps.
   t.deepEqual(await stepsAt(1, 3.1, 3.5), [[1, 2, 3]]);
   t.deepEqual(await stepsAt(null, 2.1, 3.5), [[1, 2, 3]]);
+});
+
+test('metrics that a trainer prints with epochs alone have the steps that its state tells', async (t) => {
+  const layout = new Layout(await tempDir(t));
+  const record = runRecord();
+  const { id } = record;
+  await writeRun(layout, record, { durable: false });
+  const printed = (count: number, epoch: number, name: string, value: number) => ({
+    ...{ step: count, time: START + count * 1000, source: FROM_OUTPUT, isCounted: true, epoch },
+    values: new Map([[name, value]]),
+  });
+  await appendRows(layout, id, [
+    printed(0, 0.4, 'loss', 0.5),
+    printed(1, 0.8, 'loss', 0.4),
+    printed(2, 1.2, 'loss', 0.3),
+    printed(2, 1.2, 'train_loss', 0.35),
+    printed(0, 0.8, 'extra', 1),
+    printed(2, 1.2, 'extra', 2),
+  ]);
+  const before = await readRunMetrics(layout, id);
+  t.deepEqual([...before.counted].sort(), ['extra', 'loss', 'train_loss']);
+  t.deepEqual(
+    before.series.map(({ name, steps }) => [name, steps]),
+    [
+      ['extra', [0, 2]],
+      ['loss', [0, 1, 2]],
+      ['train_loss', [2]],
+    ],
+  );
+  const told = { time: START + 1500, source: 'out/checkpoint-20/trainer_state.json' };
+  await appendRows(layout, id, [
+    { ...told, step: 10, values: new Map([['loss', 0.51]]) },
+    { ...told, step: 20, values: new Map([['loss', 0.41]]) },
+    { ...told, step: 20, epoch: 0.8, values: new Map() },
+  ]);
+  const after = await readRunMetrics(layout, id);
+  t.deepEqual([...after.counted], []);
+  t.deepEqual(
+    after.series.map(({ name, steps, values }) => [name, steps, values]),
+    [
+      ['extra', [20, 30], [1, 2]],
+      ['loss', [10, 20, 30], [0.51, 0.41, 0.3]],
+      ['train_loss', [30], [0.35]],
+    ],
+  );
+  // A version of step 20 has none of step 30.
+  const moment = { step: 20, written: START + 1000, time: START + 3000 };
+  const { series } = await readRunMetrics(layout, id, moment);
+  t.deepEqual(
+    series.map(({ name, steps }) => [name, steps]),
+    [
+      ['extra', [20]],
+      ['loss', [10, 20]],
+    ],
+  );
 });
 
 test('places are relative to the work tree where they lie in it', async (t) => {

@@ -1,5 +1,5 @@
 /** Which files have weights, as far as their names tell. */
-import { roleOfName } from '../../../pure/paths/checkpoint-names.js';
+import { roleOfName } from './checkpoint-names.js';
 
 /** Files with these endings hold weights, where a name numbers them. */
 export const WEIGHTS =
