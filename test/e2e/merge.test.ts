@@ -494,5 +494,5 @@ test('merge --lora: the export beside the weights is warned of, the adapter is n
   t.regex((await repo.dlv('show')).stdout, /^Merged: {2}lora@/m);
   t.notRegex((await repo.dlv('show')).stdout, /^From:/m);
   t.regex((await repo.dlv('list')).stdout, /net .*branch main, merged lora@/);
-  t.regex((await repo.dlv('list')).stdout, /lora .*on main, from net@1$/m);
+  t.regex((await repo.dlv('list')).stdout, /lora .*branch main, from net@1$/m);
 });

@@ -1,4 +1,5 @@
 /** For tests of a work tree with symbolic links and folders that may not be entered. */
+import plain from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { status } from '../../lib/use/ops/status.js';
@@ -40,6 +41,24 @@ export async function whileDenied(denied: string, action: () => Promise<void>): 
       }
       return (call as (...all: unknown[]) => Promise<unknown>)(...args);
     };
+  const refusedNow =
+    (call: unknown, entered: (place: string) => string) =>
+    (...args: unknown[]): unknown => {
+      let folder = '';
+      try {
+        folder = entered(String(args[0]));
+      } catch {
+        // What is not there is nobody's.
+      }
+      if (isDenied(folder)) throw Object.assign(new Error('denied'), { code: 'EACCES' });
+      return (call as (...all: unknown[]) => unknown)(...args);
+    };
+  const { statSync, lstatSync, readdirSync, realpathSync } = plain;
+  Object.assign(plain, {
+    statSync: refusedNow(statSync, (place) => path.dirname(realpathSync(place))),
+    lstatSync: refusedNow(lstatSync, (place) => realpathSync(path.dirname(place))),
+    readdirSync: refusedNow(readdirSync, (place) => realpathSync(place)),
+  });
   Object.assign(fs, {
     stat: refused(stat, async (place) => path.dirname(await realpath(place))),
     lstat: refused(lstat, (place) => realpath(path.dirname(place))),
@@ -49,5 +68,6 @@ export async function whileDenied(denied: string, action: () => Promise<void>): 
     await action();
   } finally {
     Object.assign(fs, { stat, lstat, readdir });
+    Object.assign(plain, { statSync, lstatSync, readdirSync });
   }
 }

@@ -178,3 +178,33 @@ test('import of DVC: an output in the place of a file or folder of git is told',
   t.is(String((await contents(repo, 'dvc'))['sub/file.txt']), 'of git');
   t.is(problems.length, 2, problems.join());
 });
+
+test('import of DVC: what is elsewhere, has no md5 or cannot be read is named', async (t) => {
+  const dir = await gitRepository(t);
+  if (dir === null) return;
+  const md5 = await cached(dir, 'weights');
+  await commit(dir, 'one', {
+    'elsewhere.dvc': `${single(md5, '/mnt/data/x.csv')}- md5: ${md5}\n  path: s3://bucket/key\n`,
+    'work.dvc': `wdir: /mnt\n${single(md5, 'y.csv')}`,
+    'none.dvc': 'outs:\n- md5: "00"\n  path: zz\n- path: bare\n',
+    'broken.dvc': 'outs: [\n',
+    'here.dvc': single(md5, 'm.bin'),
+    'dvc.lock': 'schema: "2.0"\nstages:\n  test:\n    cmd: true\n',
+    '.gitignore': IGNORED,
+  });
+  const repo = await TestRepository.create(t);
+  const { problems } = await repo.json<ImportResult>('import', dir, '--model', 'dvc');
+  const names = Object.keys(await contents(repo, 'dvc'));
+  t.deepEqual(
+    names.filter((name) => !/\.(dvc|lock)$/.test(name)),
+    ['.gitignore', 'm.bin'],
+  );
+  t.deepEqual([...problems].sort(), [
+    "'/mnt/data/x.csv' of 'elsewhere.dvc' is outside of the repository: it is left out",
+    "'/mnt/y.csv' of 'work.dvc' is outside of the repository: it is left out",
+    "'bare' of 'none.dvc' has no md5: it is left out",
+    "'broken.dvc' is no file of DVC that can be read: what it tracks is left out",
+    "'s3://bucket/key' of 'elsewhere.dvc' is outside of the repository: it is left out",
+    "'zz' of 'none.dvc' has no md5: it is left out",
+  ]);
+});

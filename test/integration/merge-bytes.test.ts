@@ -1,11 +1,11 @@
-/** `dlv merge` where tensors share bytes of their file, and where a value is beyond the dtype of its tensor. */
+/** `dlv merge` where the plain arithmetic would be wrong: shared bytes, values beyond a dtype, half a DoRA. */
 import test from 'ava';
 import { narrow } from '../../lib/pure/tensor/quantize.js';
 import type { FloatDType } from '../../lib/pure/tensor/tier.js';
 import type { MergeResult } from '../../lib/use/ops/merge.js';
 import { dictProgram, tensor, torchArchive } from '../helpers/pickle.js';
 import { TestRepository } from '../helpers/repository.js';
-import { rawSafetensors } from '../helpers/safetensors.js';
+import { randomTensors, rawSafetensors, safetensors } from '../helpers/safetensors.js';
 
 const ROWS = 1000;
 
@@ -131,3 +131,22 @@ for (const [dtype, big] of BEYOND) {
     t.deepEqual(await repo.read('m.safetensors'), file(far, -far, 1, -far));
   });
 }
+
+test('merge --lora: an adapter that says use_dora and has no magnitudes is refused', async (t) => {
+  const repo = await TestRepository.create(t);
+  const base = safetensors(randomTensors({ 'q.weight': [8, 8] }, 1));
+  const shapes = {
+    'base_model.model.q.lora_A.weight': [2, 8],
+    'base_model.model.q.lora_B.weight': [8, 2],
+  };
+  await repo.write('model.safetensors', base);
+  await repo.write('ad/adapter_model.safetensors', safetensors(randomTensors(shapes, 2)));
+  const config = { r: 2, lora_alpha: 4, use_dora: true };
+  await repo.write('ad/adapter_config.json', JSON.stringify(config));
+  await repo.commit('both');
+  t.regex(
+    (await repo.fails(1, 'merge', '--lora', ':ad')).message,
+    /has no magnitudes of 'q.weight'/,
+  );
+  t.deepEqual(await repo.read('model.safetensors'), base);
+});

@@ -11,6 +11,8 @@ export interface AdapterConfig {
   alpha: number;
   /** Divides alpha by the root of the rank instead of the rank. */
   usesRootOfRank: boolean;
+  /** DoRA: every weight has magnitudes. */
+  hasMagnitudes: boolean;
   /** Weights are stored as inputs × outputs. */
   isTransposed: boolean;
   /** Ranks and alphas of single modules, by the end of their name or a pattern. */
@@ -127,6 +129,7 @@ export function readAdapterConfig(text: string, place: string): AdapterConfig {
     rank,
     alpha,
     usesRootOfRank: given.use_rslora === true,
+    hasMagnitudes: given.use_dora === true,
     isTransposed: given.fan_in_fan_out === true,
     ranks: patternOf(given.rank_pattern),
     alphas: patternOf(given.alpha_pattern),

@@ -178,6 +178,15 @@ export async function foldAdapter(
       magnitude:
         pair.magnitude === null ? null : (factors.get(pair.magnitude) as PlacedTensor).tensor,
     };
+    if (config.hasMagnitudes && given.magnitude === null) {
+      throw new ConflictError(
+        `'${adapter.title}' has no magnitudes of '${name}', though its configuration says use_dora`,
+        {
+          tensor: name,
+          hint: 'commit adapter_config.json and the tensors that PEFT saved together',
+        },
+      );
+    }
     const isTransposed = config.isTransposed || pair.isEmbedding;
     const shapes = { down: given.down.shape, up: given.up.shape };
     const problem =

@@ -16,6 +16,7 @@ import { LfsFiles } from './lfs-files.js';
 import {
   DVC_BYTES_MAX,
   isDvcFile,
+  isElsewhere,
   POINTER_BYTES_MAX,
   parseDvcStages,
   parseLfsPointer,
@@ -256,10 +257,25 @@ class GitSource {
         ? new Map<string, string>()
         : parseStageFolders(await this.#text(written));
     const files: SourceFile[] = [];
-    for (const { name, folder, outputs } of stages) {
+    if (stages.length === 0 && row.path.endsWith('.dvc')) {
+      this.#problems.add(
+        `'${row.path}' is no file of DVC that can be read: what it tracks is left out`,
+      );
+    }
+    for (const { name, folder, outputs, unknown } of stages) {
+      for (const output of unknown) {
+        this.#problems.add(`'${output}' of '${row.path}' has no md5: it is left out`);
+      }
       // 'train@2' is one of several that the stage 'train' stands for.
       const works = (name === null ? null : folders.get(name.split('@', 1)[0] as string)) ?? folder;
       for (const output of outputs) {
+        if (isElsewhere(output.path) || isElsewhere(works)) {
+          const what = isElsewhere(output.path) ? output.path : `${works}/${output.path}`;
+          this.#problems.add(
+            `'${what}' of '${row.path}' is outside of the repository: it is left out`,
+          );
+          continue;
+        }
         const place = path.posix.normalize(path.posix.join(above, works, output.path));
         if (inGit.has(place)) continue;
         const dvc = await this.#dvcAt(above);

@@ -36,12 +36,19 @@ export interface DvcStage {
   /** Where it works, from the folder of the file; a dvc.lock does not say it. */
   folder: string;
   outputs: DvcOutput[];
+  /** Paths of outputs whose md5 is none, so that nobody knows what they hold. */
+  unknown: string[];
 }
 
 /** True for the names of files in which DVC lists outputs. */
 export function isDvcFile(path: string): boolean {
   const name = path.slice(path.lastIndexOf('/') + 1);
   return name === 'dvc.lock' || (name.endsWith('.dvc') && name.length > 4);
+}
+
+/** True for an output that is no file of the repository: elsewhere on the machine, or in storage of its own. */
+export function isElsewhere(path: string): boolean {
+  return path.startsWith('/') || /^[A-Za-z][A-Za-z0-9+.-]*:[\\/]/.test(path);
 }
 
 const MD5 = /^[0-9a-f]{32}(\.dir)?$/;
@@ -146,8 +153,9 @@ export function parseDvcStages(text: string): DvcStage[] {
       if (outer !== undefined) {
         if (MD5.test(md5) && relpath !== '') outer.files.push({ ...output, path: relpath });
       } else if (path !== '') {
-        const { outputs } = stages.at(-1) as DvcStage;
+        const { outputs, unknown } = stages.at(-1) as DvcStage;
         if (MD5.test(md5)) outputs.push({ ...output, path });
+        else if (item.files.length === 0) unknown.push(path);
         else
           pushAll(
             outputs,
@@ -167,7 +175,7 @@ export function parseDvcStages(text: string): DvcStage[] {
       if (key === 'wdir' && indent === 0) folder = scalar(value);
       if (key === 'outs' && value === '') {
         within = indent;
-        stages.push({ name: above.at(-1)?.key ?? null, folder: '.', outputs: [] });
+        stages.push({ name: above.at(-1)?.key ?? null, folder: '.', outputs: [], unknown: [] });
       } else if (!isItem) above.push(line);
       continue;
     }

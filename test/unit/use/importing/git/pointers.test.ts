@@ -32,6 +32,7 @@ test('pointers: outputs of .dvc files and of stages', (t) => {
         name: null,
         folder: '../in',
         outputs: [{ md5: `${MD5}.dir`, path: 'data', isExecutable: true }],
+        unknown: [],
       },
     ],
   );
