@@ -1,4 +1,5 @@
 /** `dlv import` of what is incomplete: checkpoints that broke off, links that lead nowhere. All is taken that is there, and told. */
+import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -213,4 +214,38 @@ test('import: what was forgotten here stays so, and a dry run moves nothing', as
     },
   );
   t.notDeepEqual(await refs(), were);
+});
+
+test('import of the cache of the Hub: a download that is not what its name says is left out and named', async (t) => {
+  const hash = (kind: string, ...parts: (Buffer | string)[]): string =>
+    parts.reduce((sum, part) => sum.update(part), createHash(kind)).digest('hex');
+  const config = '{"a": 1}';
+  const damaged = Buffer.from(weights(2));
+  damaged[9000] = (damaged[9000] as number) ^ 1;
+  const blobs: Record<string, [name: string, content: Buffer | string]> = {
+    'a.safetensors': [hash('sha256', weights(1)), weights(1)],
+    'b.safetensors': [hash('sha256', weights(2)), damaged],
+    'config.json': [hash('sha1', `blob ${config.length}\0`, config), config],
+    'other.json': [hash('sha1', `blob ${config.length}\0`, config).replace(/^./, 'x'), config],
+    'wrong.json': [hash('sha1', 'blob 1\0', 'x'), config],
+  };
+  const snapshot = `snapshots/${'1'.repeat(40)}`;
+  const dir = await folder(t, 'models--org--net', {
+    ...Object.fromEntries(Object.values(blobs).map(([name, bytes]) => [`blobs/${name}`, bytes])),
+    'refs/main': '1'.repeat(40),
+  });
+  await fs.mkdir(path.join(dir, snapshot), { recursive: true });
+  for (const [name, [blob]] of Object.entries(blobs)) {
+    await fs.symlink(`../../blobs/${blob}`, path.join(dir, snapshot, name));
+  }
+  const repo = await TestRepository.create(t);
+  const { problems } = await repo.json<ImportResult>('import', dir);
+  t.deepEqual(Object.keys(await contents(repo, 'org-net')), [
+    'a.safetensors',
+    'config.json',
+    'other.json',
+  ]);
+  t.is(problems.length, 2, problems.join('\n'));
+  t.regex(problems.join('\n'), /'b\.safetensors' is left out: its content is not what its name/);
+  t.regex(problems.join('\n'), /'wrong\.json' is left out/);
 });

@@ -23,6 +23,8 @@ export interface FoundFile {
   /** Below the folder, with '/'. */
   path: string;
   file: string;
+  /** Where the file itself lies, links followed. */
+  real: string;
   stat: FileStat;
 }
 
@@ -63,7 +65,7 @@ export async function findFiles(
       }
       const real = entry.isFile() ? file : await realPath(file);
       if (real !== file && !isBelow(bound, real)) problems.push(`'${name}' ${LEADS_OUT}`);
-      else found.push({ path: name, file, stat: there.stat });
+      else found.push({ path: name, file, real, stat: there.stat });
     }
   };
   await walk('', 0);

@@ -10,7 +10,7 @@ import { listDirectory, readSmallFile } from '../../base/files/files.js';
 import { leadsTo } from '../../base/files/places/user-paths.js';
 import { formatParam } from '../../pure/logs/param-value.js';
 import { checkedFiles, type FoundFile, findFiles, newestOf, sourceFile } from './folder-files.js';
-import type { SourceHistory, SourceVersion } from './source.js';
+import type { ContentCheck, SourceHistory, SourceVersion } from './source.js';
 import { currentTimeZone } from './time-zone.js';
 
 const FOLDER = /^(models|datasets|spaces)--(.+)$/;
@@ -88,7 +88,7 @@ export async function openHubCache(dir: string): Promise<SourceHistory> {
       logs: [],
       files: async () =>
         checkedFiles(
-          files.map((file) => sourceFile(file, file.path)),
+          files.map((file) => ({ ...sourceFile(file, file.path), check: checkOf(file) })),
           problems,
         ),
     });
@@ -108,6 +108,19 @@ export async function openHubCache(dir: string): Promise<SourceHistory> {
     ]),
     problems,
     close: async () => {},
+  };
+}
+
+/** Blobs are called by their content: those of LFS by its sha256, others as git calls them. */
+function checkOf({ real }: FoundFile): ContentCheck | null {
+  const hex = path.basename(real);
+  const isBlob =
+    path.basename(path.dirname(real)) === 'blobs' && /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(hex);
+  if (!isBlob) return null;
+  return {
+    kind: hex.length === 64 ? 'sha256' : 'git sha1',
+    hex,
+    problem: `its content is not what its name in the cache says, 'blobs/${hex}' (remove it and download it again)`,
   };
 }
 

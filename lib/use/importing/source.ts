@@ -5,8 +5,11 @@ import type { Author, GitState, Metric, Param } from '../../storage/repo/version
 
 /** A hash that the content of a file must have. */
 export interface ContentCheck {
-  /** 'md5 of text': the md5, or that with the ends of lines of Unix, as DVC hashed texts before its version 3. */
-  kind: 'sha256' | 'md5' | 'md5 of text';
+  /**
+   * 'git sha1': the id that git gives a file, compared up to GIT_SHA1_BYTES_MAX. 'md5 of text': the md5, or that with the
+   * ends of lines of Unix, as DVC hashed texts before its version 3.
+   */
+  kind: 'sha256' | 'git sha1' | 'md5' | 'md5 of text';
   hex: string;
   /** What is said of a file that is something else, after its name. */
   problem: string;

@@ -230,7 +230,7 @@ class HistoryImport {
     const batch: { path: string; file: string }[] = [];
     for (const file of files) {
       const place = await this.#placed.place(file);
-      if (file.check !== null && file.check.kind !== 'sha256') {
+      if (file.check?.kind === 'md5' || file.check?.kind === 'md5 of text') {
         if (!(await isOfMd5(place, file.check))) {
           this.#refuse(file, file.check);
           continue;
@@ -252,7 +252,7 @@ class HistoryImport {
       ...(signal ? { signal } : {}),
     })) {
       const file = places.get(result.path) as SourceFile;
-      if (file.check?.kind === 'sha256' && file.check.hex !== result.sha256) {
+      if (file.check !== null && !agrees(file.check, result)) {
         this.#refuse(file, file.check);
         continue;
       }
@@ -297,4 +297,13 @@ class HistoryImport {
 /** What stored files are known by. */
 function keyOf({ path: name, content }: SourceFile): string {
   return `${name}\0${content}`;
+}
+
+/** False if a file that was read is not what its source calls it. */
+function agrees(
+  { kind, hex }: ContentCheck,
+  { sha256, gitSha1 }: { sha256: string; gitSha1: string | null },
+): boolean {
+  if (kind === 'sha256') return hex === sha256;
+  return kind !== 'git sha1' || gitSha1 === null || hex === gitSha1;
 }
