@@ -96,12 +96,6 @@ export class ByteWriter {
     return this;
   }
 
-  /** Overwrites a u32 written earlier. */
-  patchU32(offset: number, value: number): void {
-    assert(offset + 4 <= this.#length, 'patch beyond the end');
-    this.#view.setUint32(offset, value, true);
-  }
-
   /** The bytes so far: a view, of memory that others share, that later writes may detach. */
   finish(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);

@@ -48,8 +48,8 @@ export async function statOrNull(file: string): Promise<PathStat | null> {
 }
 
 /**
- * The same at once, for who asks for one path after the other: a turn of the event loop and of another thread costs
- * ten times as much as the call. It blocks; call Pace.step between.
+ * The same, synchronously, for callers that ask for one path after another: a turn of the event loop and of another
+ * thread costs ten times as much as the call. It blocks; call Pace.step in between.
  */
 export function statNow(file: string): PathStat | null {
   try {
@@ -219,7 +219,7 @@ export async function listEntries(dir: string): Promise<Dirent[]> {
   }
 }
 
-/** The same at once, for who walks one folder after the other: see statNow. @throws {IoError} */
+/** The same, synchronously, for callers that walk one folder after another: see statNow. @throws {IoError} */
 export function entriesNow(dir: string): Dirent[] {
   try {
     checkPlace(dir);

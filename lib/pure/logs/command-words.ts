@@ -15,7 +15,7 @@ const NO_SECRET =
 /** Texts that are secrets by their form, as their makers publish it. */
 const SECRET_TEXT =
   /\b(sk-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|xox[abprs]-[A-Za-z0-9-]{10,}|AKIA[0-9A-Z]{16}|ASIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{30,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}|[A-Fa-f0-9]{40})\b/g;
-/** The part of an address that says who asks, and values in its query that are secrets. */
+/** User and password of an address, and values in its query that are secrets. */
 const USER_INFO = /([a-z][a-z0-9+.-]*:\/\/)[^/@\s:]*:[^/@\s]*@/gi;
 const QUERY_SECRET =
   /([?&;](?:[\w.-]*(?:key|token|secret|password|signature|sig|auth|credential)[\w.-]*)=)[^&#\s]+/gi;

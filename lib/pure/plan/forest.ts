@@ -73,21 +73,8 @@ export class Forest {
     return this;
   }
 
-  /** Loads a copy of another forest's tree. */
-  copyFrom(other: Forest): this {
-    return this.load(other.parentEdge);
-  }
-
   parentOf(node: number): number {
     return this.graph.from[this.parentEdge[node]!]!;
-  }
-
-  firstChild(node: number): number {
-    return this.#children.first(node);
-  }
-
-  nextSibling(node: number): number {
-    return this.#children.next(node);
   }
 
   /** True if `node` is `top` or hangs below it. */

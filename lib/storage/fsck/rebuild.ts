@@ -290,7 +290,7 @@ class PackRebuild {
     const list = [...fronts, ...sets.filter((info) => !known.has(info.id))];
     if (chosen.length > 0) {
       this.#report.done.push(
-        `put ${counted(chosen.length, 'record', 'records')} in front: what hid them stood on lost bases`,
+        `put ${counted(chosen.length, 'record', 'records')} in front of those that hid them, whose bases are lost`,
       );
     }
     await this.#sayWhatIsLost(list);

@@ -200,7 +200,7 @@ export class PackSession implements Readers, SegmentRecords {
     return id;
   }
 
-  /** A base of equal length, or null if there is none to be had: a damaged one is none. */
+  /** A base of equal length; null if there is none, if it is damaged, or if its chain is as long as may be. */
   async #baseBlob(id: Id, length: number): Promise<{ bytes: Uint8Array; depth: number } | null> {
     try {
       const record = await this.readBlob(id);

@@ -85,7 +85,7 @@ async function* directPieces(
     if (segment >= segments) return null;
     const left = Math.min(SEGMENT_ELEMENTS, elements - segment * SEGMENT_ELEMENTS);
     const piece = lendPiece(readers, home, { segment, elements: left, known, isVerified });
-    // Whoever takes it is told of a failure.
+    // A failure is thrown where the piece is awaited.
     piece.catch(() => {});
     return piece;
   };

@@ -35,7 +35,7 @@ export interface PlannedHistory {
   rewritten: ReadonlyMap<Id, LeftOut>;
 }
 
-/** Finds what is needed. Bases are not in it: see `withBases`. */
+/** Finds what refs, reflogs, notes and staging reach. Bases that only deltas need are not in it: see `withBases`. */
 export async function findReachable(
   repo: ObjectAccess & NoteReader,
   options: NeededOptions,

@@ -10,8 +10,8 @@ import type { DropOptions } from './drop-plan.js';
 import type { CollectedRepository } from './merge-small-sets.js';
 
 /**
- * Says of versions that they are about to be dropped, so that who asks for one later is told. It is
- * asked of versions that are not here alone, so a run that is cut short here has said nothing wrong.
+ * Notes that versions are about to be dropped, so that an error can say so if one is named later. The note is
+ * read only for versions that are not here, so it does no harm if the run is interrupted before it drops them.
  */
 export async function notePruned(
   repo: CollectedRepository,

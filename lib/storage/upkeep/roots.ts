@@ -31,7 +31,7 @@ export interface Roots {
   moved: ReadonlyMap<Id, number>;
 }
 
-/** Who is told of refs that cannot be read. */
+/** How refs that cannot be read are reported. */
 interface RootOptions {
   onBroken(link: BrokenLink): void;
   signal?: AbortSignal;

@@ -32,13 +32,6 @@ export class Choices {
     return rule?.side ?? null;
   }
 
-  /** True if something was decided for single tensors of a file: its tensors are looked at one by one then. */
-  hasTensorsOf(path: string): boolean {
-    return this.#rules.some(({ path: glob, tensor }) => {
-      return tensor !== null && (glob === null || glob.matches(path));
-    });
-  }
-
   ofTensor(path: string, name: string): Side | null {
     const rule = this.#rules.findLast(({ path: glob, tensor }) => {
       return (glob === null || glob.matches(path)) && (tensor === null || tensor.matches(name));

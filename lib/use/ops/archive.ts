@@ -189,7 +189,7 @@ function runOnce(
     warn: (message) => context.warn(message),
     agrees: async (plan, settings) => {
       const worth = worthOf(plan);
-      // Who asks for nothing in particular is served by a plan that is good.
+      // If nothing in particular was asked for, only a plan that is worth it is carried out.
       const isOpen = settings.isDefault && !asksForSomething(options);
       if (isOpen && worth.verdict !== 'worth' && worth.verdict !== 'nothing') return false;
       if (worth.verdict !== 'grows' || options.confirmGrowth === undefined) return true;

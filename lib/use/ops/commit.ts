@@ -99,14 +99,14 @@ export async function commit(
   const started = performance.now();
   const request = await requestOf(repo, options, context);
   const from = folderOf(options, context);
-  const landed =
+  const made =
     options.heldOf !== undefined
       ? await commitTracked(repo, request, options.heldOf, context)
       : from === null
         ? await commitFiles(repo, request, context)
         : await commitFrom(repo, { ...request, from, ...keptBeside(options) }, context);
   await mergeQuietly(repo, context);
-  return { ...landed, seconds: (performance.now() - started) / 1000 };
+  return { ...made, seconds: (performance.now() - started) / 1000 };
 }
 
 /** A version of what a program holds that tells of itself; the record of its run says what became of it. */
@@ -237,7 +237,7 @@ async function hashOfFile(file: string): Promise<string> {
   }
 }
 
-/** Keeps the number of packs small. The version has landed: nothing here makes the commit fail. */
+/** Keeps the number of packs small. The version is stored: nothing here makes the commit fail. */
 async function mergeQuietly(repo: Repository, context: OpContext): Promise<void> {
   try {
     await mergeSmallSets(repo, context.signal);

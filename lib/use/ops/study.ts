@@ -19,7 +19,7 @@ export type { StudyOptions, StudyPlan, StudyResult, StudyTrial, TrialCurve, Tria
 
 /**
  * Carries out an evaluate statement. Trials that ended in an earlier run are not run again, and a run that was stopped
- * is gone on with.
+ * is resumed.
  * @throws {UsageError} with line and column, or for a config or data that do not fit; {NotFoundError} {AbortedError}
  */
 export async function study(

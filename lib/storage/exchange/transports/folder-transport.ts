@@ -2,7 +2,7 @@
  * A remote in a folder, also one that other machines mount.
  *
  * Files appear whole: written below incoming/, synced, renamed. A file that arrived in part is compared
- * with what is to be sent and gone on with. `remote` is swapped under a lock. Below the folder no link
+ * with what is to be sent, and resumed. `remote` is swapped under a lock. Below the folder no link
  * is followed.
  */
 import { randomBytes } from 'node:crypto';

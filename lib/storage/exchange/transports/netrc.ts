@@ -8,7 +8,7 @@ import path from 'node:path';
 import { isMissing, readSmallFile } from '../../../base/files/files.js';
 import { STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
 
-/** What a server is told of who asks. */
+/** With what a user logs in at a server. */
 export interface Login {
   user: string;
   password: string;

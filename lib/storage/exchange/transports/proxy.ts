@@ -78,7 +78,7 @@ export class TunnelAgent extends https.Agent {
     const { url, headers } = this.#proxy;
     const host = options.host ?? '';
     const target = `${host.includes(':') ? `[${host}]` : host}:${options.port ?? 443}`;
-    // Whoever is told of an error looks at no stream.
+    // The callback ignores the stream when it is given an error.
     const fail = (error: Error): void => callback?.(error, undefined as unknown as Duplex);
     const asked = (url.protocol === 'https:' ? https : http).request({
       host: url.hostname.replace(/^\[|\]$/g, ''),

@@ -3,8 +3,6 @@ import { AbortedError } from '../../../base/errors.js';
 
 /** What may pass at once, as a part of a second. */
 const BURST_SECONDS = 0.25;
-/** What Node hands over of a connection at once. */
-const SOCKET_PIECE_BYTES = 64 * 1024;
 const BURST_BYTES_MIN = 16 * 1024;
 
 export class RateLimit {
@@ -28,11 +26,6 @@ export class RateLimit {
     return this.#bytesPerSecond === Number.POSITIVE_INFINITY
       ? Number.POSITIVE_INFINITY
       : Math.ceil(this.#burst);
-  }
-
-  /** How long a piece of a connection may have to wait, in milliseconds. */
-  get pieceMs(): number {
-    return Math.ceil((SOCKET_PIECE_BYTES * 2000) / this.#bytesPerSecond);
   }
 
   /** Waits until so many bytes may pass. @throws {AbortedError} */

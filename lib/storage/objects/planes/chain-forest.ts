@@ -34,7 +34,7 @@ export interface ChainNode {
   head: SegmentHeadAt | null;
   /** Leading planes that it has to give, where its planes are shared. */
   planes: number;
-  /** Places in the order at which it is itself wanted or stood on, ascending. */
+  /** Places in the order at which it is wanted itself or as a base, ascending. */
   readonly uses: number[];
   /** The place that stands for it in the uses of its base; null if none does. */
   due: number | null;

@@ -64,8 +64,8 @@ export function basePlanesOf(
 }
 
 /**
- * Reads the record of a link with the classes of the planes that it has to give. It starts at once;
- * whoever awaits it is told of a failure.
+ * Reads the record of a link with the classes of the planes that it has to give. It starts at once; a failure
+ * is thrown where the promise is awaited.
  */
 export function readLink(
   records: SegmentRecords,

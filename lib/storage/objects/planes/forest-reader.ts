@@ -31,7 +31,7 @@ class Held {
   readonly node: ChainNode;
   readonly ready: Promise<readonly Uint8Array[]>;
   lease: PlaneLease | null = null;
-  /** Who reads them now, or waits for them. */
+  /** How many read them now, or wait for them. */
   users = 1;
   settle!: { resolve(planes: readonly Uint8Array[]): void; reject(error: unknown): void };
 
@@ -106,7 +106,7 @@ export class ForestReader implements PlaneReader {
     return this.#keptBytes;
   }
 
-  /** Lets go of what is kept; whatever is read from now on is read through its own chain. */
+  /** Releases the planes that are kept; whatever is read from now on is read through its own chain. */
   close(): void {
     this.#places.clear();
     for (const node of [...this.#kept.keys()]) {

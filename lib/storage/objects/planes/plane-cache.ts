@@ -40,7 +40,7 @@ export class PlaneCache {
 class SharedPlanes {
   readonly ready: Promise<PlaneLease>;
   #lease: PlaneLease | null = null;
-  /** Who reads the planes, or waits for them. */
+  /** How many read the planes, or wait for them. */
   #users = 0;
   #isKept = true;
 

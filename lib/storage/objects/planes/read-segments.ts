@@ -2,7 +2,7 @@
  * Where readers of planes are picked: one chain at a time, or what the chains of known requests share
  * decoded once.
  *
- * Start at `openPlanes` to read segments in an order of one's own, such as front to back through
+ * Start at `openPlanes` to read segments in an order that the caller sets, such as front to back through
  * files; at `readSegments` to get each once, in whatever order suits the chains.
  */
 
@@ -31,7 +31,7 @@ export interface OpenPlanes {
   readonly reader: PlaneReader;
   /** True if it decodes once what several of the requests need. */
   readonly isShared: boolean;
-  /** Lets go of what is kept. */
+  /** Releases the planes that are kept. */
   close(): void;
 }
 

@@ -24,7 +24,7 @@ export interface RefMove {
   name: string;
   before: Id | null;
   after: Id | null;
-  /** Why, where that is told of this ref alone. */
+  /** Why this ref moves, where the reason is not that of all moves. */
   reason?: string;
 }
 

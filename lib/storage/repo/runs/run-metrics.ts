@@ -94,7 +94,7 @@ interface Row {
   source: string;
 }
 
-/** Rows of whole lines; what is none is passed over. */
+/** Rows of whole lines; a line that is no row is skipped. */
 function* parseRows(bytes: Uint8Array): Generator<Row> {
   for (const line of eachLine(bytes)) {
     if (!line.startsWith('{')) continue;
