@@ -160,3 +160,10 @@ export function idFromBytes(bytes: Uint8Array, file = 'an object'): Id {
   }
   return Buffer.from(bytes.buffer, bytes.byteOffset + 1, 32).toString('hex') as Id;
 }
+
+/** The id in an optional field, which holds its bytes or null. @throws {CorruptError} DLV_CORRUPT */
+export function idOrNull(value: unknown, file: string): Id | null {
+  if (value === null) return null;
+  if (value instanceof Uint8Array) return idFromBytes(value, file);
+  throw new CorruptError(`'${file}' is damaged: bad id`, { file });
+}

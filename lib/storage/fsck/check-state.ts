@@ -11,8 +11,8 @@ import { TEMPORARY_PREFIX } from '../../base/files/temporary-name.js';
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import { readBudgets } from '../repo/budgets.js';
 import { type Format, NUMBERS_FLAG, readFormat } from '../repo/format.js';
-import { markerState, optionalMarkers } from '../repo/git-markers.js';
-import { GIT_MARKER, type Layout, SELF_IGNORE } from '../repo/layout.js';
+import { isNoState, markerState, optionalMarkers } from '../repo/git-markers.js';
+import { type Layout, SELF_IGNORE } from '../repo/layout.js';
 import { readMoves } from '../repo/moves/journal.js';
 import { readNumbers } from '../repo/numbers.js';
 import { readPromisedOf } from '../repo/promised.js';
@@ -238,7 +238,7 @@ class StateCheck {
   async promised(): Promise<void> {
     for (const name of await listDirectory(this.#layout.promised)) {
       // A file that a killed process did not finish is garbage: gc removes it.
-      if (name === GIT_MARKER || name.startsWith(TEMPORARY_PREFIX)) continue;
+      if (isNoState(name)) continue;
       const remedy = "remove it and run 'dlv fetch --planes all', or clone again";
       const read = () => readPromisedOf(this.#layout, name);
       await this.read('state', this.#layout.nameOf(this.#layout.promisedOf(name)), read, remedy);

@@ -16,8 +16,9 @@ import {
   syncDirectory,
   writeFileAtomic,
 } from '../../base/files/files.js';
+import { TEMPORARY_PREFIX } from '../../base/files/temporary-name.js';
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
-import type { Layout } from './layout.js';
+import { GIT_MARKER, type Layout } from './layout.js';
 
 const GIT_HEAD = 'ref: refs/heads/none\n';
 const GIT_FOLDERS = ['objects', 'refs'] as const;
@@ -89,4 +90,9 @@ export async function markForGit(layout: Layout): Promise<void> {
   for (const marker of [...layout.gitMarkers(), ...(await optionalMarkers(layout))]) {
     if ((await statOrNull(path.join(marker, 'HEAD'))) === null) await makeMarker(layout, marker);
   }
+}
+
+/** True for a name in a folder of state that is no state: a file that is not finished, and what is there for git. */
+export function isNoState(name: string): boolean {
+  return name.startsWith(TEMPORARY_PREFIX) || name === GIT_MARKER;
 }

@@ -2,7 +2,6 @@
 
 import { Fields } from '../../base/bytes/msgpack/fields.js';
 import type { Packed } from '../../base/bytes/msgpack/msgpack.js';
-import { CorruptError } from '../../base/errors.js';
 import { EXAMPLES_MAX } from '../../base/limits.js';
 import {
   checkPreprocess,
@@ -11,6 +10,7 @@ import {
   parsePreprocess,
 } from '../../knowledge/inference/data/preprocess.js';
 import type { Outcomes } from '../../pure/metrics/outcomes.js';
+import { damagedNote } from '../../storage/repo/version/note-damage.js';
 
 export const EVALUATION_NOTE = 'evaluation';
 const FORM = 2;
@@ -110,7 +110,7 @@ function unpackPreprocess(text: string, file: string): Preprocess {
   try {
     return checkPreprocess(parsePreprocess(text, file));
   } catch (error) {
-    throw damaged(file, (error as Error).message);
+    throw damagedNote(file, (error as Error).message);
   }
 }
 
@@ -122,7 +122,7 @@ function unpackOutcomes(packed: Packed, file: string): Outcomes {
   const next = (name: string): Column => {
     const column = copyOf(f.any(name), name, file);
     if (columns[0] !== undefined && columns[0].length !== column.length) {
-      throw damaged(file, 'its columns are not of one length');
+      throw damagedNote(file, 'its columns are not of one length');
     }
     columns.push(column);
     return column;
@@ -135,7 +135,7 @@ function unpackOutcomes(packed: Packed, file: string): Outcomes {
     const [loss, words, bytes] = [floats('loss'), floats('words'), floats('bytes')];
     return { task, tokens, hits, loss, words, bytes };
   }
-  if (task !== 'classes') throw damaged(file, `the task '${task.slice(0, 40)}'`);
+  if (task !== 'classes') throw damagedNote(file, `the task '${task.slice(0, 40)}'`);
   const classes = f.count('classes');
   const ties = f.count('ties');
   const [predicted, rank] = [whole('predicted'), whole('rank')];
@@ -147,13 +147,9 @@ function unpackOutcomes(packed: Packed, file: string): Outcomes {
 type Column = Uint8Array<ArrayBuffer>;
 
 function copyOf(packed: Packed, name: string, file: string): Column {
-  if (!(packed instanceof Uint8Array)) throw damaged(file, `${name} is no column`);
+  if (!(packed instanceof Uint8Array)) throw damagedNote(file, `${name} is no column`);
   if (packed.length % 4 !== 0 || packed.length > 4 * EXAMPLES_MAX) {
-    throw damaged(file, `${name} has ${packed.length} bytes`);
+    throw damagedNote(file, `${name} has ${packed.length} bytes`);
   }
   return Uint8Array.from(packed);
-}
-
-function damaged(file: string, what: string): CorruptError {
-  return new CorruptError(`'${file}' is damaged: ${what}`, { file, hint: "run 'dlv fsck'" });
 }

@@ -14,9 +14,9 @@ import { checkReadable, lineSum } from '../../../base/bytes/sealed.js';
 import { appendLines } from '../../../base/files/append-lines.js';
 import { makeDurableDirectory } from '../../../base/files/files.js';
 import { listTree, readTail } from '../../../base/files/small-files.js';
-import { TEMPORARY_PREFIX } from '../../../base/files/temporary-name.js';
 import { DAMAGED_LINES_MAX, REFLOG_BYTES_MAX } from '../../../base/limits.js';
-import { GIT_MARKER, type Layout } from '../layout.js';
+import { isNoState } from '../git-markers.js';
+import type { Layout } from '../layout.js';
 import type { RepositoryLock } from '../processes/lock.js';
 
 /** What is said about one move of a ref. */
@@ -216,7 +216,5 @@ export async function readReflog(
 
 /** Names of all reflogs, sorted: 'HEAD', DELETED_LOG, GONE_LOG, and names of refs, present and lost. */
 export function listReflogs(layout: Layout): Promise<string[]> {
-  return listTree(layout.log(''), {
-    skip: (name) => name.startsWith(TEMPORARY_PREFIX) || name === GIT_MARKER,
-  });
+  return listTree(layout.log(''), { skip: isNoState });
 }

@@ -21,9 +21,9 @@ import {
   writeFileAtomic,
 } from '../../../base/files/files.js';
 import { listTree, readFiles } from '../../../base/files/small-files.js';
-import { TEMPORARY_PREFIX } from '../../../base/files/temporary-name.js';
 import { NOTES_BYTES_MAX, STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
-import { GIT_MARKER, type Layout } from '../layout.js';
+import { isNoState } from '../git-markers.js';
+import type { Layout } from '../layout.js';
 import type { RepositoryLock } from '../processes/lock.js';
 import { checkRefName, notesRefName, parseRefName, shownRef } from './ref-name.js';
 import { appendReflog, keepReflog, type MoveReason } from './reflog.js';
@@ -73,13 +73,8 @@ export async function readRef(layout: Layout, name: string): Promise<Id | null> 
  * @param prefix 'refs', 'refs/heads', 'refs/heads/<model>', 'refs/tags' and the like.
  */
 export async function listRefNames(layout: Layout, prefix = 'refs'): Promise<string[]> {
-  const names = await listTree(layout.ref(prefix), { skip: isTemporary });
+  const names = await listTree(layout.ref(prefix), { skip: isNoState });
   return names.map((name) => `${prefix}/${name}`).filter((name) => parseRefName(name) !== null);
-}
-
-/** True for what is not finished, and for what is there for git alone. */
-function isTemporary(name: string): boolean {
-  return name.startsWith(TEMPORARY_PREFIX) || name === GIT_MARKER;
 }
 
 /** A ref that was read; `parse` gives its version. */
@@ -127,7 +122,7 @@ export async function listModels(layout: Layout): Promise<string[]> {
 /** True if there is a ref below a folder of refs; ends at the first. */
 async function holdsRef(layout: Layout, folder: string): Promise<boolean> {
   const names = await listDirectory(layout.ref(folder)).catch(() => []);
-  for (const name of names.filter((entry) => !isTemporary(entry))) {
+  for (const name of names.filter((entry) => !isNoState(entry))) {
     const child = `${folder}/${name}`;
     const there = await statOrNull(layout.ref(child));
     if (there?.isFile && parseRefName(child) !== null) return true;

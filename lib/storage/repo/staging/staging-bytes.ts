@@ -5,7 +5,7 @@
  * @see docs/format/staging.md
  */
 
-import { ID_BYTES, type Id, idBytes, idFromBytes, sha256Hex } from '../../../base/bytes/hash.js';
+import { ID_BYTES, idBytes, idFromBytes, idOrNull, sha256Hex } from '../../../base/bytes/hash.js';
 import { Fields } from '../../../base/bytes/msgpack/fields.js';
 import { arrayHeader, encodeCanonical, type Packed } from '../../../base/bytes/msgpack/msgpack.js';
 import { PackedReader } from '../../../base/bytes/msgpack/packed-reader.js';
@@ -162,12 +162,6 @@ export function unpackEntry(
   };
 }
 
-function unpackIdOrNull(value: Packed, file: string): Id | null {
-  if (value === null) return null;
-  if (value instanceof Uint8Array) return idFromBytes(value, file);
-  throw new CorruptError(`'${file}' is damaged: bad id`, { file });
-}
-
 /** The state of a line, put into `staging`, and its files as they stand in the bytes. */
 export function unpackLine(
   value: Packed,
@@ -188,7 +182,7 @@ function unpackState(f: Fields, staging: Staging): StagedModel {
   if (problem !== null || staging.get(model) !== undefined) {
     throw new CorruptError(`'${file}' is damaged: bad model or branch name`, { file });
   }
-  const base = unpackIdOrNull(f.any('base'), file);
+  const base = idOrNull(f.any('base'), file);
   const parents = f.array('other parents');
   if (parents.length > PARENTS_MAX) {
     throw new CorruptError(`'${file}' is damaged: ${parents.length} parents`, { file });

@@ -16,9 +16,9 @@ import {
   writeFileAtomic,
 } from '../../../base/files/files.js';
 import { listTree } from '../../../base/files/small-files.js';
-import { TEMPORARY_PREFIX } from '../../../base/files/temporary-name.js';
 import { STAGING_BYTES_MAX } from '../../../base/limits.js';
-import { GIT_MARKER, type Layout } from '../layout.js';
+import { isNoState } from '../git-markers.js';
+import type { Layout } from '../layout.js';
 import type { RepositoryLock } from '../processes/lock.js';
 import { type StagedBranch, Staging } from './staging.js';
 import { checkStagingBytes, decodeStaging, encodeStaging } from './staging-bytes.js';
@@ -54,7 +54,7 @@ export async function readLineStagings(
   onDamage: (file: string, error: unknown) => void,
 ): Promise<Staging[]> {
   const found: Staging[] = [];
-  for (const name of await listTree(layout.lines, { skip: isNoStaging })) {
+  for (const name of await listTree(layout.lines, { skip: isNoState })) {
     const file = layout.lineFile(name);
     try {
       const read = await readStagingBytes(file);
@@ -68,10 +68,6 @@ export async function readLineStagings(
     }
   }
   return found;
-}
-
-function isNoStaging(name: string): boolean {
-  return name.startsWith(TEMPORARY_PREFIX) || name === GIT_MARKER;
 }
 
 function misplaced(file: string): CorruptError {

@@ -12,8 +12,9 @@ import {
   type Packed,
 } from '../../../base/bytes/msgpack/msgpack.js';
 import { checkReadable } from '../../../base/bytes/sealed.js';
-import { CorruptError, UsageError } from '../../../base/errors.js';
+import { UsageError } from '../../../base/errors.js';
 import { BLOB_BYTES_MAX } from '../../../base/limits.js';
+import { damagedNote } from './note-damage.js';
 import { RECALL_NOTE, TOMBSTONE_NOTE, unpackRecallBody, unpackTombstoneBody } from './tombstone.js';
 import type { Author } from './version.js';
 
@@ -102,10 +103,6 @@ export function decodeNote(bytes: Uint8Array, file: string): Note {
   return note;
 }
 
-function damaged(file: string, what: string): CorruptError {
-  return new CorruptError(`'${file}' is damaged: ${what}`, { file, hint: "run 'dlv fsck'" });
-}
-
 /** Id of a note from its canonical bytes. */
 export function noteId(bytes: Uint8Array): Id {
   return objectId('note', bytes);
@@ -139,7 +136,7 @@ export function unpackTierBody(body: Packed, file: string): TierBody {
   const f = new Fields(body, file, 3);
   const tier = f.string('tier');
   const replaces = f.array('replaced notes').map((id) => {
-    if (!(id instanceof Uint8Array)) throw damaged(file, 'a replaced note is not an id');
+    if (!(id instanceof Uint8Array)) throw damagedNote(file, 'a replaced note is not an id');
     return idFromBytes(id, file);
   });
   const files = f.array('files').map((row): TierFile => {
@@ -156,19 +153,19 @@ export function unpackTierBody(body: Packed, file: string): TierBody {
     };
     const relative = r.any('relative error');
     if (relative !== null && !(typeof relative === 'number' && relative >= 0)) {
-      throw damaged(file, 'the relative error is not a number');
+      throw damagedNote(file, 'the relative error is not a number');
     }
     return { ...tiered, relative };
   });
   if (!ascending(replaces) || !ascending(files.map(({ recipe }) => recipe))) {
-    throw damaged(file, 'its lists are not in order');
+    throw damagedNote(file, 'its lists are not in order');
   }
   return { tier, replaces, files };
 }
 
 function size(fields: Fields, name: string): number {
   const value = fields.number(name);
-  if (!(value >= 0 && Number.isFinite(value))) throw damaged(fields.file, `${name} ${value}`);
+  if (!(value >= 0 && Number.isFinite(value))) throw damagedNote(fields.file, `${name} ${value}`);
   return value;
 }
 

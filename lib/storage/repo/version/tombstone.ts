@@ -2,7 +2,7 @@
 import { ID_BYTES, type Id, idBytes, idFromBytes } from '../../../base/bytes/hash.js';
 import { Fields } from '../../../base/bytes/msgpack/fields.js';
 import type { Packed } from '../../../base/bytes/msgpack/msgpack.js';
-import { CorruptError } from '../../../base/errors.js';
+import { damagedNote } from './note-damage.js';
 
 export const TOMBSTONE_NOTE = 'tombstone';
 export const RECALL_NOTE = 'recall';
@@ -40,16 +40,12 @@ export function unpackRecallBody(body: Packed, file: string): Id[] {
 function idsOf(packed: readonly Packed[], file: string): Id[] {
   const ids = packed.map((id) => {
     if (!(id instanceof Uint8Array) || id.length !== ID_BYTES) {
-      throw damaged(file, 'a member of its list is not an id');
+      throw damagedNote(file, 'a member of its list is not an id');
     }
     return idFromBytes(id, file);
   });
   if (ids.some((id, i) => i > 0 && (ids[i - 1] as Id) >= id)) {
-    throw damaged(file, 'its list is not in order');
+    throw damagedNote(file, 'its list is not in order');
   }
   return ids;
-}
-
-function damaged(file: string, what: string): CorruptError {
-  return new CorruptError(`'${file}' is damaged: ${what}`, { file, hint: "run 'dlv fsck'" });
 }

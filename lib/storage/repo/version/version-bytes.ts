@@ -2,7 +2,14 @@
  * The canonical bytes of a version, named by their hash: fixed-order msgpack. Decoding re-encodes and compares, so one
  * version has one id. Start at `encodeVersion`. @see docs/format/version.md
  */
-import { ID_BYTES, type Id, idBytes, idFromBytes, objectId } from '../../../base/bytes/hash.js';
+import {
+  ID_BYTES,
+  type Id,
+  idBytes,
+  idFromBytes,
+  idOrNull,
+  objectId,
+} from '../../../base/bytes/hash.js';
 import { Fields } from '../../../base/bytes/msgpack/fields.js';
 import {
   decodeCanonical,
@@ -97,12 +104,6 @@ function rows<T>(value: Packed[], length: number, file: string, read: (f: Fields
   return value.map((row) => read(new Fields(row, file, length)));
 }
 
-function optionalId(value: Packed, file: string): Id | null {
-  if (value === null) return null;
-  if (value instanceof Uint8Array) return idFromBytes(value, file);
-  throw new CorruptError(`'${file}' is damaged: bad id`, { file });
-}
-
 function unpackGit(value: Packed, file: string): GitState | null {
   if (value === null) return null;
   const f = new Fields(value, file, 2);
@@ -155,7 +156,7 @@ export function decodeVersion(bytes: Uint8Array, file: string): Version {
       id: idFromBytes(row.bytes('log blob', ID_BYTES), file),
       bytes: row.count('log bytes'),
     })),
-    network: optionalId(f.any('network'), file),
+    network: idOrNull(f.any('network'), file),
     git: unpackGit(f.any('git'), file),
     extensions: rows(f.array('extensions'), 2, file, (row) => ({
       tag: row.string('extension tag'),
