@@ -146,6 +146,28 @@ test('import: checkpoints that are files', async (t) => {
   t.is(last?.metrics.val_loss, 0.25);
 });
 
+test('import: files and folders that a number alone numbers are checkpoints where there are several', async (t) => {
+  const dir = path.join(await tempDir(t), 'run');
+  await fs.mkdir(path.join(dir, 'ck'), { recursive: true });
+  await fs.writeFile(path.join(dir, 'net-100.safetensors'), weights(1));
+  const repo = await TestRepository.create(t);
+  t.regex((await repo.fails(1, 'import', dir)).message, /no name says a step/);
+  await fs.writeFile(path.join(dir, 'net-200.safetensors'), weights(2));
+  await fs.writeFile(path.join(dir, 'vocab-2.txt'), 'beside');
+  const done = await repo.json<ImportResult>('import', dir);
+  t.deepEqual([done.kind, done.made], ['checkpoints', 2]);
+  const log = await repo.json<(LogEntry & { step: number })[]>('log', 'run');
+  t.deepEqual(
+    log.map(({ message, step }) => [message, step]),
+    [
+      ['net-200.safetensors', 200],
+      ['net-100.safetensors', 100],
+    ],
+  );
+  const files = { 'net.safetensors': weights(1), 'vocab-2.txt': Buffer.from('beside') };
+  t.deepEqual(await contents(repo, 'run@1'), files);
+});
+
 test('import: downloads in the cache of the Hub', async (t) => {
   const dir = path.join(await tempDir(t), 'models--org--tiny');
   const commits = ['1'.repeat(40), '2'.repeat(40)];

@@ -4,7 +4,9 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { io } from '../../lib/base/files/files.js';
+import { type RunRecord, readRunRecord } from '../../lib/storage/repo/runs/run-record.js';
 import type { RunDetails, RunEntry } from '../../lib/use/ops/runs.js';
+import { restoreLast } from '../../lib/use/running/resume.js';
 import { allKept, runIn } from '../helpers/carried-run.js';
 import { dlv } from '../helpers/dlv.js';
 import { TestRepository } from '../helpers/repository.js';
@@ -168,6 +170,41 @@ test('files that a number alone numbers, in a folder with another number: their 
     files.map((file) => file.path),
     ['ck.safetensors'],
   );
+});
+
+test('a copy of the newest checkpoint is no version of its own, and comes back with --resume', async (t) => {
+  const repo = await TestRepository.create(t);
+  const words = ['inplace', 'file', '10', 'last', 'file', '20', 'last'];
+  const { code, result, stderr } = await runIn(repo, words, { env: { LIMIT: '1', WAIT: '1' } });
+  t.is(code, 0, stderr);
+  t.deepEqual(
+    result.checkpoints.map(({ step, number }) => [step, number]),
+    [
+      [null, 1],
+      [10, 2],
+      [null, 2],
+      [20, 3],
+      [null, 3],
+    ],
+  );
+  t.is((await repo.json<unknown[]>('log', result.branch)).length, 3);
+  const [listed] = await repo.json<RunEntry[]>('run', 'list');
+  t.like(listed, { versions: 3, number: 3 });
+  // What nothing numbers and is no copy stays in later versions; the copy is not there under an old name.
+  const { files } = await repo.json<{ files: { path: string }[] }>('show', result.branch);
+  t.deepEqual(
+    files.map((file) => file.path),
+    ['best.safetensors', 'model.safetensors'],
+  );
+  const last = repo.file('out/last.safetensors');
+  const bytes = await fs.readFile(last);
+  await fs.rm(last);
+  await repo.with(async (open) => {
+    const record = (await readRunRecord(open.layout, result.run)) as RunRecord;
+    const { restored } = await restoreLast(open, record, repo.context);
+    t.true(restored.includes('out/last.safetensors'), restored.join());
+  });
+  t.deepEqual(await fs.readFile(last), bytes);
 });
 
 test('what appeared between two stretches of a run is none of its checkpoints', async (t) => {

@@ -3,7 +3,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 /**
- * The script. Its words are steps: `folder 10`, `file 10`, `plain 10` (a file whose number no word explains), `inplace`, `rename`, `cut 30`, `wait 500`, `print …`, `log …`,
+ * The script. Its words are steps: `folder 10`, `file 10`, `plain 10` (a file whose number no word explains), `last` (a copy of the newest of them), `inplace`, `rename`, `cut 30`, `wait 500`, `print …`, `log …`,
  * `exit 3`, `hang`; `below student`: folders and files that come after it are in `out/student`. Each checkpoint that is whole is noted in `whole.jsonl` with the sha256 of its files, before what is older
  * is removed.
  */
@@ -69,6 +69,9 @@ for (let i = 0, n = 1; i < words.length; i++) {
     fs.writeFileSync(place, weights(Number(step)));
     note(place, ['']);
     rotate(place);
+    rest();
+  } else if (word === 'last') {
+    fs.copyFileSync(kept.at(-1), out + '/last.safetensors');
     rest();
   } else if (word === 'inplace' || word === 'rename') {
     const place = 'out/best.safetensors', to = word === 'rename' ? place + '.tmp' : place;

@@ -110,7 +110,7 @@ export function register(program: Command, cli: Cli): void {
         'and parents, and the branches and tags. Files of git-lfs and DVC come from their folders beside ' +
         'the git repository and are compared with their hashes. One that is missing or damaged is named: of git-lfs the ' +
         'pointer is kept, of DVC the file is left out. In a folder of checkpoints ' +
-        '(checkpoint-500, epoch=3-step=1000.ckpt) each step is a version whose files have the same paths, ' +
+        '(checkpoint-500, epoch=3-step=1000.ckpt; where no word says a step, several names that differ in a number, as net-100.pt and net-200.pt) each step is a version whose files have the same paths, ' +
         'with the metrics of trainer_state.json and of the names; what broke off on the way is taken as it is, and named. ' +
         'Links out of that folder, or out of the folder of a cache, are left out and named. ' +
         'A repository of dlv is refused, since its versions can be fetched, and left out where it lies in the folder. ' +

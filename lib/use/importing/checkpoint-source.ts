@@ -5,7 +5,13 @@
 import path from 'node:path';
 import { NotFoundError } from '../../base/errors.js';
 import { BLOB_BYTES_MAX } from '../../base/limits.js';
-import { commonName, metricsOfName, seriesOf } from '../../pure/paths/checkpoint-names.js';
+import {
+  commonName,
+  metricsOfName,
+  type SeriesPlace,
+  seriesOf,
+} from '../../pure/paths/checkpoint-names.js';
+import { seriesByNumber } from '../../pure/paths/series-by-number.js';
 import { checkedFiles, type FoundFile, findFiles, newestOf, sourceFile } from './folder-files.js';
 import type { SourceFile, SourceHistory, SourceVersion } from './source.js';
 import { currentTimeZone } from './time-zone.js';
@@ -22,23 +28,13 @@ interface Checkpoint {
 /** Opens a folder. @throws {NotFoundError} if no name in it numbers a checkpoint. */
 export async function openCheckpoints(dir: string): Promise<SourceHistory> {
   const root = path.resolve(dir);
-  const series = new Map<string, Map<string, Checkpoint>>();
-  const beside: FoundFile[] = [];
   const problems: string[] = [];
-  for (const found of await findFiles(root, problems)) {
-    const place = seriesOf(found.path);
-    if (place === null) {
-      beside.push(found);
-      continue;
-    }
-    const checkpoints = series.get(place.series) ?? new Map<string, Checkpoint>();
-    series.set(place.series, checkpoints);
-    const known = checkpoints.get(place.checkpoint);
-    if (known !== undefined) known.files.push(found);
-    else {
-      const { checkpoint: name, step } = place;
-      checkpoints.set(name, { name, step, files: [found] });
-    }
+  const all = await findFiles(root, problems);
+  let { series, beside } = sorted(all, seriesOf);
+  if (series.size === 0) {
+    // No word says a step: then numbers in which names differ do.
+    const numbered = seriesByNumber(all.map((found) => found.path));
+    ({ series, beside } = sorted(all, (found) => numbered.get(found) ?? null));
   }
   // The run is the series with the most checkpoints; what else is there lies beside it.
   const ranked = [...series].sort(([, a], [, b]) => b.size - a.size);
@@ -47,7 +43,7 @@ export async function openCheckpoints(dir: string): Promise<SourceHistory> {
     throw new NotFoundError(`'${dir}' has no checkpoints: no name says a step`, {
       kind: 'path',
       name: dir,
-      hint: "they are folders or files like 'checkpoint-500', 'epoch=3-step=1000.ckpt' or 'step_20.npz'",
+      hint: "they are folders or files like 'checkpoint-500', 'epoch=3-step=1000.ckpt' or 'step_20.npz', or several that differ in a number: 'net-100.pt', 'net-200.pt'",
     });
   }
   for (const [other, { size }] of others) {
@@ -70,6 +66,31 @@ export async function openCheckpoints(dir: string): Promise<SourceHistory> {
     problems,
     close: async () => {},
   };
+}
+
+/** Files by the checkpoints to which they belong, and what belongs to none. */
+function sorted(
+  all: readonly FoundFile[],
+  placeIn: (path: string) => SeriesPlace | null,
+): { series: Map<string, Map<string, Checkpoint>>; beside: FoundFile[] } {
+  const series = new Map<string, Map<string, Checkpoint>>();
+  const beside: FoundFile[] = [];
+  for (const found of all) {
+    const place = placeIn(found.path);
+    if (place === null) {
+      beside.push(found);
+      continue;
+    }
+    const checkpoints = series.get(place.series) ?? new Map<string, Checkpoint>();
+    series.set(place.series, checkpoints);
+    const known = checkpoints.get(place.checkpoint);
+    if (known !== undefined) known.files.push(found);
+    else {
+      const { checkpoint: name, step } = place;
+      checkpoints.set(name, { name, step, files: [found] });
+    }
+  }
+  return { series, beside };
 }
 
 /** Path of a file in its version: a folder's files without the folder, a single file under the name of its series. */

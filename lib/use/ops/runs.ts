@@ -10,6 +10,7 @@ import {
   type RunMetric,
   type RunRecord,
   type RunState,
+  versionsOf,
 } from '../../storage/repo/runs/run-record.js';
 import type { OpContext } from '../context.js';
 import { fewPoints } from '../history/curves.js';
@@ -65,7 +66,7 @@ export interface RunDetails extends RunEntry {
 }
 
 function entryOf(record: RunRecord): RunEntry {
-  const versions = record.checkpoints.filter(({ version }) => version !== null);
+  const versions = versionsOf(record.checkpoints);
   const last = versions.at(-1);
   const { name, kind, state, command, model, branch, started, ended, code, signal } = record;
   return {

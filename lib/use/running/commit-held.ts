@@ -6,6 +6,7 @@
  * `commitHeld`.
  */
 import path from 'node:path';
+import type { Id } from '../../base/bytes/hash.js';
 import { ChangedError, ConflictError, DlvError, IoError, LockedError } from '../../base/errors.js';
 import { isMissing, statOrNull } from '../../base/files/files.js';
 import {
@@ -13,15 +14,17 @@ import {
   type RunCheckpoint,
   type RunRecord,
 } from '../../storage/repo/runs/run-record.js';
+import type { Version } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
 import type { StoreAccess } from '../history/access.js';
 import { type HeldFile, heldFiles } from './checkpoints/held-files.js';
 import { wholenessProblem } from './checkpoints/whole.js';
+import { equalVersion, heldInOrder } from './equal-checkpoint.js';
 import { versionsOfRun } from './run-facts.js';
 import { storeHeld, tipOf } from './store-held.js';
 
 /** What became of a checkpoint. */
-export type HeldOutcome = Pick<RunCheckpoint, 'n' | 'version' | 'number' | 'problem'> & {
+export type HeldOutcome = Pick<RunCheckpoint, 'n' | 'version' | 'number' | 'problem' | 'copies'> & {
   /** 'unparsed': its files do not read to their end, so that it is no version yet. */
   state: 'committed' | 'unparsed' | 'failed';
   /** Of what failed: true if it would fail again, whatever comes. */
@@ -44,8 +47,7 @@ export async function commitHeld(
   options: HeldOptions,
   context: OpContext,
 ): Promise<void> {
-  for (const checkpoint of record.checkpoints) {
-    if (checkpoint.state !== 'held' && checkpoint.state !== 'failed') continue;
+  for (const checkpoint of heldInOrder(record.checkpoints)) {
     context.signal?.throwIfAborted();
     const { n } = checkpoint;
     try {
@@ -77,7 +79,8 @@ async function commitOne(
   context: OpContext,
 ): Promise<HeldOutcome> {
   const { n } = checkpoint;
-  const before = await madeBefore(repo, record, n);
+  const versions = await versionsOfRun(repo, await tipOf(repo, record), record);
+  const before = outcomeOf(versions.get(n), n);
   if (before !== null) return before;
   const files = await heldFiles(repo.layout.heldCheckpoint(record.id, n), checkpoint.isFolder);
   if (files.length === 0) {
@@ -93,6 +96,13 @@ async function commitOne(
     (await rewritten(files, checkpoint)) ?? (await wholenessProblem(files, context.signal));
   if (problem !== null && !asIs.has(n)) {
     return { n, state: 'unparsed', version: null, number: null, problem };
+  }
+  const equal = await equalVersion(repo, versions.values(), checkpoint, files);
+  if (equal !== null) {
+    const { id, number, copies } = equal;
+    // Those that are stored after it do not carry along what the series had before.
+    Object.assign(checkpoint, { version: id, copies });
+    return { n, state: 'committed', version: id, number, copies, problem };
   }
   for (let attempt = 1; ; attempt++) {
     const made = await madeBefore(repo, record, n);
@@ -112,7 +122,10 @@ async function madeBefore(
   record: RunRecord,
   n: number,
 ): Promise<HeldOutcome | null> {
-  const known = (await versionsOfRun(repo, await tipOf(repo, record), record)).get(n);
+  return outcomeOf((await versionsOfRun(repo, await tipOf(repo, record), record)).get(n), n);
+}
+
+function outcomeOf(known: { id: Id; version: Version } | undefined, n: number): HeldOutcome | null {
   if (known === undefined) return null;
   const { id, version } = known;
   return { n, state: 'committed', version: id, number: version.number, problem: null };

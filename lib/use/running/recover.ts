@@ -15,6 +15,7 @@ import {
   type RunRecord,
   readRunRecord,
   recordPlace,
+  versionsOf,
   writeRun,
 } from '../../storage/repo/runs/run-record.js';
 import type { OpContext } from '../context.js';
@@ -95,7 +96,7 @@ export async function recoverRun(
     run: id,
     model: record.model,
     branch: record.branch,
-    made: record.checkpoints.flatMap(({ version }) =>
+    made: versionsOf(record.checkpoints).flatMap(({ version }) =>
       version === null || before.has(version) ? [] : [version],
     ),
     left: record.checkpoints.flatMap(({ place, state, problem }) => {

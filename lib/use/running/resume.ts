@@ -1,16 +1,10 @@
 /** Brings a run back to where its last complete checkpoint left it, so that its command can go on from there. */
 
 import path from 'node:path';
-import { type Id, sha256 } from '../../base/bytes/hash.js';
+import type { Id } from '../../base/bytes/hash.js';
 import { maxOf } from '../../base/bytes/many.js';
 import { ConflictError } from '../../base/errors.js';
-import {
-  makeDirectory,
-  ReadFile,
-  removeFile,
-  renameFile,
-  WriteFile,
-} from '../../base/files/files.js';
+import { makeDirectory, removeFile, renameFile, WriteFile } from '../../base/files/files.js';
 import { statThrough } from '../../base/files/places/user-paths.js';
 import { streamFile } from '../../storage/objects/stored/rebuild.js';
 import { openStoredFile } from '../../storage/objects/stored/stored-file.js';
@@ -20,7 +14,8 @@ import { placeOf, type RunRecord, recordPlace } from '../../storage/repo/runs/ru
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
 import type { StoreAccess } from '../history/access.js';
-import { type RunFacts, versionsOfRun } from './run-facts.js';
+import { hashOf } from './file-hash.js';
+import { versionsOfRun } from './run-facts.js';
 
 /** Where a run goes on from. */
 export interface ResumePoint {
@@ -33,6 +28,14 @@ export interface ResumePoint {
   setAside: { from: string; to: string }[];
 }
 
+/** A checkpoint and the version that has its files: paths there, each with the path below the place. */
+interface Kept {
+  id: Id;
+  place: string;
+  series: string;
+  files: [string, string][];
+}
+
 /** Restores the newest checkpoint of each series at its place, and takes what is cut off out of the way. */
 export async function restoreLast(
   repo: StoreAccess,
@@ -42,17 +45,23 @@ export async function restoreLast(
   const { layout } = repo;
   const tip = await readRef(layout, branchRefName(record.model, record.branch));
   const versions = await versionsOfRun(repo, tip, record);
-  const newest = new Map<string, number>();
-  for (const [n, { facts }] of versions) {
-    newest.set(facts.series, Math.max(newest.get(facts.series) ?? 0, n));
+  const checkpoints = new Map<number, Kept>();
+  for (const [n, { id, facts }] of versions) checkpoints.set(n, { id, ...facts });
+  for (const { n, place, series, version, copies } of record.checkpoints) {
+    if (version !== null && copies !== undefined && !checkpoints.has(n)) {
+      checkpoints.set(n, { id: version, place, series, files: copies });
+    }
   }
+  const newest = new Map<string, number>();
+  for (const [n, { series }] of checkpoints)
+    newest.set(series, Math.max(newest.get(series) ?? 0, n));
   const point: ResumePoint = { checkpoint: null, step: null, restored: [], setAside: [] };
   await setAside(repo, record, maxOf(newest.values(), 0), point);
   for (const n of [...newest.values()].sort((a, b) => a - b)) {
-    const { id, facts } = versions.get(n) as { id: Id; facts: RunFacts };
-    const place = placeOf(layout, facts.place);
+    const { id, files, ...its } = checkpoints.get(n) as Kept;
+    const place = placeOf(layout, its.place);
     const entries = new Map((await repo.tree(id)).files.map((entry) => [entry.path, entry]));
-    for (const [own, inside] of facts.files) {
+    for (const [own, inside] of files) {
       const entry = entries.get(own);
       if (entry === undefined) continue;
       const target = inside === '' ? place : insideOf(place, inside);
@@ -96,21 +105,6 @@ async function restore(
     throw error;
   }
   return true;
-}
-
-const HASHED_BYTES = 4 * 1024 * 1024;
-
-async function hashOf(file: string): Promise<string> {
-  const source = await ReadFile.open(file);
-  try {
-    const hash = sha256();
-    for (let at = 0; at < source.size; at += HASHED_BYTES) {
-      hash.update(await source.read(at, Math.min(HASHED_BYTES, source.size - at)));
-    }
-    return hash.digest('hex');
-  } finally {
-    await source.close();
-  }
 }
 
 /** A trainer that looks for its last checkpoint must not find one that is cut off. */

@@ -21,6 +21,7 @@ import type { GivenText } from '../history/commit/tell.js';
 import { baseCandidates } from '../history/lines/lines.js';
 import { moveReason } from '../history/lines/moves.js';
 import type { HeldFile } from './checkpoints/held-files.js';
+import { besideCopies } from './equal-checkpoint.js';
 import { type RunFacts, runExtension, versionsOfRun } from './run-facts.js';
 import { carriedFiles, newestOfSeries, pathsOfSeries } from './series-files.js';
 
@@ -59,6 +60,12 @@ export async function storeHeld(
   const pathOf = await pathsOfSeries(repo, record, newest, { checkpoint, files });
   const placed = placeFiles(files, checkpoint, pathOf, context);
   newest.delete(checkpoint.series);
+  for (const one of record.checkpoints) {
+    const before = newest.get(one.series);
+    if (one.copies === undefined || before === undefined) continue;
+    const later = one.n > before.facts.checkpoint ? besideCopies(made.values(), one) : null;
+    if (later !== null) newest.set(one.series, later);
+  }
   const why = await moveReason(repo, `run: ${record.id}, checkpoint ${checkpoint.n}`);
   return withSession(repo, async (session) => {
     const entries: NewFile[] = [];

@@ -30,7 +30,7 @@ function rank(name: string): number {
 
 /** The line while a run goes on. */
 export function statusLine({ record, rssBytes }: RunStatus): string {
-  const versions = record.checkpoints.filter(({ version }) => version !== null).length;
+  const versions = new Set(record.checkpoints.flatMap(({ version }) => version ?? [])).size;
   const waiting = record.checkpoints.filter(({ state }) => state === 'held').length;
   const step = maxOf(
     record.metrics.map((one) => one.step ?? -1),
@@ -178,10 +178,11 @@ export function printRun(ui: Ui, one: RunDetails): void {
 /** What came out of a run, below its own output. */
 export function noteResult(ui: Ui, one: RunResult): void {
   const made = one.checkpoints.filter(({ version }) => version !== null);
+  const versions = new Set(made.map(({ version }) => version)).size;
   const left = one.checkpoints.filter(({ state }) => state !== 'committed');
   ui.note(
     `run ${one.name ?? one.run} ${stateText(one)}: ${formatDuration(one.seconds)}, ` +
-      `${formatCount(made.length, 'version')} on ${one.model}/${one.branch}` +
+      `${formatCount(versions, 'version')} on ${one.model}/${one.branch}` +
       `${one.metrics.length > 0 ? `; ${metricText(one.metrics)}` : ''}`,
   );
   const last = made.at(-1);

@@ -68,6 +68,24 @@ export interface RunCheckpoint {
   number: number | null;
   /** Why it is incomplete or failed, in words. */
   problem: string | null;
+  /**
+   * If its version is that of another checkpoint that has the same files: paths in that version, each with the path
+   * below its own place.
+   */
+  copies?: [string, string][];
+}
+
+/** The versions of checkpoints, each once, in the order of their last checkpoints. */
+export function versionsOf<C extends Pick<RunCheckpoint, 'version'>>(
+  checkpoints: readonly C[],
+): C[] {
+  const made = new Map<Id, C>();
+  for (const one of checkpoints) {
+    if (one.version === null) continue;
+    made.delete(one.version);
+    made.set(one.version, one);
+  }
+  return [...made.values()];
 }
 
 /** A stretch of a run: from one start of its command to its end. A run that is resumed has several. */

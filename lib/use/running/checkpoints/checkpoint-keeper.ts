@@ -178,6 +178,7 @@ export class CheckpointKeeper {
       entry.state = 'committed';
       entry.version = outcome.version;
       entry.number = outcome.number;
+      if (outcome.copies !== undefined) entry.copies = outcome.copies;
       entry.problem = outcome.problem;
       if (outcome.problem !== null && candidate?.isPast) {
         const stored = `it is stored as it was then: ${outcome.problem}`;
