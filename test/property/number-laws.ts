@@ -306,9 +306,12 @@ export async function joinsNames(t: ExecutionContext, runs: number): Promise<voi
           [a, ''],
           [b, 'b/'],
         ] as const) {
-          for (const { model, branch, number, version } of await world.repo.with((own) =>
+          const entries = await world.repo.with((own) =>
             listBranchEntries(own, { all: true }, world.repo.context),
-          )) {
+          );
+          for (const { model, branch, number, version, remote } of entries) {
+            // Those of remotes are listed as well.
+            if (remote !== null) continue;
             t.is(await meaning(open, `${prefix}${model}/${branch}@${number}`), version);
           }
         }
