@@ -215,6 +215,29 @@ test('detach: frees low planes that the remote has; what it does not have stays'
   });
 });
 
+test('detach: fetches that follow take as many planes as stayed, and all when they are told to', async (t) => {
+  const { repo, url, files } = await largeRemote(t);
+  await repo.json('detach', '--planes', '2');
+  await repo.json('gc', '--prune=now');
+  const thin = await packBytes(repo);
+  await repo.json('fetch');
+  await repo.json('fetch', 'origin', 'net/main');
+  await repo.json('pull');
+  t.is(await packBytes(repo), thin, 'nothing that stayed away came');
+  const { repo: other } = await cloned(path.dirname(repo.dir), url, 'other');
+  await other.write('model.safetensors', safetensors(randomTensors(SHAPES, 9)));
+  await other.commit('by another');
+  await other.json('push');
+  const whole = await packBytes(other);
+  await repo.json('pull');
+  t.true((await packBytes(repo)) < 0.7 * whole, 'of a new version as little');
+  await repo.json('fetch', '--planes', 'all');
+  await repo.json('gc', '--prune=now');
+  await without(url, async () => isWholeHere(t, repo, files));
+  await repo.json('fetch');
+  await isSound(t, repo);
+});
+
 test('detach: what comes back is not here twice, and gc frees what it says', async (t) => {
   const { repo, url, files } = await largeRemote(t);
   const whole = await packBytes(repo);

@@ -49,12 +49,7 @@ export class Check {
   async run(): Promise<void> {
     const isBlind = await this.#sets.run();
     const { layout, store } = this.#repo;
-    const unlisted = await unlistedSets(layout, store.sets());
-    if (unlisted.length > 0) {
-      this.#findings.details.push(
-        `${unlisted.length} pack sets of interrupted commands are not listed; 'dlv gc' removes them`,
-      );
-    }
+    const { length: unlisted } = await unlistedSets(layout, store.sets());
     if (isBlind) {
       this.#findings.information.push(
         "an index cannot be used, so no object was checked: run 'dlv fsck' again after the rebuild",
@@ -62,6 +57,28 @@ export class Check {
       return;
     }
     await this.#objects();
+    if (unlisted > 0) this.#tellUnlisted(unlisted);
+  }
+
+  /** Sets of interrupted commands; or, where anything is missing, perhaps those that an older manifest does not know. */
+  #tellUnlisted(count: number): void {
+    const sets = counted(count, 'pack set is', 'pack sets are');
+    const lost = this.#findings.problems.filter(({ kind }) => kind === 'missing');
+    if (lost.length === 0) {
+      this.#findings.details.push(
+        `${sets} not listed, as interrupted commands leave them; 'dlv gc' removes them`,
+      );
+      return;
+    }
+    const lists = `${REMEDY.rebuild}: it lists pack sets again that 'manifest' does not name`;
+    const remedy = `${lists}; what is in none of them is only in a backup or a clone`;
+    for (const problem of lost) if (problem.remedy === REMEDY.version) problem.remedy = remedy;
+    this.#findings.add(
+      problemOf({
+        ...{ kind: 'damaged', area: 'pack', file: 'manifest', remedy },
+        message: `${sets} not listed by 'manifest', as where an older one was put back`,
+      }),
+    );
   }
 
   async #objects(): Promise<void> {

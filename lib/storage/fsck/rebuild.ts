@@ -19,7 +19,7 @@ import { newWorkName } from '../repo/processes/made-names.js';
 import { readPromised, thinSets } from '../repo/promised.js';
 import type { Backend } from '../store/backends/backend.js';
 import { FolderBackend } from '../store/backends/folder-backend.js';
-import { findUnresolved, planPromotion } from '../store/forest.js';
+import { findUnresolved, planPromotion, setsOfLive } from '../store/forest.js';
 import { decodeRow, SetRows } from '../store/indexes/set-rows.js';
 import { decodeManifest, encodeManifest, type Manifest } from '../store/manifest.js';
 import { copyRecords } from '../store/merge.js';
@@ -100,10 +100,13 @@ class PackRebuild {
       throwIfAborted(this.#signal);
       if (!(await this.#mendIndex(id))) this.#damaged.add(id);
     }
-    const listed = manifest?.sets ?? (await this.#soundSets());
+    const listed =
+      manifest === null
+        ? await this.#soundSets()
+        : [...manifest.sets, ...(await this.#strayingSets(manifest.sets))];
     // One that is listed no more since it was found to be wrong has gone already.
     for (const { id } of listed) if (this.#wrong.has(id)) this.#damaged.add(id);
-    if (manifest !== null) await this.#findOtherSizes(listed);
+    if (manifest !== null) await this.#findOtherSizes(manifest.sets);
     try {
       const salvaged = await this.#salvageAll(listed);
       const sets = await this.#promote(salvaged);
@@ -165,6 +168,27 @@ class PackRebuild {
   async #soundSets(): Promise<SetInfo[]> {
     const { sets } = await scanPacks(this.#backend, (id) => this.#absent(id));
     return sets.filter((info) => !this.#damaged.has(info.id));
+  }
+
+  /**
+   * Sound sets that the manifest does not list and that hold what no listed set does, as where an older manifest was
+   * put back. They come last, so that they hide nothing; what nobody needs of them, gc drops.
+   */
+  async #strayingSets(listed: readonly SetInfo[]): Promise<SetInfo[]> {
+    const known = new Set(listed.map(({ id }) => id));
+    const { sets } = await scanPacks(this.#backend, (id) => this.#absent(id), known);
+    if (sets.length === 0) return [];
+    for (const { id } of sets) await this.#mendIndex(id);
+    const here = listed.filter(({ id }) => !this.#damaged.has(id));
+    const rows = new SetRows(this.#backend, [...here, ...sets], { signal: this.#signal });
+    const first = await setsOfLive(rows);
+    const straying = sets.filter(({ id }) => first.has(id));
+    if (straying.length > 0) {
+      this.#report.done.push(
+        `listed ${counted(straying.length, 'pack set', 'pack sets')} again that 'manifest' did not name`,
+      );
+    }
+    return straying;
   }
 
   /** Writes the idx of a sound set if it is not there as it should be. @returns false for a damaged set. */

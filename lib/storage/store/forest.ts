@@ -10,7 +10,13 @@ import { ID_BYTES, type Id, idFromBytes } from '../../base/bytes/hash.js';
 import { ConflictError } from '../../base/errors.js';
 import { CHAIN_DEPTH_MAX } from '../../base/limits.js';
 import type { Backend } from './backends/backend.js';
-import { baseOfRow, INDEX_TABLES, type IndexTable, rowKey } from './indexes/index-rows.js';
+import {
+  baseOfRow,
+  compareRows,
+  INDEX_TABLES,
+  type IndexTable,
+  rowKey,
+} from './indexes/index-rows.js';
 import { type RowOfSet, SetRows } from './indexes/set-rows.js';
 import type { SealedSet, SetId, SetInfo } from './types.js';
 
@@ -310,4 +316,18 @@ class PromotionPlan {
     const promoted = chosen.map(({ key, row }) => ({ table: key.table, row }));
     return { rows: promoted, lost: [...this.#open.values()] };
   }
+}
+
+/** The sets that a live record is of: a record of any other one is in a set before it. */
+export async function setsOfLive(rows: SetRows): Promise<Set<SetId>> {
+  const found = new Set<SetId>();
+  for (const table of INDEX_TABLES) {
+    for await (const batch of rows.batches(table)) {
+      for (const [i, { row, info }] of batch.entries()) {
+        const before = batch[i - 1];
+        if (before === undefined || compareRows(table, before.row, row) !== 0) found.add(info.id);
+      }
+    }
+  }
+  return found;
 }

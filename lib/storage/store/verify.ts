@@ -230,6 +230,7 @@ class KeyCollector implements RecordSink {
 
 /**
  * The sets that lie in packs/ with sound records, for a manifest that was lost. Writes nothing.
+ * @param without  sets that are known already.
  *
  * The order is one that appending gives: the bases of each set are in sets before it or in itself, so
  * the live deltas form a forest. A set with bases that no set has is reported, and so is one that comes
@@ -239,11 +240,12 @@ class KeyCollector implements RecordSink {
 export async function scanPacks(
   backend: Backend,
   absentOf: (id: SetId) => readonly PlaneClass[] = () => [],
+  without: ReadonlySet<SetId> = new Set(),
 ): Promise<{ sets: SetInfo[]; problems: Problem[] }> {
   const ids = new Set<SetId>();
   for (const name of await backend.list(PACKS_DIR)) {
     const stem = name.split('.')[0] as string;
-    if (isSetId(stem)) ids.add(stem);
+    if (isSetId(stem) && !without.has(stem)) ids.add(stem);
   }
   const problems: Problem[] = [];
   const waiting: { info: SetInfo; keys: KeyCollector }[] = [];

@@ -178,9 +178,12 @@ export async function foldAdapter(
       magnitude:
         pair.magnitude === null ? null : (factors.get(pair.magnitude) as PlacedTensor).tensor,
     };
-    if (config.hasMagnitudes && given.magnitude === null) {
+    if (config.hasMagnitudes !== (given.magnitude !== null)) {
+      const [has, says] = config.hasMagnitudes
+        ? ['no magnitudes', 'says']
+        : ['magnitudes', 'does not say'];
       throw new ConflictError(
-        `'${adapter.title}' has no magnitudes of '${name}', though its configuration says use_dora`,
+        `'${adapter.title}' has ${has} of '${name}', though its configuration ${says} use_dora`,
         {
           tensor: name,
           hint: 'commit adapter_config.json and the tensors that PEFT saved together',

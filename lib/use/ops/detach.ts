@@ -53,7 +53,8 @@ export async function detach(
     );
   }
   const { progress, signal } = context;
-  const taking = new PartialTaking({ ...wholeFilter(), planes: Math.max(2, planes) });
+  const filter = { ...wholeFilter(), planes: Math.max(2, planes) };
+  const taking = new PartialTaking(filter);
   const find = async (): Promise<void> => {
     // What no version names stays as it is: nobody knows what it holds.
     const tips = await namedVersions(repo.layout);
@@ -72,6 +73,7 @@ export async function detach(
       repo,
       { source, remote: name },
       {
+        planes: filter.planes,
         planesOf: taking.planesOf,
         dryRun,
         onStart: (bytes) => progress.start(`comparing with ${source.shown}`, bytes),

@@ -5,7 +5,7 @@
  * A run that is killed has given up nothing, or what it gave up was promised before. The thin records are listed
  * in front of the whole ones; then the sets that hold these are written again without them.
  */
-import { readPromised, thinSets } from '../../repo/promised.js';
+import { readPromised, readPromisedOf, thinSets, wholeFilter } from '../../repo/promised.js';
 import { packName } from '../../store/names.js';
 import { PLANE_CLASSES, type PlaneClass, type SetId, type SetInfo } from '../../store/types.js';
 import { dropFromTrash } from '../../upkeep/drop-from-trash.js';
@@ -23,6 +23,8 @@ import { findLeaving, type Leaving, type LeavingOptions, leavingBytes } from './
 import { type NamedSource, waitingSets } from './waiting.js';
 
 export interface DetachOptions extends LeavingOptions {
+  /** Leading planes that fetches from the remote take from now on, as after a clone of so many. */
+  planes: number;
   /** Begins to compare so many bytes with those of the remote. */
   onStart?(bytes: number): void;
   dryRun?: boolean;
@@ -60,7 +62,7 @@ export async function detachPlanes(
       const { sets } = await checkStillKept(keeper, kept, compared, options);
       const waiting = await waitingSets(repo.layout, from, options);
       const promised = { remote: from.remote, sets: [...sets, ...waiting], seen };
-      thin = await listThin(repo, promised, leaving);
+      thin = await listThin(repo, { ...promised, planes: options.planes }, leaving);
     }
     await incoming.remove();
     await freeHidden(repo, thin, options);
@@ -71,10 +73,20 @@ export async function detachPlanes(
   }
 }
 
+/** What is given up, and to whom. */
+interface Giving {
+  remote: string;
+  /** Sets of the remote. */
+  sets: readonly SetInfo[];
+  /** Sets here as they were looked through. */
+  seen: readonly SetId[];
+  planes: number;
+}
+
 /** Lists records without the planes that go, in front of the whole ones, once they are promised. */
 async function listThin(
   repo: FetchingRepository,
-  { remote, sets, seen }: { remote: string; sets: readonly SetInfo[]; seen: readonly SetId[] },
+  { remote, sets, seen, planes }: Giving,
   leaving: readonly Leaving[],
 ): Promise<ReadonlyMap<SetId, PlaneClass[]>> {
   const { store } = repo;
@@ -91,7 +103,9 @@ async function listThin(
     await writers.flush();
     await repo.locked(async (lock) => {
       await checkUndisturbed(store, seen);
-      const promising = { remote, sets, filter: null, gives: true };
+      const before = (await readPromisedOf(lock.layout, remote))?.filter ?? wholeFilter();
+      const filter = { ...before, planes: Math.min(before.planes ?? planes, planes) };
+      const promising = { remote, sets, filter, gives: true };
       await listPartly(lock, store, writers, promising);
     });
     return writers.thin;
