@@ -10,6 +10,8 @@ import {
   VERBS_ELSEWHERE,
 } from './elsewhere.js';
 
+/** Many programs print their version for it. */
+const OWN_V = "'dlv --version' shows the version; to hear more, write --verbose behind a command";
 /** A word of the tables that an error of commander names. */
 const UNKNOWN = /^unknown (command|option) '([^']+)'$/;
 
@@ -27,7 +29,7 @@ export function usageHint(
   if (flag !== undefined) return `write it with its value: ${flag.split(', ').at(-1)}`;
   const [, kind, word = ''] = UNKNOWN.exec(message) ?? [];
   if (kind === 'command') return verbHint(word, names);
-  if (command === null) return null;
+  if (command === null) return word === '-v' ? OWN_V : null;
   if (/^too many arguments/.test(message)) return OPERANDS_ELSEWHERE[command.name()] ?? null;
   return kind === 'option' ? flagHint(word, command) : null;
 }

@@ -117,6 +117,27 @@ export function writableSuite(name: string, make: MakeTransport, how = { isAtomi
     t.true(transport.traffic.sentBytes - sent < 10_000);
   });
 
+  test(`${name}: what lies there with the right size and other bytes is not taken for sent, and stays`, async (t) => {
+    const { transport, put } = await open(t);
+    for (const size of [100, 200_000, LARGE, 17 * 1024 * 1024]) {
+      const bytes = pattern(size);
+      const damaged = new Uint8Array(bytes);
+      damaged[size >> 1] = (damaged[size >> 1] as number) ^ 4;
+      await put(PACK, damaged);
+      const error = await t.throwsAsync(transport.store(PACK, bytesSource(bytes)), {
+        code: 'DLV_REMOTE',
+        message: /is not what it is here/,
+      });
+      t.regex(String((error as { data?: { hint?: string } }).data?.hint), /dlv fsck/);
+      t.is(Buffer.compare(await readPart(transport, PACK, 0, size), damaged), 0);
+
+      await put(PACK, bytes);
+      let told = 0;
+      await transport.store(PACK, bytesSource(bytes), { onBytes: (count) => (told += count) });
+      t.is(told, size);
+    }
+  });
+
   test(`${name}: stores an empty and a small object`, async (t) => {
     const { transport } = await open(t);
     await transport.store(`lists/${'b'.repeat(64)}`, bytesSource(Buffer.from('x')));

@@ -82,7 +82,9 @@ test('stash: conflicts are named and nothing is changed', async (t) => {
   await repo.write('note.txt', 'aside');
   await repo.json('stash');
   await repo.write('note.txt', 'mine');
-  t.regex((await repo.fails(1, 'stash', 'pop')).message, /in no version: 'note.txt'/);
+  const blocked = await repo.fails(1, 'stash', 'pop');
+  t.regex(blocked.message, /in no version: 'note.txt'/);
+  t.regex(blocked.data.hint ?? '', /'dlv stash -u'.*'dlv restore --staged --worktree <paths>'/);
   t.is(await repo.text('note.txt'), 'mine');
   await repo.commit('mine');
   const { message, data } = await repo.fails(1, 'stash', 'apply');

@@ -56,6 +56,11 @@ export interface S3Server {
 }
 
 const md5 = (bytes: Buffer): string => createHash('md5').update(bytes).digest('hex');
+/** What Amazon gives an object that was uploaded in parts. */
+const etagOfParts = (parts: readonly Stored[]): string => {
+  const sums = parts.map(({ bytes }) => Buffer.from(md5(bytes), 'hex'));
+  return `"${md5(Buffer.concat(sums))}-${parts.length}"`;
+};
 const sha256 = (bytes: string | Buffer): string => createHash('sha256').update(bytes).digest('hex');
 const hmac = (key: string | Buffer, text: string): Buffer =>
   createHmac('sha256', key).update(text).digest();
@@ -196,7 +201,7 @@ export async function serveBuckets(t: Pick<ExecutionContext, 'teardown'>): Promi
         }
         if (isRefused()) return fail(412, 'PreconditionFailed');
         const parts = [...(upload?.parts ?? [])].sort(([a], [b]) => a - b).map(([, part]) => part);
-        write(Buffer.concat(parts.map(({ bytes }) => bytes)), `"${md5(body)}-${parts.length}"`);
+        write(Buffer.concat(parts.map(({ bytes }) => bytes)), etagOfParts(parts));
         state.uploads.delete(uploadId ?? '');
         response
           .writeHead(200)

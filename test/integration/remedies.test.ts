@@ -69,3 +69,23 @@ test('hints: a file without its version, what is tracked, flags of git', async (
   t.regex(await hint(1, 'commit', '-C', 'HEAD'), /--amend/);
   t.regex(await hint(2, 'branch', '-M', 'foo'), /'dlv branch -m /);
 });
+
+test('hints: what prints a file, a file to clone that is not there, whom changes of one file are in the way of', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('train.py', 'a');
+  await repo.commit('first');
+  t.regex(
+    (await repo.dlv('show', 'HEAD:train.py')).stderr,
+    /^'dlv cat HEAD:train.py' prints its content$/m,
+  );
+  const gone = await repo.fails(1, 'clone', '../all.dlv');
+  t.regex(gone.message, /^there is no folder or file '.*all\.dlv'$/);
+  t.regex(gone.data.hint ?? '', /^correct the address/);
+  await repo.write('train.py', 'b');
+  await repo.commit('second');
+  await repo.write('train.py', 'mine');
+  const { data } = await repo.fails(1, 'checkout', 'HEAD~1', '--', 'train.py');
+  t.regex(data.hint ?? '', /'dlv checkout --force <revision> -- <paths>' discards them$/);
+  await repo.json('checkout', '--force', 'HEAD~1', '--', 'train.py');
+  t.is(await repo.text('train.py'), 'a');
+});

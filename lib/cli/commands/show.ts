@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { maxOf } from '../../base/bytes/many.js';
+import { shellWord } from '../../base/bytes/words/wording.js';
 import { UsageError } from '../../base/errors.js';
 import type { ShownCheckpoint } from '../../use/history/shown-files.js';
 import type { ShowFileResult, ShowFolderResult, ShowResult } from '../../use/ops/show.js';
@@ -165,13 +166,16 @@ function printVersion(ui: Ui, shown: ShowResult): void {
   ui.line(formatCount(shown.notes.length - told, told === 0 ? 'note' : 'other note'));
 }
 
-function printFile(ui: Ui, file: ShowFileResult): void {
+function printFile(ui: Ui, file: ShowFileResult, place: string): void {
   const { style } = ui;
   ui.line(`${style.bold(file.path)}  ${formatBytes(file.size)}, mode ${file.mode}`);
   const extents = ui.verbose ? `, ${formatCount(file.extents, 'extent')}` : '';
   ui.line(`Format:  ${file.format}${extents}`);
   ui.line(`sha256:  ${file.sha256}${file.tier === null ? '' : `, of the tier ${file.tier}`}`);
-  if (file.tensors.length === 0) return;
+  if (file.tensors.length === 0) {
+    ui.note(`'dlv cat ${shellWord(place)}' prints its content`);
+    return;
+  }
   const count = formatCount(file.tensors.length, 'tensor');
   ui.line('');
   ui.line(style.bold(`${count}, ${bytesOf(file.tensorBytes, file.size)}`));
@@ -235,7 +239,7 @@ export function register(program: Command, cli: Cli): void {
             const whole = placePath(repo.layout, run.context.cwd, path);
             const found = await showPath(repo, revision, whole, run.context);
             run.answer(found, (ui) =>
-              'files' in found ? printFolder(ui, found) : printFile(ui, found),
+              'files' in found ? printFolder(ui, found) : printFile(ui, found, place),
             );
             return;
           }

@@ -8,6 +8,8 @@ import type {
   LayerDrift,
   ManyDiffResult,
 } from '../../use/ops/diff.js';
+import { paramText } from '../output/render.js';
+import { shorten } from '../output/table.js';
 import {
   cosineText,
   driftText,
@@ -17,8 +19,12 @@ import {
   significant,
   within,
 } from '../output/tensor-numbers.js';
+import { printable } from '../output/terminal.js';
 import { formatCount, formatNumber } from '../output/ui.js';
 import type { Section } from './sections.js';
+
+/** Width of the name of a version. */
+const LABEL_MAX = 40;
 
 /** What is shown of equal rows, and how many layers are. */
 export interface Shown {
@@ -30,7 +36,7 @@ export interface Shown {
 export function endColumns({ ends, baseline }: Comparison): Section['columns'] {
   return ends.map(({ label }, at) => ({
     title: ends.length > 2 && at === baseline ? `${label} (baseline)` : label,
-    limit: 40,
+    limit: LABEL_MAX,
   }));
 }
 
@@ -62,7 +68,7 @@ export function valueSection(
 function valueText(cell: ComparedValue['cells'][number]): string {
   if (cell === null) return '–';
   const { value, delta } = cell;
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const text = paramText(value);
   return delta === null || delta === 0 ? text : `${text} (${signed(delta)})`;
 }
 
@@ -77,7 +83,11 @@ export function metricSection(comparison: Comparison, shown: Shown): Section | n
     columns: [
       { title: 'metric' },
       { title: 'better' },
-      ...endColumns(comparison).map((column) => ({ ...column, isNumber: true })),
+      // A number is never cut, as the name of a version may be.
+      ...endColumns(comparison).map(({ title = '' }) => ({
+        title: shorten(printable(title), LABEL_MAX),
+        isNumber: true,
+      })),
     ],
     rows: listed.map(({ name, direction, cells, leaders }) => ({
       cells: [

@@ -49,14 +49,25 @@ export function versionTitle(ui: Ui, version: VersionSummary): string {
 /** `name value` pairs, one after another. */
 function formatPairs(pairs: Readonly<Record<string, ParamValue>>): string {
   return Object.entries(pairs)
-    .map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .map(([name, value]) => `${name} ${paramText(value)}`)
     .join(', ');
 }
 
 /** A metric in at most six digits; --json has them all. */
 export function formatMetric(value: MetricValue): string {
   if (typeof value === 'string' || Number.isInteger(value)) return String(value);
-  return String(Number(value.toPrecision(6)));
+  return numberText(Number(value.toPrecision(6)));
+}
+
+/** All digits of a number; one below a ten-thousandth is written with an exponent, wherever it stands. */
+export function numberText(value: number): string {
+  return value !== 0 && Math.abs(value) < 1e-4 ? value.toExponential() : String(value);
+}
+
+/** A hyperparameter as people read it. */
+export function paramText(value: ParamValue): string {
+  if (typeof value === 'number') return numberText(value);
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** `loss 0.31 at step 300 (of 12 steps: least 0.29 at step 200, most 2.3 at step 0)`. */

@@ -5,8 +5,8 @@ import { html, type Markup } from '../../pure/picture/markup.js';
 import { legend, linePlot, type Series } from '../../pure/picture/plot.js';
 import type { Curve } from '../../use/history/curves.js';
 import type { MetricValue } from '../../use/history/version-values.js';
-import type { ParamValue, VersionSummary } from '../../use/history/versions.js';
-import { formatMetric, shortId, subject, tierText } from '../output/render.js';
+import type { VersionSummary } from '../../use/history/versions.js';
+import { formatMetric, paramText, shortId, subject, tierText } from '../output/render.js';
 import { type Fact, figureOf } from './parts.js';
 
 /** A moment as its author saw it: `2026-01-31 12:00 +02:00`. */
@@ -23,11 +23,6 @@ export function utcText(time: number): string {
 
 export function refMarks(refs: readonly string[]): Markup {
   return html`${refs.map((ref) => html`<span class="ref${ref === 'HEAD' ? ' head' : ''}">${ref}</span>`)}`;
-}
-
-/** A hyperparameter as people read it. */
-export function paramText(value: ParamValue): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** Points of a curve. */

@@ -171,9 +171,9 @@ export async function openReader(url: string, options: OpenOptions): Promise<Rem
     const there = await leadsTo(folder);
     if (there === 'file') return openBundle(folder, options);
     if (there !== 'folder') {
-      throw new RemoteError(`there is no folder '${folder}'`, {
+      throw new RemoteError(`there is no folder or file '${folder}'`, {
         url: folder,
-        hint: "mount it, or correct the address, that of a remote with 'dlv remote set-url'",
+        hint: "correct the address, that of a named remote with 'dlv remote set-url'; or mount the disk that it is on",
       });
     }
   }

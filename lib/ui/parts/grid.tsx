@@ -9,12 +9,14 @@ import { directionOf } from '../../pure/logs/direction.js';
 import type { ListedVersion } from '../../use/ops/versions.js';
 import { useKeys } from '../state/keys.js';
 import { go, setParams, toggleSelected } from '../state/router.js';
-import { clickedSort } from '../state/rows.js';
+import { clickedSort, sortMark, titleOf } from '../state/rows.js';
 import { SelectBox, Text, VersionLink } from './basics.js';
 import { Spacer, useMedia, Window } from './window.js';
 
 const ROW = 34;
 const CARD = 112;
+/** How versions stand where no other order is asked for. */
+const NEWEST_FIRST = '-time';
 /** Metrics on a card. */
 const CARD_METRICS = 3;
 
@@ -96,11 +98,6 @@ function Table({
   active,
 }: GridProps & { active: number }): JSX.Element {
   const { numeric, best } = useKinds({ all, rows, columns });
-  const keys = sort.split(',').filter(Boolean);
-  const sortOf = (column: string): 'ascending' | 'descending' | undefined => {
-    const key = keys.find((one) => one.replace(/^-/, '') === column);
-    return key === undefined ? undefined : key.startsWith('-') ? 'descending' : 'ascending';
-  };
   const shown = columns[0] === 'name' ? columns : ['name', ...columns.filter((c) => c !== 'name')];
   return (
     <Window count={rows.length} rowHeight={ROW} label="versions" active={active} class="tall">
@@ -119,7 +116,7 @@ function Table({
                   key={column}
                   scope="col"
                   class={numeric.has(column) ? 'n' : ''}
-                  aria-sort={sortOf(column)}
+                  aria-sort={sortMark(sort || NEWEST_FIRST, column)}
                 >
                   <button
                     type="button"
@@ -129,7 +126,7 @@ function Table({
                       })
                     }
                   >
-                    <Text of={titleOf(column)} />
+                    <Text of={titleOf(column, shown)} />
                   </button>
                 </th>
               ))}
@@ -165,11 +162,6 @@ function Table({
       )}
     </Window>
   );
-}
-
-/** 'metrics.' and 'params.' are told by the place of a name when nothing else has it. */
-export function titleOf(column: string): string {
-  return column.replace(/(^|\()(metrics|params)\./, '$1');
 }
 
 interface CellProps {
@@ -246,7 +238,7 @@ function Cards({
                 {metrics.map((column) => (
                   <div key={column}>
                     <dt>
-                      <Text of={titleOf(column)} />
+                      <Text of={titleOf(column, columns)} />
                     </dt>
                     <dd class={best.get(column) === row.values[column] ? 'best' : ''}>
                       {valueText(column, row) || '–'}

@@ -5,9 +5,8 @@ import { groupCell, shownValue } from '../../cli/output/versions/version-table.j
 import type { GroupCell, GroupRow } from '../../use/ops/versions.js';
 import { whereOfGroup } from '../state/groups.js';
 import { Link, setParams, useRoute } from '../state/router.js';
-import { clickedSort } from '../state/rows.js';
+import { clickedSort, sortMark, titleOf } from '../state/rows.js';
 import { Text } from './basics.js';
-import { titleOf } from './grid.js';
 
 /** Rows that are shown. */
 const GROUPS_MAX = 500;
@@ -51,11 +50,6 @@ export function Groups({ groups, by, columns, where, sort }: GroupsProps): JSX.E
   });
   const isNumber = (name: string): boolean =>
     name === 'versions' || groups.some(({ cells }) => (cells[name]?.mean ?? null) !== null);
-  const keys = sort.split(',').filter(Boolean);
-  const sortOf = (column: string): 'ascending' | 'descending' | undefined => {
-    const key = keys.find((one) => one.replace(/^-/, '') === column);
-    return key === undefined ? undefined : key.startsWith('-') ? 'descending' : 'ascending';
-  };
   if (groups.length === 0) return <p class="empty">No version fits.</p>;
   return (
     <section class="wide window tall" tabIndex={0} aria-label="groups">
@@ -65,12 +59,12 @@ export function Groups({ groups, by, columns, where, sort }: GroupsProps): JSX.E
         </caption>
         <thead>
           <tr>
-            {[...by, 'versions', ...others].map((column) => (
+            {[...by, 'versions', ...others].map((column, _, all) => (
               <th
                 key={column}
                 scope="col"
                 class={isNumber(column) ? 'n' : ''}
-                aria-sort={sortOf(column)}
+                aria-sort={sortMark(sort, column)}
               >
                 <button
                   type="button"
@@ -80,7 +74,7 @@ export function Groups({ groups, by, columns, where, sort }: GroupsProps): JSX.E
                     })
                   }
                 >
-                  <Text of={titleOf(column)} />
+                  <Text of={titleOf(column, all)} />
                 </button>
               </th>
             ))}

@@ -7,7 +7,7 @@ import type { ListedVersion } from '../../use/ops/versions.js';
 import { axesOf, type DataAxis } from '../state/axes.js';
 import { rangeOf, withRange } from '../state/brush.js';
 import { go, setParams } from '../state/router.js';
-import { titleOf } from './grid.js';
+import { titleOf } from '../state/rows.js';
 
 const AXES_MAX = 12;
 const LINES_MAX = 2000;
@@ -40,6 +40,7 @@ export function Parallel({ all, rows, columns, where }: ParallelProps): JSX.Elem
       <p class="empty">Parallel coordinates need two metrics or hyperparameters that differ.</p>
     );
   }
+  const names = axes.map(({ column }) => column);
   const step = Math.min(STEP_MAX, Math.max(STEP_MIN, (WIDTH - 2 * SIDE) / (axes.length - 1)));
   const width = 2 * SIDE + (axes.length - 1) * step;
   const x = (i: number): number => SIDE + i * step;
@@ -107,7 +108,7 @@ export function Parallel({ all, rows, columns, where }: ParallelProps): JSX.Elem
           width={width}
           height={HEIGHT}
           role="img"
-          aria-label={`parallel coordinates of ${formatCount(rows.length, 'version')} over ${axes.map(({ column }) => printable(titleOf(column))).join(', ')}`}
+          aria-label={`parallel coordinates of ${formatCount(rows.length, 'version')} over ${names.map((column) => printable(titleOf(column, names))).join(', ')}`}
           onPointerMove={(event) => drag !== null && setDrag({ ...drag, to: shareAt(event) })}
           onPointerUp={finish}
         >
@@ -135,7 +136,7 @@ export function Parallel({ all, rows, columns, where }: ParallelProps): JSX.Elem
               <g key={axis.column} transform={`translate(${x(i)} 0)`}>
                 <line class="axis" y1={TOP} y2={HEIGHT - BOTTOM} />
                 <text class="strong" text-anchor="middle" y="14">
-                  {shortened(titleOf(axis.column))}
+                  {shortened(titleOf(axis.column, names))}
                   {axis.isLog && ' (log)'}
                   <title>{printable(axis.column)}</title>
                 </text>

@@ -9,7 +9,8 @@ import type { ListedVersion } from '../../use/ops/versions.js';
 import { axisOfColumn, type DataAxis, isMeasured } from '../state/axes.js';
 import { withRange } from '../state/brush.js';
 import { go, selectedOf, setParams, toggleSelected, useRoute } from '../state/router.js';
-import { titleOf, valueText } from './grid.js';
+import { titleOf } from '../state/rows.js';
+import { valueText } from './grid.js';
 import { useMedia } from './window.js';
 
 const SIZE = { wide: { width: 860, height: 460 }, narrow: { width: 340, height: 320 } };
@@ -74,7 +75,7 @@ export function Scatter({ all, rows, columns, offered, where }: ScatterProps): J
         {none !== undefined && <option value="">{none}</option>}
         {[...new Set([...offered, chosen[name] ?? ''])].filter(Boolean).map((column) => (
           <option key={column} value={column}>
-            {printable(titleOf(column))}
+            {printable(titleOf(column, offered))}
           </option>
         ))}
       </select>
@@ -91,7 +92,7 @@ export function Scatter({ all, rows, columns, offered, where }: ScatterProps): J
         <p class="empty">
           {chosen.x === undefined || chosen.y === undefined
             ? 'A scatter plot needs two metrics or hyperparameters.'
-            : `All versions are the same in ${printable(titleOf(x === null ? chosen.x : chosen.y))}, or have many texts there.`}
+            : `All versions are the same in ${printable(titleOf(x === null ? chosen.x : chosen.y, offered))}, or have many texts there.`}
         </p>
       ) : (
         <Points all={all} rows={rows} where={where} x={x} y={y} colour={colour} />
@@ -203,13 +204,14 @@ function Points({ all, rows, where, x, y, colour }: PointsProps): JSX.Element {
     setParams({ where: next });
   };
   const marked = points.fitting.filter(({ row }) => selected.includes(row.name));
+  const names = [x, y, ...(colour === null ? [] : [colour])].map(({ column }) => column);
   const title = (axis: DataAxis): string =>
-    `${printable(titleOf(axis.column))}${axis.isLog ? ' (log)' : ''}`;
+    `${printable(titleOf(axis.column, names))}${axis.isLog ? ' (log)' : ''}`;
   const said =
     over === null
-      ? `${formatCount(points.fitting.length, 'point')}${colour === null ? '' : `; the stronger, the more ${title(colour)}`}`
+      ? `${formatCount(points.fitting.length, 'point')}${colour === null ? '' : `; the stronger its colour, the higher ${title(colour)}`}`
       : `${over.row.name}: ${[x, y, ...(colour === null ? [] : [colour])]
-          .map(({ column }) => `${titleOf(column)} ${valueText(column, over.row)}`)
+          .map(({ column }) => `${titleOf(column, names)} ${valueText(column, over.row)}`)
           .join(', ')}`;
   return (
     <>

@@ -6,8 +6,8 @@ import type { QueryWords } from '../../pure/dql/complete.js';
 import { useKeys } from '../state/keys.js';
 import { listOf } from '../state/route.js';
 import { setParams, useRoute } from '../state/router.js';
+import { titleOf } from '../state/rows.js';
 import { ColumnChoice, WhereField } from './filter.js';
-import { titleOf } from './grid.js';
 
 /** Ways to show what fits. */
 const FORMS = [
@@ -36,7 +36,7 @@ function GroupField({ columns }: { columns: readonly string[] }): JSX.Element {
         <option value="">nothing</option>
         {known.map((name) => (
           <option key={name} value={name}>
-            {printable(titleOf(name))}
+            {printable(titleOf(name, known))}
           </option>
         ))}
       </select>

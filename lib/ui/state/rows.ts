@@ -102,6 +102,23 @@ export function sortRows(
   return order.map(({ row }) => row);
 }
 
+/** How a column takes part in a sort, as its heading says it. */
+export function sortMark(sort: string, column: string): 'ascending' | 'descending' | undefined {
+  const key = sort.split(',').find((one) => one.replace(/^-/, '') === column);
+  return key === undefined ? undefined : key.startsWith('-') ? 'descending' : 'ascending';
+}
+
+/** The title of a column among others: 'metrics.' and 'params.' are told where two have the same name. */
+export function titleOf(column: string, among: readonly string[]): string {
+  const short = nameOf(column);
+  return among.some((other) => other !== column && nameOf(other) === short) ? column : short;
+}
+
+/** `lr` of 'params.lr', `best(acc)` of 'best(metrics.acc)'. */
+function nameOf(column: string): string {
+  return column.replace(/(^|\()(metrics|params)\./, '$1');
+}
+
 /** The sort that a click on a heading makes: numbers begin with the largest, and a third click ends it. */
 export function clickedSort(
   sort: string,

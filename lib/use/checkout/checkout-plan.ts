@@ -31,6 +31,8 @@ import { hashFile, modeOf } from '../worktree/changes.js';
 import { LostWork, linksInTheWay } from '../worktree/lost-work.js';
 import { isDenied } from '../worktree/scan/work-file.js';
 
+const DISCARD = "'dlv checkout --force <revision>'";
+
 /** A file to be written. */
 export interface PlannedWrite {
   entry: FileEntry;
@@ -69,6 +71,8 @@ export interface PlanOptions {
   /** Files of the version that the line is at, by path. */
   committed: ReadonlyMap<string, FileEntry>;
   force: boolean;
+  /** The command that discards work which would be lost, for a hint; default: a forced checkout of the version. */
+  discard?: string;
   /** Leaves changes alone of what is the same in the version that the line is at and in the target. */
   carries: boolean;
   /** Replaces links above files too, each of which may stand for a whole folder of other files. */
@@ -94,7 +98,7 @@ export async function planCheckout(
   await planner.checkFolders();
   if (!options.replaceLinks) planner.checkLinks();
   planner.replaceLinks();
-  if (!options.force) await planner.lost.check();
+  if (!options.force) await planner.lost.check(options.discard ?? DISCARD);
   const { writes } = planner.plan;
   checkTiers(
     writes.map(({ entry }) => entry),

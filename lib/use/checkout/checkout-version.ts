@@ -160,6 +160,7 @@ export async function checkoutPaths(
       removes: [],
       committed: new Map(committed.map((file) => [file.path, file])),
       force: options.force === true,
+      discard: "'dlv checkout --force <revision> -- <paths>'",
       carries: false,
       replaceLinks: options.force === true,
       isWrittenOver: () => options.force === true,

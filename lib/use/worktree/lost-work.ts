@@ -36,8 +36,11 @@ export class LostWork {
     this.#links.add(path);
   }
 
-  /** @throws {ConflictError} if a link would be lost, or content that is in no version. */
-  async check(): Promise<void> {
+  /**
+   * @param discard  what discards them, for the hint: a command, quoted.
+   * @throws {ConflictError} if a link would be lost, or content that is in no version.
+   */
+  async check(discard: string): Promise<void> {
     if (this.#links.size > 0) throw linksInTheWay([...this.#links]);
     if (this.#lost.size === 0) return;
     await this.#readUnknown();
@@ -47,7 +50,7 @@ export class LostWork {
     const what = paths.length === 1 ? 'a file has' : `${paths.length} files have`;
     throw new ConflictError(`${what} changes that are in no version: ${quoteSome(paths)}`, {
       paths,
-      hint: "commit them, or set them aside with 'dlv stash -u'; 'dlv checkout --force <revision>' discards them",
+      hint: `commit them, or set them aside with 'dlv stash -u'; ${discard} discards them`,
     });
   }
 

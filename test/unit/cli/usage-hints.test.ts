@@ -31,6 +31,11 @@ test('hints: the tables hold nothing that dlv has', async (t) => {
   }
 });
 
+test('hints: -v before a command is the version of other programs', (t) => {
+  t.regex(usageHint("unknown option '-v'", NAMES, null) ?? '', /dlv --version/);
+  t.is(usageHint("unknown option '-x'", NAMES, null), null);
+});
+
 test('hints: what they tell to run is understood', async (t) => {
   const declared = await declaredCommands();
   const hints = [

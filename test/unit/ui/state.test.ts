@@ -12,7 +12,9 @@ import {
   filterRows,
   mentioned,
   sortKeys,
+  sortMark,
   sortRows,
+  titleOf,
 } from '../../../lib/ui/state/rows.js';
 import { aligned, smooth } from '../../../lib/ui/state/smoothing.js';
 import type { LogEntry } from '../../../lib/use/ops/log.js';
@@ -128,6 +130,28 @@ test('rows: clicks on a heading sort down, up, and no more', (t) => {
   t.is(clickedSort('-acc', 'name', false, true), '-acc,name');
   t.is(clickedSort('-acc,name', 'name', false, true), '-acc,-name');
   t.is(clickedSort('-acc,-name', 'name', false, true), '-acc');
+});
+
+test('rows: a heading says how its column takes part in a sort', (t) => {
+  t.deepEqual(
+    ['time', 'metrics.acc', 'name'].map((column) => sortMark('-time,metrics.acc', column)),
+    ['descending', 'ascending', undefined],
+  );
+});
+
+test('rows: titles tell a metric and a hyperparameter of one name apart', (t) => {
+  const columns = [
+    'name',
+    'metrics.lr',
+    'best(metrics.lr)',
+    'params.lr',
+    'metrics.acc',
+    'best(metrics.acc)',
+  ];
+  t.deepEqual(
+    columns.map((column) => titleOf(column, columns)),
+    ['name', 'metrics.lr', 'best(lr)', 'params.lr', 'acc', 'best(acc)'],
+  );
 });
 
 const entry = (version: string, parents: string[], refs: string[] = []): LogEntry =>

@@ -53,8 +53,10 @@ function printNetwork(ui: Ui, shown: Shown): void {
   const lines = [
     ...changes.map(({ kind, layer, made }) => {
       if (kind === 'delete') return `- ${layer}`;
-      return kind === 'insert'
-        ? `+ ${made.join(' -> ')} behind ${layer}`
+      if (kind === 'insert') return `+ ${made.join(' -> ')} behind ${layer}`;
+      const [first, ...more] = made;
+      return first === layer && more.length === 0
+        ? `~ ${layer}, another layer of that name`
         : `~ ${layer} → ${made.join(' -> ')}`;
     }),
   ];

@@ -222,6 +222,7 @@ export class LayerMaker {
     if (this.#context.opset >= opset) return value;
     throw new LayerProblem(
       `wants ${what}, which comes with opset ${opset}: the network is of opset ${this.#context.opset}`,
+      `export the network with opset ${opset} or a later one (torch.onnx.export takes opset_version = ${opset}), or name another layer`,
     );
   }
 }

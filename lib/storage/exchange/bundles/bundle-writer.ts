@@ -28,7 +28,7 @@ import {
   type WrittenEntry,
 } from '../../../pure/formats/zip/zip-records.js';
 import { ownerState } from '../../repo/processes/process-identity.js';
-import { missingObject } from '../transports/folder-transport.js';
+import { missingObject } from '../transports/object-there.js';
 import {
   bytesSource,
   type Loaded,

@@ -29,6 +29,7 @@ import { leadsTo } from '../../../base/files/places/user-paths.js';
 import { TRANSFER_PIECE_BYTES } from '../../../base/limits.js';
 import { withLockFile } from '../../repo/processes/lock.js';
 import type { LineOptions } from './http-client.js';
+import { checkObject, missingObject, shortObject } from './object-there.js';
 import { RateLimit } from './rate-limit.js';
 import type {
   ByteRange,
@@ -110,10 +111,7 @@ export class FolderTransport implements Transport {
   async store(name: string, source: UploadSource, options: TransferOptions = {}): Promise<void> {
     this.traffic.requests++;
     const target = this.#path(name);
-    if (await this.#isThere(name, source.size)) {
-      options.onBytes?.(source.size);
-      return;
-    }
+    if (await this.#isThere(name, source, options)) return;
     await this.#makeRoot();
     await makeDurableDirectory(path.dirname(target));
     const partial = this.#path(`${INCOMING}/${path.basename(target)}`);
@@ -123,7 +121,9 @@ export class FolderTransport implements Transport {
       await renameFile(partial, target);
     } catch (error) {
       // Another push of the same content may have been faster.
-      if (!isMissing(error) || !(await this.#isThere(name, source.size))) throw error;
+      if (!isMissing(error)) throw error;
+      const { signal } = options;
+      if (!(await this.#isThere(name, source, signal ? { signal } : {}))) throw error;
     }
     await syncDirectory(path.dirname(target));
   }
@@ -149,19 +149,12 @@ export class FolderTransport implements Transport {
     }
   }
 
-  /** True if an object has arrived whole. @throws {RemoteError} if it has another size. */
-  async #isThere(name: string, size: number): Promise<boolean> {
+  /** True if an object has arrived whole. @throws {RemoteError} if its bytes are others. */
+  async #isThere(name: string, source: UploadSource, options: TransferOptions): Promise<boolean> {
     const there = await statOrNull(this.#path(name));
     if (there === null) return false;
-    if (there.isFile && there.stat.size === size) return true;
-    throw new RemoteError(
-      `'${name}' at '${this.shown}' has ${there.stat.size} bytes, not ${size}`,
-      {
-        url: this.shown,
-        name,
-        hint: `it is damaged: move it out of the way, then push again`,
-      },
-    );
+    await checkObject(this, { name, bytes: Number(there.stat.size) }, source, options);
+    return true;
   }
 
   async swap(name: string, bytes: Uint8Array, tag: string | null): Promise<string | null> {
@@ -284,33 +277,6 @@ async function arrivedBytes(
   } finally {
     await file.close();
   }
-}
-
-/** That an object is not at a remote which names it. */
-export function missingObject(shown: string, name: string): RemoteError {
-  return new RemoteError(`'${name}' is not at '${shown}'`, {
-    url: shown,
-    name,
-    missing: true,
-    hint: 'the remote may just have been collected: run the command again; if it stays so, it is damaged',
-  });
-}
-
-/** That an object ends before what is asked of it. */
-export function shortObject(
-  shown: string,
-  name: string,
-  wanted: number,
-  bytes: number,
-): RemoteError {
-  return new RemoteError(
-    `'${name}' at '${shown}' ends early: it has ${bytes} bytes, not ${wanted}`,
-    {
-      url: shown,
-      name,
-      hint: 'the remote is damaged: push again from a repository that is whole',
-    },
-  );
 }
 
 /** False if a folder is there. @throws {RemoteError} if it is not, and the one that it would be in is not either. */

@@ -5,11 +5,11 @@
  * with no-cache, and its tag is the server's ETag or the sha256 of its bytes.
  */
 import { sha256Hex } from '../../../base/bytes/hash.js';
-import { missingObject } from './folder-transport.js';
 import { type HttpAnswer, smallBody } from './http-answer.js';
 import { HttpClient, type LineOptions } from './http-client.js';
 import { statusError } from './http-status.js';
 import { type Login, readLogin } from './netrc.js';
+import { missingObject } from './object-there.js';
 import { readRange } from './ranged-read.js';
 import {
   type ByteRange,

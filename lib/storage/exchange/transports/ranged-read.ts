@@ -1,10 +1,10 @@
 /** Reads a part of an object of a web server or bucket, and asks again for what a broken answer did not bring. */
 import { RemoteError } from '../../../base/errors.js';
 import { TRANSFER_PIECE_BYTES } from '../../../base/limits.js';
-import { shortObject } from './folder-transport.js';
 import type { HttpAnswer } from './http-answer.js';
 import type { HttpClient } from './http-client.js';
 import { StalledError } from './low-speed.js';
+import { shortObject } from './object-there.js';
 import type { ByteRange, ReadOptions } from './transport.js';
 
 /** Answers that break off before so many bytes are borne so often. */

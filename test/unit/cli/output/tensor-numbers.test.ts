@@ -1,6 +1,7 @@
 /** Numbers with a bound show what is known, and the bound holds for what is shown. */
 import test from 'ava';
-import { percent, within } from '../../../../lib/cli/output/tensor-numbers.js';
+import { formatMetric, paramText } from '../../../../lib/cli/output/render.js';
+import { percent, signed, within } from '../../../../lib/cli/output/tensor-numbers.js';
 import { seededRandom } from '../../../helpers/rng.js';
 
 test('percent: what is not all and not nothing never looks so', (t) => {
@@ -9,6 +10,23 @@ test('percent: what is not all and not nothing never looks so', (t) => {
   t.is(percent(1e-12), '1.0e-10 %');
   t.is(percent(1 - 1 / 2_900_000), '99.99997 %');
   t.is(percent(0.999995), '99.9995 %');
+});
+
+test('small numbers have one notation: metrics, hyperparameters and differences', (t) => {
+  t.deepEqual([3.38082e-6, 4.56e-7, 1e-5, 0.0001, 0.00123456789, -2e-5, 0, 12].map(formatMetric), [
+    '3.38082e-6',
+    '4.56e-7',
+    '1e-5',
+    '0.0001',
+    '0.00123457',
+    '-2e-5',
+    '0',
+    '12',
+  ]);
+  t.deepEqual([3.38082123456e-6, 0.1, '1e-05', [1, 2], true].map(paramText), [
+    ...['3.38082123456e-6', '0.1', '1e-05', '[1,2]', 'true'],
+  ]);
+  t.is(signed(2.5e-6), '+2.5e-6');
 });
 
 test('within: as many digits as the bound allows', (t) => {

@@ -292,10 +292,12 @@ test('refused: operators that the version of a file does not have', async (t) =>
   for (const [layer, says] of [
     ['MISH', /wants Mish, which comes with opset 18: the network is of opset 13/],
     ['GELU', /opset 20/],
-  ] as const)
-    await t.throwsAsync(editedFile(file, change(`m["conv1"].insert = ${layer}`)), {
+  ] as const) {
+    const error = await t.throwsAsync(editedFile(file, change(`m["conv1"].insert = ${layer}`)), {
       message: says,
     });
+    t.regex(String((error as { hint?: unknown }).hint), /export the network with opset (18|20)/);
+  }
 });
 
 /** A mutation of SMALL that cannot be made, and what is said. */

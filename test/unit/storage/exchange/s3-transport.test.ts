@@ -93,6 +93,18 @@ test('bucket: a large object goes in parts, and an interrupted upload goes on wi
   t.is(server.uploads.size, 0);
 });
 
+test('bucket: what an ETag says is not read again, in one part or in several', async (t) => {
+  const { transport, server } = await bucket(t);
+  for (const size of [300_000, PART_BYTES + 5]) {
+    const bytes = pattern(size);
+    await transport.store(PACK, bytesSource(bytes));
+    const before = transport.traffic.receivedBytes;
+    await transport.store(PACK, bytesSource(bytes));
+    t.true(transport.traffic.receivedBytes - before < 10_000);
+    server.objects.clear();
+  }
+});
+
 test('bucket: an upload that the store has forgotten is begun again', async (t) => {
   const { transport, server } = await bucket(t);
   const bytes = pattern(PART_BYTES + 1);

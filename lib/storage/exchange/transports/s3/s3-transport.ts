@@ -5,9 +5,9 @@
  * swapped with `If-Match`. A store that ignores these conditions takes no push: `proveSwaps` finds out.
  */
 import { type DlvError, RemoteError } from '../../../../base/errors.js';
-import { missingObject } from '../folder-transport.js';
 import { type HttpAnswer, PassingError, smallBody } from '../http-answer.js';
 import type { LineOptions } from '../http-client.js';
+import { checkObject, missingObject } from '../object-there.js';
 import { readRange } from '../ranged-read.js';
 import type {
   ByteRange,
@@ -24,7 +24,7 @@ import { parseS3Address } from './s3-address.js';
 import { S3Client } from './s3-client.js';
 import { noConditionsError, readRefusal, s3Error } from './s3-errors.js';
 import { S3Upkeep } from './s3-upkeep.js';
-import { PART_BYTES, PartUpload, type UploadMemory } from './s3-upload.js';
+import { PART_BYTES, PartUpload, type UploadMemory, usualEtag } from './s3-upload.js';
 import { turns } from './turns.js';
 
 /** A smaller object is sent without a look whether it is there. */
@@ -127,8 +127,7 @@ export class S3Transport implements Transport {
   async store(name: string, source: UploadSource, options: StoreOptions = {}): Promise<void> {
     const { signal, onBytes, isNew = false } = options;
     const isLooked = !isNew && source.size > LOOK_BYTES;
-    if (isLooked && (await this.#isThere(name, source.size, signal))) {
-      onBytes?.(source.size);
+    if (isLooked && (await this.#isThere(name, source, options))) {
       if (source.size > PART_BYTES) await this.#upload(name, source, options).abandon();
       return;
     }
@@ -138,15 +137,15 @@ export class S3Transport implements Transport {
         return this.#put(name, bytes, { 'if-none-match': '*' }, signal);
       });
       if (written === 'unsupported') throw noConditionsError(this.shown);
-      if (written === 'refused') await this.#checkThere(name, source.size, signal);
+      if (written === 'refused') await this.#checkThere(name, source, signal);
       onBytes?.(source.size);
       return;
     }
     for (let attempt = 1; ; attempt++) {
       const end = await this.#upload(name, source, options).run(this.concurrency);
       if (end === 'stored') return;
-      if (end === 'there') return this.#checkThere(name, source.size, signal);
-      if (await this.#isThere(name, source.size, signal)) return;
+      if (end === 'there') return this.#checkThere(name, source, signal);
+      if (await this.#isThere(name, source, signal ? { signal } : {})) return;
       if (attempt === 3) throw missingObject(this.shown, name);
     }
   }
@@ -156,30 +155,35 @@ export class S3Transport implements Transport {
     return new PartUpload(ends, { name, source }, { ...options, turn: this.#turn });
   }
 
-  async #checkThere(name: string, size: number, signal?: AbortSignal): Promise<void> {
-    if (await this.#isThere(name, size, signal)) return;
+  async #checkThere(name: string, source: UploadSource, signal?: AbortSignal): Promise<void> {
+    if (await this.#isThere(name, source, signal ? { signal } : {})) return;
     throw missingObject(this.shown, name);
   }
 
-  /** True if an object is there. @throws {RemoteError} if it has another size. */
-  async #isThere(name: string, size: number, signal?: AbortSignal): Promise<boolean> {
-    const bytes = await this.#client.send(
+  /**
+   * True if an object is there. Most often its ETag tells that its bytes are the same; else it is read.
+   * @throws {RemoteError} if they are others.
+   */
+  async #isThere(name: string, source: UploadSource, options: TransferOptions): Promise<boolean> {
+    const { signal, onBytes } = options;
+    const there = await this.#client.send(
       { method: 'HEAD', name },
       async (answer) => {
         answer.drop();
         if (answer.status === 404) return null;
         if (answer.status !== 200) throw s3Error(this.shown, { status: answer.status, code: '' });
-        return Number(answer.headers['content-length'] ?? Number.NaN);
+        const { etag, 'content-length': length } = answer.headers;
+        return { etag, bytes: Number(length ?? Number.NaN) };
       },
       signal,
     );
-    if (bytes === null) return false;
-    if (bytes === size) return true;
-    throw new RemoteError(`'${name}' at '${this.shown}' has ${bytes} bytes, not ${size}`, {
-      url: this.shown,
-      name,
-      hint: 'it is damaged: move it out of the way, then push again',
-    });
+    if (there === null) return false;
+    if (there.bytes === source.size && there.etag === (await usualEtag(source, signal))) {
+      onBytes?.(source.size);
+    } else {
+      await checkObject(this, { name, bytes: there.bytes }, source, options);
+    }
+    return true;
   }
 
   async swap(

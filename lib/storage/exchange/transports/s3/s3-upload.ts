@@ -2,8 +2,11 @@
  * Uploads one large object in parts. Nothing is visible before the last request; an upload that was interrupted is
  * continued with the parts that the store has.
  */
+import { createHash } from 'node:crypto';
+import { throwIfAborted } from '../../../../base/bytes/abort.js';
 import { forEachLimit } from '../../../../base/bytes/for-each-limit.js';
 import { RemoteError } from '../../../../base/errors.js';
+import { TRANSFER_PIECE_BYTES } from '../../../../base/limits.js';
 import type { HttpAnswer } from '../http-answer.js';
 import { PassingError } from '../http-answer.js';
 import type { TransferOptions, UploadSource } from '../transport.js';
@@ -95,9 +98,7 @@ export class PartUpload {
     const request = { method: 'POST', name: this.#name, query: { uploads: '' } } as const;
     const id = await this.#ask(request, (answer) => this.#text(answer, 'UploadId'));
     if (id === null || id === '') throw this.#nonsense();
-    const unit = 1024 * 1024;
-    const partBytes = Math.max(PART_BYTES, Math.ceil(size / PARTS_MAX / unit) * unit);
-    const upload = { id, partBytes };
+    const upload = { id, partBytes: partBytesOf(size) };
     await this.#memory?.keepBegun(this.#key, upload);
     return upload;
   }
@@ -212,6 +213,34 @@ export class PartUpload {
       hint: 'check the endpoint of the bucket',
     });
   }
+}
+
+/** Bytes of the parts in which an object of a size is uploaded. */
+function partBytesOf(size: number): number {
+  const unit = 1024 * 1024;
+  return Math.max(PART_BYTES, Math.ceil(size / PARTS_MAX / unit) * unit);
+}
+
+/**
+ * The ETag that most stores give an object which was uploaded from here: the md5 of its bytes, or that of the md5s of its
+ * parts and their number. A store may give another, as Amazon does for objects that it encrypts with keys of a customer.
+ */
+export async function usualEtag(source: UploadSource, signal?: AbortSignal): Promise<string> {
+  const isOne = source.size <= PART_BYTES;
+  const sums: Buffer[] = [];
+  const partBytes = isOne ? PART_BYTES : partBytesOf(source.size);
+  for (let start = 0; start < source.size || sums.length === 0; start += partBytes) {
+    const hash = createHash('md5');
+    const end = Math.min(source.size, start + partBytes);
+    for (let at = start; at < end; at += TRANSFER_PIECE_BYTES) {
+      throwIfAborted(signal);
+      hash.update(await source.read(at, Math.min(TRANSFER_PIECE_BYTES, end - at)));
+    }
+    sums.push(hash.digest());
+  }
+  if (isOne) return `"${(sums[0] as Buffer).toString('hex')}"`;
+  const all = createHash('md5').update(Buffer.concat(sums)).digest('hex');
+  return `"${all}-${sums.length}"`;
 }
 
 function escaped(text: string): string {
