@@ -6,7 +6,7 @@
  * decides what goes; a commit only merges (merge-small-sets.ts).
  */
 import { type Id, sha256Hex } from '../../base/bytes/hash.js';
-import { ConflictError } from '../../base/errors.js';
+import { ConflictError, IoError } from '../../base/errors.js';
 import { listOtherReaders } from '../repo/processes/readers.js';
 import { readHead } from '../repo/refs/head.js';
 import { listNotedVersions, listRefs, readNotes } from '../repo/refs/refs.js';
@@ -29,6 +29,8 @@ export interface GcOptions {
   pruneNow?: boolean;
   /** Says what would be done and changes nothing. */
   dryRun?: boolean;
+  /** Asked for room where the disk is full: deletes what is derived. */
+  onFull?(): Promise<void>;
   signal?: AbortSignal;
 }
 
@@ -69,9 +71,16 @@ export async function collectGarbage(
   await repo.store.reload();
   const before = [...repo.store.sets()];
   const packBytesBefore = totalBytes(repo, before);
-  const dropped = await rewriteWithRetries(repo, options);
-  const leftoverSets = await retireUnlisted(repo, options);
   const graceMs = graceOf(repo, options);
+  let freed = 0;
+  const dropped = await rewriteWithRetries(repo, options).catch(async (error: unknown) => {
+    if (options.dryRun || !isFullDisk(error)) throw error;
+    // The lock and the list of sets need a few blocks: what goes at the end in any case makes room for them.
+    freed = (await deleteLeftovers(repo.layout, { graceMs })).deletedBytes;
+    await options.onFull?.();
+    return rewriteWithRetries(repo, options);
+  });
+  const leftoverSets = await retireUnlisted(repo, options);
   const left = await deleteLeftovers(repo.layout, { graceMs, dryRun: options.dryRun === true });
   const after = repo.store.sets();
   const { blobs, segments, bytes, chosen } = dropped;
@@ -84,11 +93,16 @@ export async function collectGarbage(
     packBytesBefore,
     packBytesAfter: options.dryRun ? totalBytes(repo, after) - bytes : totalBytes(repo, after),
     leftoverSets,
-    deletedBytes: left.deletedBytes,
+    deletedBytes: freed + left.deletedBytes,
     trashBytes: left.trashBytes,
     unfinishedBytes: left.unfinishedBytes,
     kept: [...dropped.kept, ...(await keptLeftovers(repo.layout, left, graceMs))],
   };
+}
+
+/** True if a disk, or somebody's quota of it, is used up. */
+export function isFullDisk(error: unknown): error is IoError {
+  return error instanceof IoError && /^(ENOSPC|EDQUOT)$/.test(String(error.data.errno));
 }
 
 async function rewriteWithRetries(repo: CollectedRepository, options: GcOptions): Promise<Dropped> {

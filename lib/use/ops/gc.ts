@@ -2,7 +2,7 @@
 
 import { dropRows } from '../../knowledge/catalog/rows.js';
 import { dropLoaded } from '../../storage/repo/loaded-files.js';
-import { collectGarbage, type GcResult } from '../../storage/upkeep/gc.js';
+import { collectGarbage, type GcResult, isFullDisk } from '../../storage/upkeep/gc.js';
 import type { KeptBytes } from '../../storage/upkeep/kept.js';
 import type { OpContext } from '../context.js';
 import type { Repository } from '../repository.js';
@@ -25,6 +25,11 @@ export interface GcOpResult extends Omit<GcResult, 'kept'> {
   seconds: number;
 }
 
+/** What a full disk wants: gc takes sets off their list, and writes what it keeps of others, before it deletes anything. */
+const ROOM =
+  'delete or move away another file on that disk: gc writes its lock, the list of packs and what it keeps ' +
+  'of mixed packs before it deletes any; often 64 KiB are enough. Nothing was lost';
+
 /** @throws {ConflictError} while other processes work (pruneNow); {CorruptError} in a damaged repository. */
 export async function gc(
   repo: Repository,
@@ -37,18 +42,24 @@ export async function gc(
     collectGarbage(repo, {
       pruneNow: options.pruneNow === true,
       dryRun,
+      onFull: () => dropDerived(repo),
       ...(context.signal ? { signal: context.signal } : {}),
+    }).catch((error: unknown) => {
+      if (isFullDisk(error)) error.data.hint = ROOM;
+      throw error;
     });
   // What is promised is not fetched to find out what is needed.
   const result = await (repo.promises?.leaving(collect) ?? collect());
   // Versions may be gone: the catalog is made again of those that are there.
-  if (!dryRun) {
-    const { versionRows, olderVersionRows } = repo.layout;
-    for (const dir of [versionRows, ...olderVersionRows]) await dropRows(dir);
-    await dropLoaded(repo.layout);
-  }
+  if (!dryRun) await dropDerived(repo);
   const kept = result.kept.map(({ untilMs, ...row }): KeptRow => {
     return { ...row, until: untilMs === null ? null : new Date(untilMs).toISOString() };
   });
   return { ...result, kept, dryRun, seconds: (performance.now() - started) / 1000 };
+}
+
+/** Deletes what is made again from versions when it is asked for. */
+async function dropDerived({ layout }: Repository): Promise<void> {
+  for (const dir of [layout.versionRows, ...layout.olderVersionRows]) await dropRows(dir);
+  await dropLoaded(layout);
 }
