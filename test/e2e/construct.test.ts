@@ -15,6 +15,23 @@ async function two(t: ExecutionContext): Promise<TestRepository> {
   return repo;
 }
 
+test('construct: says what a mutation made, also under the name that the layer had', async (t) => {
+  const repo = await two(t);
+  const made = async (mutation: string): Promise<string> =>
+    (
+      await repo.dlv(
+        'query',
+        `construct x from m where m.model = "left" mutate ${mutation}`,
+        '--dry-run',
+      )
+    ).stdout;
+  t.regex(
+    await made('m["fc1"].replace = FULL(units = 5)'),
+    /^ +~ fc1, another layer of that name$/m,
+  );
+  t.regex(await made('m["conv1"].insert = TANH'), /^ +\+ conv1\.tanh behind conv1$/m);
+});
+
 test('construct: a branch a source, nothing twice, nothing by a dry run, nothing if one cannot be made', async (t) => {
   const repo = await two(t);
   const ask = (...args: string[]) => repo.json<ConstructionResult>('query', ...args);

@@ -137,7 +137,7 @@ export async function changeWorkFiles(
       removes: removes.map((path) => staging.entry(path)).filter((entry) => entry !== null),
       committed: byPath(committed),
       force: false,
-      discard: "'dlv restore --staged --worktree <paths>' (for files that are not tracked: rm)",
+      discard: "'dlv restore --staged --worktree <paths>', or rm for files that are not tracked,",
       carries: false,
       replaceLinks: false,
       isWrittenOver: () => false,

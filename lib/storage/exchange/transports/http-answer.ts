@@ -2,12 +2,18 @@
 import type http from 'node:http';
 import { DlvError, LimitError, RemoteError } from '../../../base/errors.js';
 
+/** What Node says of connections that the other side closed. */
+const BROKEN_OFF: ReadonlyMap<string, string> = new Map([
+  ['aborted', 'the connection was closed before the answer was whole'],
+  ['socket hang up', 'the connection was closed before an answer came'],
+]);
+
 /** A failure that another attempt may not meet. */
 export class PassingError extends Error {
   readonly waitMs: number | null;
 
   constructor(error: Error, waitMs: number | null = null) {
-    super(error.message, { cause: error });
+    super(BROKEN_OFF.get(error.message) ?? error.message, { cause: error });
     this.waitMs = waitMs;
   }
 }

@@ -124,6 +124,26 @@ test('http: a server that keeps failing is an error that says so', async (t) => 
   t.true(server.requests > 2);
 });
 
+test('http: a server that closes every connection is told in words', async (t) => {
+  const { transport, server } = await served(t);
+  const load = (): Promise<unknown> => transport.load('remote', 1000);
+  server.misbehave = (request) => {
+    request.socket.destroy();
+    return true;
+  };
+  await t.throwsAsync(load(), {
+    message: /^cannot reach '.*': the connection was closed before an answer/,
+  });
+  server.misbehave = (request, response) => {
+    response.writeHead(200, { 'content-length': 100 });
+    response.write('half', () => setTimeout(() => request.socket.destroy(), 5));
+    return true;
+  };
+  await t.throwsAsync(load(), {
+    message: /: the connection was closed before the answer was whole$/,
+  });
+});
+
 test('http: redirects are followed a few times, and not everywhere', async (t) => {
   const { transport, put, server } = await served(t);
   await put('moved', Buffer.from('moved'));
