@@ -71,3 +71,16 @@ test('fetch --planes of a remote that promised nothing names the one that did', 
   await repo.json('fetch', '--all', '--planes', 'all');
   t.deepEqual((await repo.json<FsckOpResult>('fsck')).promised, []);
 });
+
+test('fetch --planes: where the remote is gone, a mirror takes its place as the message says', async (t) => {
+  const { top, url } = await largeRemote(t);
+  const { repo } = await cloned(top, url, 'half', '--planes', '2');
+  const mirror = path.join(top, 'mirror.dlv');
+  await fs.rename(url, mirror);
+  await repo.json('remote', 'add', 'backup', mirror);
+  const refused = await repo.fails(2, 'fetch', 'backup', '--planes', 'all');
+  t.regex(String(refused.data.hint), /'dlv remote set-url origin <url>'/);
+  await repo.json('remote', 'set-url', 'origin', mirror);
+  await repo.json('fetch', 'origin', '--planes', 'all');
+  t.deepEqual((await repo.json<FsckOpResult>('fsck')).promised, []);
+});

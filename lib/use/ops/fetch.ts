@@ -104,7 +104,9 @@ function refuseUnpromised(repo: Repository, shown: string, options: FetchOptions
   const value = Array.isArray(given) ? `'${given.join("' --only '")}'` : given;
   throw new UsageError(`what is not here was left at '${other}', not at '${shown}'`, {
     option,
-    hint: `'dlv fetch ${other} ${option} ${value}' brings it`,
+    hint:
+      `'dlv fetch ${other} ${option} ${value}' brings it; if '${other}' is gone for good, ` +
+      `'dlv remote set-url ${other} <url>' puts a whole copy in its place`,
   });
 }
 
