@@ -150,6 +150,33 @@ export async function fileRows(dir: string, runs: number): Promise<Row[]> {
   return rows;
 }
 
+/** A repository that grows version by version, nothing of it flushed to the disk. @param describe  the n-th version. */
+async function growing(dir: string, describe: (n: number) => Parameters<typeof commit>[1]) {
+  const context = { cwd: dir, progress: noProgress, warn() {} };
+  const repo = await Repository.init(dir, 'm');
+  let made = 0;
+  const upTo = (count: number): Promise<void> =>
+    unsynced(async () => {
+      for (; made < count; made++) {
+        await fs.writeFile(path.join(dir, 'config.txt'), `version ${made}`);
+        await add(repo, { paths: ['config.txt'] }, context);
+        await commit(repo, describe(made), context);
+      }
+    });
+  return { repo, upTo };
+}
+
+/** The n-th version of a sweep, with its hyperparameters and metrics. */
+function swept(n: number): Parameters<typeof commit>[1] {
+  const at = (i: number): number => ((n * 7919 + i * 104729) % 10007) / 10007;
+  const params = { lr: 10 ** (-5 * at(0)), batch: 2 ** (4 + (n % 5)), opt: n % 3 ? 'adam' : 'sgd' };
+  const metrics = [100, 200, 300].flatMap((step) => [
+    { name: 'acc', step, value: at(step) },
+    { name: 'loss', step, value: 3 * at(step + 1) },
+  ]);
+  return { message: `run ${n}`, params, metrics };
+}
+
 /** @param counts  after how many versions the commands are measured. */
 export async function versionRows(
   dir: string,
@@ -157,17 +184,9 @@ export async function versionRows(
   counts: readonly number[],
 ): Promise<Row[]> {
   const rows: Row[] = [];
-  const context = { cwd: dir, progress: noProgress, warn() {} };
-  const repo = await Repository.init(dir, 'm');
-  let made = 0;
+  const { repo, upTo } = await growing(dir, (n) => ({ message: `version ${n}` }));
   for (const count of counts) {
-    await unsynced(async () => {
-      for (; made < count; made++) {
-        await fs.writeFile(path.join(dir, 'config.txt'), `version ${made}`);
-        await add(repo, { paths: ['config.txt'] }, context);
-        await commit(repo, { message: `version ${made}` }, context);
-      }
-    });
+    await upTo(count);
     for (const verb of ['log', 'list', 'branch', 'gc', 'fsck', 'du']) {
       const notes = `${count} versions`;
       rows.push(await repeat(`dlv ${verb}`, runs, notes, () => measureDlv([verb], dir)));
@@ -184,27 +203,9 @@ export async function tableRows(
   counts: readonly number[],
 ): Promise<Row[]> {
   const rows: Row[] = [];
-  const context = { cwd: dir, progress: noProgress, warn() {} };
-  const repo = await Repository.init(dir, 'm');
-  let made = 0;
+  const { repo, upTo } = await growing(dir, swept);
   for (const count of counts) {
-    await unsynced(async () => {
-      for (; made < count; made++) {
-        await fs.writeFile(path.join(dir, 'config.txt'), `version ${made}`);
-        await add(repo, { paths: ['config.txt'] }, context);
-        const at = (i: number): number => ((made * 7919 + i * 104729) % 10007) / 10007;
-        const params = {
-          lr: 10 ** (-5 * at(0)),
-          batch: 2 ** (4 + (made % 5)),
-          opt: made % 3 ? 'adam' : 'sgd',
-        };
-        const metrics = [100, 200, 300].flatMap((step) => [
-          { name: 'acc', step, value: at(step) },
-          { name: 'loss', step, value: 3 * at(step + 1) },
-        ]);
-        await commit(repo, { message: `run ${made}`, params, metrics }, context);
-      }
-    });
+    await upTo(count);
     const notes = `${count} versions`;
     const ask = [
       'list',

@@ -203,7 +203,7 @@ test('import of DVC: what is elsewhere, has no md5 or cannot be read is named', 
     "'/mnt/data/x.csv' of 'elsewhere.dvc' is outside of the repository: it is left out",
     "'/mnt/y.csv' of 'work.dvc' is outside of the repository: it is left out",
     "'bare' of 'none.dvc' has no md5: it is left out",
-    "'broken.dvc' is no file of DVC that can be read: what it tracks is left out",
+    "'broken.dvc' cannot be read as a file of DVC: what it tracks is left out",
     "'s3://bucket/key' of 'elsewhere.dvc' is outside of the repository: it is left out",
     "'zz' of 'none.dvc' has no md5: it is left out",
   ]);

@@ -2,7 +2,8 @@
  * `fsck --rebuild`: rebuilds derived files and salvages undamaged data. Deletes nothing: what is
  * replaced goes to trash.
  *
- * Indexes are made from the records of `.blob` and `.hi`, and the manifest from packs/ alone. From
+ * Indexes are made from the records of `.blob` and `.hi`, and the manifest from packs/ alone; one that is older than
+ * the packs is filled up from there. From
  * a damaged set, the undamaged records are copied into a new set. If the remaining live records
  * form no forest, hidden ones are copied to the front (promotion). The new list of sets is written
  * once, at the end: an interrupted rebuild changes nothing but indexes. State files are in

@@ -242,7 +242,7 @@ export async function versionRoots(repo: ReadAccess, refs?: readonly Ref[]): Pro
 
 /**
  * What the versions that every list shows and counts start from: branches, tags, branches of remotes as they were seen
- * last, and HEAD. A stash holds unfinished work: it takes space, and is no version of a model.
+ * last, and HEAD. Stashes are left out: they take space, but hold unfinished work.
  */
 export async function listedRoots(repo: ReadAccess, refs?: readonly Ref[]): Promise<Id[]> {
   const all = refs ?? (await listRefs(repo.layout));

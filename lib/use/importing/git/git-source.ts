@@ -259,7 +259,7 @@ class GitSource {
     const files: SourceFile[] = [];
     if (stages.length === 0 && row.path.endsWith('.dvc')) {
       this.#problems.add(
-        `'${row.path}' is no file of DVC that can be read: what it tracks is left out`,
+        `'${row.path}' cannot be read as a file of DVC: what it tracks is left out`,
       );
     }
     for (const { name, folder, outputs, unknown } of stages) {

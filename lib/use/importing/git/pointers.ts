@@ -46,7 +46,7 @@ export function isDvcFile(path: string): boolean {
   return name === 'dvc.lock' || (name.endsWith('.dvc') && name.length > 4);
 }
 
-/** True for an output that is no file of the repository: elsewhere on the machine, or in storage of its own. */
+/** True for the path of an output outside of the repository: an absolute path, or the address of some storage. */
 export function isElsewhere(path: string): boolean {
   return path.startsWith('/') || /^[A-Za-z][A-Za-z0-9+.-]*:[\\/]/.test(path);
 }

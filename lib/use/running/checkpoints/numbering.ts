@@ -83,7 +83,7 @@ export class Numbering {
   }
 
   /**
-   * What the name of a folder with weights says; null if it is no checkpoint of its own.
+   * The number in the name of a folder with weights; null if the folder as a whole is not one checkpoint.
    * @param insides  names of the files of weights right in it.
    */
   folder(folder: string, name: string, insides: readonly string[]): Numbered | null {
