@@ -97,13 +97,13 @@ static napi_value encoded_answer(napi_env env, job *j) {
 static napi_value caller_plane(napi_env env, job *j, uint32_t k) {
   kept_array plane;
   if (kept(env, j->out_refs[k], &plane)) return NULL;
-  if (plane.length != j->count) {
+  if (plane.length != j->out_count) {
     j->result = DLV_ERR_ARGUMENT;
     j->why = "a plane of 'out' was detached or resized while it was decoded";
     return NULL;
   }
   /* Other bytes than those decoded into: they were copied, or the plane is elsewhere by now. */
-  if (plane.bytes != j->out[k]) memcpy(plane.bytes, j->out[k], j->count);
+  if (plane.bytes != j->out[k]) memcpy(plane.bytes, j->out[k], j->out_count);
   return plane.array;
 }
 
@@ -113,8 +113,8 @@ static napi_value decoded_answer(napi_env env, job *j) {
   for (uint32_t k = 0; k < j->wanted; k++) {
     napi_value plane;
     if (j->out_refs[k]) plane = caller_plane(env, j, k);
-    else if (j->fresh[k]) plane = array_of_block(env, j->fresh[k], j->count);
-    else plane = copy_of(env, j->out[k], j->count);
+    else if (j->fresh[k]) plane = array_of_block(env, j->fresh[k], j->out_count);
+    else plane = copy_of(env, j->out[k], j->out_count);
     if (plane == NULL || napi_set_element(env, planes, k, plane) != napi_ok) return NULL;
   }
   return planes;

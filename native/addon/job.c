@@ -74,11 +74,11 @@ int job_writes(napi_env env, job *j, uint32_t k, const view *v) {
     if (!job_holds(j, v)) copy_later(j, NULL, v->length, &j->out[k]);
     return job_keep(env, v->value, &j->out_refs[k]);
   }
-  if (j->count < FRESH_MIN) {
-    copy_later(j, NULL, j->count, &j->out[k]);
+  if (j->out_count < FRESH_MIN) {
+    copy_later(j, NULL, j->out_count, &j->out[k]);
     return DLV_OK;
   }
-  j->fresh[k] = block_new(j->count);
+  j->fresh[k] = block_new(j->out_count);
   if (j->fresh[k] == NULL) return DLV_ERR_MEMORY;
   j->out[k] = block_bytes(j->fresh[k]);
   return DLV_OK;
@@ -94,6 +94,7 @@ void job_reads_coded(job *j, const view *head, const view *classes) {
 }
 
 void job_decodes(napi_env env, job *j, const view *base, const view *out) {
+  if (j->out_count == 0) j->out_count = j->count;
   for (uint32_t k = 0; k < j->base_width; k++) job_reads(j, &base[k], &j->base[k]);
   for (uint32_t k = 0; k < j->wanted && j->result == DLV_OK; k++) {
     j->result = job_writes(env, j, k, out ? &out[k] : NULL);

@@ -19,6 +19,19 @@
 
 typedef enum { ENCODE, DECODE, HASH, WRITE, READ, CHAIN, VERIFY, CHECK } task;
 
+/* Pieces of a segment that a sample is of, at most. */
+#define SAMPLE_PIECES_MAX 64
+/* Bytes of a sample at most. */
+#define SAMPLE_BYTES_MAX (64u << 20)
+
+/*
+ * What is kept of a segment: `pieces` runs of `length` elements, each `step` behind the one before; of
+ * those links of a chain whose bit is set in `links`, `planes` each.
+ */
+typedef struct {
+  uint32_t links, planes, length, step, pieces;
+} sampling;
+
 /* Places for planes that a check keeps between records. */
 #define JOB_SLOTS_MAX 16
 
@@ -34,6 +47,8 @@ typedef struct {
   int result;      /* of kernel.h */
   const char *why; /* NULL: what the result says */
   uint32_t count, width, wanted;
+  uint32_t out_count; /* DECODE, CHAIN: bytes of each plane of `out` */
+  sampling sample;    /* CHAIN: 0 pieces for the last link, whole */
   int level, no_prefix, has_base;
   uint32_t base_width; /* DECODE, CHAIN: planes of the base that were given */
   const uint8_t *planes[DLV_WIDTH_MAX];

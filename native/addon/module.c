@@ -30,7 +30,7 @@
 #include "team.h"
 
 /* Raised when what functions take or answer changes: lib/base/native/kernel.ts asks for its own. */
-#define INTERFACE_VERSION 8
+#define INTERFACE_VERSION 9
 #define ALLOCATE_MAX (1u << 30)
 
 /* Throws what the call is refused for, or that the answer cannot be made. */
@@ -277,6 +277,7 @@ NAPI_MODULE_INIT() {
       {"encode", encode},
       {"decode", decode},
       {"decodeChain", decode_chain},
+      {"sampleChain", sample_chain},
       {"verify", verify},
       {"checkRecords", check_records},
       {"sha256Many", sha256_many},

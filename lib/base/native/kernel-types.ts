@@ -132,6 +132,23 @@ export interface NativeKernel extends Kernel, KernelServices {
     abort?: Int32Array,
   ): Promise<Uint8Array[]>;
   /**
+   * Samples of links of the same plan, without a base under the first: `pieces` runs of `length` elements, each
+   * `step` behind the one before. Whatever was read whole is compared with its checksum, all else is not.
+   * @param planes  that each sampled link gives.
+   * @param links   a bit for each link that is sampled, the last one of the plan among them.
+   * @returns one array: of each sampled link all pieces of its first plane, then of the next.
+   */
+  sampleChain(
+    plan: Uint8Array,
+    count: number,
+    planes: number,
+    links: number,
+    length: number,
+    step: number,
+    pieces: number,
+    abort?: Int32Array,
+  ): Promise<[Uint8Array]>;
+  /**
    * Decodes a segment and compares it with the planes it was made of; rejects with ERROR_DIFFERS.
    * @returns CRC-32 of hi, mid and low.
    */

@@ -1,6 +1,6 @@
 /**
  * Plans by which the kernel decodes a segment straight from files, through its chain of deltas, without
- * a whole plane of any link but the last (native/addon/chain.c).
+ * a whole plane of any link but the last (native/addon/chain.c); of samples, without any whole plane.
  *
  *     plan := links:u32 link{links}                                         little endian
  *     link := width:u8 planes:u8 headBytes:u32 (fd:i32 crc:u32 offset:u64 bytes:u64){hi, mid, low} head
@@ -96,5 +96,56 @@ export async function decodeChain(
   } catch (error) {
     if ((error as { kernel?: unknown }).kernel === ERROR_ABORTED) throw new AbortedError();
     return false;
+  }
+}
+
+/** Pieces of a segment: `pieces` runs of `length` elements, each `step` behind the one before. */
+export interface Sampling {
+  readonly length: number;
+  readonly step: number;
+  readonly pieces: number;
+}
+
+/**
+ * Samples of links of a chain that stands on nothing else. Payloads that are read whole are compared with their
+ * checksums; those of which parts are left out are not, so nothing may be stored because of a sample alone.
+ * @param links    from the root to the last one, which is sampled. Those that are give equally many planes.
+ * @param count    elements of the segment; the pieces end before.
+ * @returns planes of each sampled link in order, each its pieces one after the other; null if the kernel
+ *   cannot, or something is wrong.
+ * @throws {AbortedError}
+ */
+export async function sampleChain(
+  links: readonly (PlannedLink & { readonly isSampled: boolean })[],
+  count: number,
+  { length, step, pieces }: Sampling,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array[][] | null> {
+  const { native } = loadKernel();
+  const last = links.at(-1);
+  if (native === null || last === undefined) return null;
+  const { planes } = last;
+  const wanted = links.reduce((bits, { isSampled }, i) => bits + (isSampled ? 2 ** i : 0), 0);
+  const abort = signal && abortFlag(signal);
+  try {
+    const plan = encodeChainPlan(links);
+    const [all] = await native.sampleChain(
+      plan,
+      count,
+      planes,
+      wanted,
+      length,
+      step,
+      pieces,
+      abort,
+    );
+    const bytes = length * pieces;
+    const planeAt = (i: number) => all.subarray(i * bytes, (i + 1) * bytes);
+    return links
+      .filter(({ isSampled }) => isSampled)
+      .map((_, at) => Array.from({ length: planes }, (_, k) => planeAt(at * planes + k)));
+  } catch (error) {
+    if ((error as { kernel?: unknown }).kernel === ERROR_ABORTED) throw new AbortedError();
+    return null;
   }
 }

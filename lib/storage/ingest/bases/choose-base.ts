@@ -21,6 +21,7 @@ import type { PackSession } from '../../objects/session.js';
 import { storedBytes } from '../../store/types.js';
 import type { DerivedBase } from './derived-bases.js';
 import { type FittedBase, fitBase } from './named-bases.js';
+import { sampleBlocks, sampleStored } from './sample-blocks.js';
 
 /** A new extent, read and hashed. */
 export interface NewExtent {
@@ -71,9 +72,6 @@ const NEIGHBOURS_MAX = 4;
 const CODED_MAX: Record<CodecLevel, number> = { 0: 1, 1: 2, 2: 4 };
 /** Share of coded bytes that is no difference between candidates. */
 const EQUAL_SHARE = 0.01;
-/** Blocks that are coded: elements of each, and how many. */
-const BLOCK_ELEMENTS = 2048;
-const BLOCKS = 16;
 
 /** Strangers of this distance or more are not related: what unrelated weights have, less a little. */
 function unrelatedBits(width: number): number {
@@ -92,18 +90,20 @@ interface Candidate {
 
 export class BaseChooser {
   /**
-   * Reads bases. Candidates that are compared are kept: mostly one depends on the other, and the winner is
-   * what the extent is encoded against a moment later.
+   * Reads bases. Candidates that were decoded whole to be compared are kept: mostly one depends on the other, and
+   * the winner is what the extent is encoded against a moment later.
    */
   readonly planes: PlaneReader;
   readonly #session: PackSession;
   readonly #options: ChooserOptions;
-  /** Segments of candidates of the extent at hand. */
+  readonly #signal: AbortSignal | undefined;
+  /** Candidates of the extent at hand that are decoded whole. */
   #compared: ReadonlySet<Id> = new Set();
 
   constructor(session: PackSession, options: ChooserOptions & { readonly signal?: AbortSignal }) {
     const { signal } = options;
     this.#session = session;
+    this.#signal = signal;
     this.#options = options;
     this.planes = new ChainReader(session, {
       cacheBytes: CANDIDATE_PLANES_BYTES,
@@ -262,19 +262,22 @@ export class BaseChooser {
   /** The candidate against which blocks of the first segment are smallest; of equal ones, by a
    *  hundredth, the one with the shorter chain. */
   async #smallest(
-    { width, count }: NewExtent,
+    extent: NewExtent,
     candidates: readonly Candidate[],
     planes: readonly Uint8Array[],
   ): Promise<Candidate> {
     const child = sampleBlocks(planes);
     let best = { candidate: candidates[0] as Candidate, bytes: Number.POSITIVE_INFINITY };
-    this.#compared = new Set(candidates.map(({ fitted }) => fitted.id));
     // From the root on: what one depends on is kept when its turn comes.
-    for (const candidate of [...candidates].sort((a, b) => a.fitted.depth - b.fitted.depth)) {
+    const ordered = [...candidates].sort((a, b) => a.fitted.depth - b.fitted.depth);
+    const ids = ordered.map(({ fitted }) => fitted.id);
+    const sampled = await sampleStored(this.#session, extent, ids, this.#signal);
+    this.#compared = new Set(ids.filter((id) => !sampled.has(id)));
+    for (const candidate of ordered) {
+      const { id } = candidate.fitted;
       try {
-        const lease = await lendWhole(this.planes, { id: candidate.fitted.id, width, count }, 0);
-        const { head, hi, mid, low } = await encodeSegment(child, sampleBlocks(lease.planes));
-        lease.release();
+        const under = sampled.get(id) ?? (await this.#sampleOfWhole(extent, id));
+        const { head, hi, mid, low } = await encodeSegment(child, under);
         const bytes = head.length + hi.length + mid.length + low.length;
         // Those that come later have longer chains, or equal ones.
         if (bytes < best.bytes * (1 - EQUAL_SHARE)) {
@@ -286,18 +289,12 @@ export class BaseChooser {
     }
     return best.candidate;
   }
-}
 
-/** Blocks from all over a segment, in memory of their own; all of a short one. */
-function sampleBlocks(planes: readonly Uint8Array[]): Uint8Array[] {
-  const count = (planes[0] as Uint8Array).length;
-  if (count <= BLOCK_ELEMENTS * BLOCKS) return planes.map((plane) => plane.slice());
-  const step = Math.floor((count - BLOCK_ELEMENTS) / (BLOCKS - 1));
-  return planes.map((plane) => {
-    const sample = new Uint8Array(BLOCK_ELEMENTS * BLOCKS);
-    for (let b = 0; b < BLOCKS; b++) {
-      sample.set(plane.subarray(b * step, b * step + BLOCK_ELEMENTS), b * BLOCK_ELEMENTS);
-    }
+  /** Blocks of a candidate that is decoded whole. @throws as PlaneReader.lend. */
+  async #sampleOfWhole({ width, count }: NewExtent, id: Id): Promise<Uint8Array[]> {
+    const lease = await lendWhole(this.planes, { id, width, count }, 0);
+    const sample = sampleBlocks(lease.planes);
+    lease.release();
     return sample;
-  });
+  }
 }

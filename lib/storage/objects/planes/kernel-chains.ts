@@ -1,23 +1,28 @@
 /**
  * Segments that the kernel decodes straight from pack files, through all links of their chain: it reads,
- * checks and decodes them block by block, so that nothing but the wanted planes takes memory.
+ * checks and decodes them block by block, so that nothing but the wanted planes, or samples, takes memory.
  *
  * What it cannot do, and what goes wrong, is left to the reader that goes link by link: it meets the
  * same error and names it.
  */
+import type { Id } from '../../../base/bytes/hash.js';
+import { WIDTH_MAX } from '../../../base/limits.js';
 import {
   decodeChain,
   decodesChains,
   isStreamable,
   PLANNED_LINKS_MAX,
   type PlannedLink,
+  type Sampling,
+  sampleChain,
 } from '../../../pure/codec/chain-plan.js';
 import type { SegmentHeadAt } from '../../store/packs/read-records.js';
 import type { LentPayloads } from '../../store/types.js';
+import { linksOf } from '../chain.js';
 import type { LinkBase } from './base-planes.js';
-import type { ChainLink } from './chain-link.js';
+import { basePlanesOf, type ChainLink, stopOf } from './chain-link.js';
 import { type PlaneLease, planePool } from './plane-pool.js';
-import type { SegmentRecords } from './plane-reader.js';
+import type { NamedExtent, SegmentRecords } from './plane-reader.js';
 import { addReadBytes, classesFor, headBytesOf, type RetrievalStats } from './read-counts.js';
 import { decodeSegmentHead, segmentElements } from './segment-head.js';
 
@@ -127,4 +132,57 @@ export async function decodeStraight(
   stats.decodes += links.length;
   stats.decodedElements += links.length * count;
   return lease;
+}
+
+/** Links of the chain of a first segment, from its root on; null if it cannot be followed here. */
+async function sampledLinks(
+  records: SegmentRecords,
+  last: Id,
+  sampled: ReadonlySet<Id>,
+): Promise<ChainLink[] | null> {
+  const links: ChainLink[] = [];
+  let planes = WIDTH_MAX;
+  for await (const { id, entry } of linksOf(last, (next) => records.findSegment(next, 0))) {
+    const head = entry && (await records.openSegment(id, 0));
+    if (!head || head.entry.base !== entry.base || links.length === PLANNED_LINKS_MAX) return null;
+    const stop = stopOf(entry, head, sampled.has(id) ? entry.width : planes);
+    links.unshift({ entry, head, planes: stop });
+    planes = basePlanesOf(entry, head, stop);
+  }
+  return links;
+}
+
+/**
+ * Samples of the first segment of an extent, and of those that its chain goes through, in one pass and without
+ * a whole plane of any. They tell how alike planes are, no more: not all that they are from is checked.
+ * @param sampled   extents whose samples are wanted where the chain goes through them; the last one's always are.
+ * @returns planes by extent; null if the kernel cannot: decode it whole then.
+ * @throws {CorruptError} {AbortedError}
+ */
+export async function sampleStraight(
+  records: SegmentRecords,
+  { id, width, count }: NamedExtent,
+  sampled: ReadonlySet<Id>,
+  { sampling, signal }: { readonly sampling: Sampling; readonly signal: AbortSignal | undefined },
+): Promise<Map<Id, Uint8Array[]> | null> {
+  const elements = segmentElements(count, 0);
+  if (records.lendPayloads === undefined || !decodesChains()) return null;
+  if (elements < STRAIGHT_ELEMENTS_MIN) return null;
+  const wanted = new Set([...sampled, id]);
+  const links = await sampledLinks(records, id, wanted);
+  const last = links?.at(-1)?.entry;
+  if (!links || last?.width !== width || last.count !== count || !areAlike(links, null))
+    return null;
+  const open = await openLinks(records, links);
+  if (open === null) return null;
+  try {
+    const planned = open.map(({ planned }, i) => {
+      return { ...planned, isSampled: wanted.has((links[i] as ChainLink).entry.id) };
+    });
+    const samples = await sampleChain(planned, elements, sampling, signal);
+    const ids = links.map(({ entry }) => entry.id).filter((link) => wanted.has(link));
+    return samples && new Map(ids.map((link, i) => [link, samples[i] as Uint8Array[]]));
+  } finally {
+    release(open);
+  }
 }

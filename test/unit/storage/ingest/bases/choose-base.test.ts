@@ -1,6 +1,7 @@
 /** Choosing a base: in a line the newest version is taken unread; strangers and noise are compared. */
 import test from 'ava';
 import type { Id } from '../../../../../lib/base/bytes/hash.js';
+import { loadKernel } from '../../../../../lib/base/native/kernel.js';
 import { sketchOfPlanes } from '../../../../../lib/pure/codec/sketch.js';
 import { splitPlanes } from '../../../../../lib/pure/tensor/planes.js';
 import { BaseChooser } from '../../../../../lib/storage/ingest/bases/choose-base.js';
@@ -14,12 +15,17 @@ const VERSIONS = 4;
 const bytesOf = (values: Float32Array): Buffer =>
   Buffer.from(values.buffer, values.byteOffset, values.byteLength);
 
-/** Commits versions of one tensor, then asks for the base of `next`. @returns  which is it, and the segments read for it. */
+/**
+ * Commits versions of one tensor, then asks for the base of `next`.
+ * @param lends  false: the kernel may not read payloads from files.
+ * @returns  which is it, the segments decoded whole for it, and the payloads lent to the kernel for samples.
+ */
 async function choose(
   work: WorkRepository,
   versions: readonly Float32Array[],
   next: Float32Array,
-): Promise<{ base: number; lent: number }> {
+  lends = true,
+): Promise<{ base: number; lent: number; sampled: number }> {
   const ids: Id[] = [];
   for (const values of versions) {
     const tensor = { name: 'w', dtype: 'F32', shape: [COUNT], bytes: bytesOf(values) };
@@ -31,6 +37,13 @@ async function choose(
   }
   return work.open(async (repo) => {
     const session = repo.session();
+    const lendPayloads = session.lendPayloads.bind(session);
+    let sampled = 0;
+    session.lendPayloads = (...args) => {
+      if (!lends) return Promise.resolve(null);
+      sampled++;
+      return lendPayloads(...args);
+    };
     const chooser = new BaseChooser(session, { chainDepth: 10, chainCost: 4, level: 1 });
     const lend = chooser.planes.lend.bind(chooser.planes);
     let lent = 0;
@@ -44,7 +57,7 @@ async function choose(
       { namesakes: [ids.at(-1)!], planes, settle: async () => {}, derive: async () => null },
     );
     await session.abort();
-    return { base: ids.indexOf(chosen?.id as Id), lent };
+    return { base: ids.indexOf(chosen?.id as Id), lent, sampled };
   });
 }
 
@@ -68,9 +81,10 @@ function line(versions: number): Float32Array[] {
 test('choose base: the newest of a line is taken without reading its ancestors', async (t) => {
   const all = line(VERSIONS + 1);
   const work = await WorkRepository.make(t);
-  const { base, lent } = await choose(work, all.slice(0, -1), all.at(-1) as Float32Array);
+  const last = all.at(-1) as Float32Array;
+  const { base, lent, sampled } = await choose(work, all.slice(0, -1), last);
   t.is(base, VERSIONS - 1);
-  t.is(lent, 0);
+  t.is(lent + sampled, 0);
 });
 
 test('choose base: a version that goes back to an earlier one depends on that one', async (t) => {
@@ -89,6 +103,11 @@ test('choose base: where no base says much, candidates are compared for the shor
     return signs.map((sign) => Math.sign(sign) * Math.abs(normal()));
   };
   const all = [11, 12, 13].map(draw);
-  const { lent } = await choose(await WorkRepository.make(t), all, draw(14));
-  t.true(lent > 1);
+  const whole = await choose(await WorkRepository.make(t), all, draw(14), false);
+  t.true(whole.lent > 1);
+  const blocks = await choose(await WorkRepository.make(t), all, draw(14));
+  t.is(blocks.base, whole.base);
+  if (loadKernel().native === null) return t.is(blocks.sampled, 0);
+  t.true(blocks.sampled > 1);
+  t.is(blocks.lent, 0, 'no whole plane is needed to compare');
 });

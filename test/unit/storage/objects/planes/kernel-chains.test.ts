@@ -12,7 +12,10 @@ import { AbortedError, CorruptError } from '../../../../../lib/base/errors.js';
 import { loadKernel } from '../../../../../lib/base/native/kernel.js';
 import type { ChainLink } from '../../../../../lib/storage/objects/planes/chain-link.js';
 import { ChainReader } from '../../../../../lib/storage/objects/planes/chain-reader.js';
-import { decodeStraight } from '../../../../../lib/storage/objects/planes/kernel-chains.js';
+import {
+  decodeStraight,
+  sampleStraight,
+} from '../../../../../lib/storage/objects/planes/kernel-chains.js';
 import { newStats } from '../../../../../lib/storage/objects/planes/read-counts.js';
 import { FolderBackend } from '../../../../../lib/storage/store/backends/folder-backend.js';
 import { ObjectStore } from '../../../../../lib/storage/store/object-store.js';
@@ -168,4 +171,45 @@ test('straight: an abort ends it', async (t) => {
   await t.throwsAsync(decodeStraight(made.store, links, null, { stats: newStats(), signal }), {
     instanceOf: AbortedError,
   });
+});
+
+test('samples: of all extents that a chain goes through, in one pass', async (t) => {
+  if (!native) return t.pass('no addon');
+  const sampling = { length: 300, step: 4_100, pieces: 17 };
+  const { length, step, pieces } = sampling;
+  for (const width of [2, 4, 8] as const) {
+    let found = 0;
+    for (const smallSetBytes of [0, 1e9]) {
+      const made = await chainsIn(t, width, smallSetBytes);
+      const { store, ids, contents } = made;
+      for (const id of ids) {
+        const chain = (await linksOf(made, ids.indexOf(id))).map(({ entry }) => entry.id);
+        const how = { sampling, signal: undefined };
+        const extent = { id, width, count: COUNT };
+        const samples = await sampleStraight(store, extent, new Set(ids), how);
+        t.true(samples !== null || (width !== 4 && chain.length > 1));
+        if (samples === null) continue;
+        found++;
+        t.deepEqual([...samples.keys()], chain);
+        for (const [link, planes] of samples) {
+          for (const [k, plane] of planesOf(contents[ids.indexOf(link)]!, width).entries()) {
+            const starts = Array.from({ length: pieces }, (_, i) => i * step);
+            const expected = Buffer.concat(starts.map((at) => plane.subarray(at, at + length)));
+            t.is(Buffer.compare(planes[k]!, expected), 0);
+          }
+        }
+        const other = { ...extent, count: COUNT - 1 };
+        t.is(await sampleStraight(store, other, new Set(), how), null);
+      }
+    }
+    t.true(found >= 2, `width ${width}`);
+  }
+});
+
+test('samples: an abort ends them', async (t) => {
+  if (!native) return t.pass('no addon');
+  const { store, ids } = await chainsIn(t, 4, 0);
+  const how = { sampling: { length: 9, step: 9, pieces: 1 }, signal: AbortSignal.abort() };
+  const extent = { id: ids[3]!, width: 4, count: COUNT };
+  await t.throwsAsync(sampleStraight(store, extent, new Set(), how), { instanceOf: AbortedError });
 });
