@@ -13,12 +13,13 @@ import { type Operation, placeIn } from '../../../pure/codec/operation.js';
 import { type Permutation, permutation } from '../../../pure/codec/permute.js';
 import { sketchDistance, sketchPositions } from '../../../pure/codec/sketch.js';
 import type { DType } from '../../../pure/tensor/dtype.js';
+import { sampleStraight } from '../../objects/planes/kernel-chains.js';
 import { lendWhole, type NamedExtent } from '../../objects/planes/plane-reader.js';
 import { segmentElements } from '../../objects/planes/segment-head.js';
 import type { PackSession } from '../../objects/session.js';
 import type { DerivedExtent, ViewedExtent } from './derived-extent.js';
 import { QuantisedBases } from './quantised-bases.js';
-import { factorsOf, valuesOf } from './scaled-bases.js';
+import { factorsOf, rowLength, TRIED_ROWS, valuesOf } from './scaled-bases.js';
 
 /** A base that fits by an operation. */
 export interface DerivedBase {
@@ -153,24 +154,38 @@ export class DerivedBases {
     const rows = view?.shape[0] ?? 0;
     const isLong = count * width >= SEARCHED_EXTENT_BYTES;
     if (view?.dtype !== 'F32' || view.shape.length < 2 || planes === null || !isLong) return null;
+    const length = rowLength(count, rows);
+    if (length === null) return null;
     const alike = await this.#session.sketches.sameSigns(sketch, count, SCALED_MAX);
-    const values = alike.length === 0 ? null : valuesOf(planes);
+    // Signs say little of values that are never negative: mostly the first rows already are no fold.
+    const tried = Math.min(TRIED_ROWS, rows);
+    const first = alike.length === 0 ? null : valuesOf(leading(planes, tried * length));
     for (const base of alike) {
-      if (base === id || !this.#isUsable(base) || values === null) continue;
-      const stored = await this.#valuesOf({ id: base, width, count });
-      const scale = stored && factorsOf(values, stored, rows);
+      if (base === id || !this.#isUsable(base) || first === null) continue;
+      const stored = { id: base, width, count };
+      const start = await this.#valuesOf(stored, first.length);
+      if (start === null || factorsOf(first, start, tried) === null) continue;
+      const all = await this.#valuesOf(stored, count);
+      const scale = all && factorsOf(valuesOf(planes), all, rows);
       if (scale) return { id: base, operation: { scale }, distance: 0 };
     }
     return null;
   }
 
-  /** Values of a stored extent of one segment; null if it cannot be read. */
-  async #valuesOf(extent: NamedExtent): Promise<Float32Array | null> {
+  /** The first values of a stored extent of one segment; null if it cannot be read. */
+  async #valuesOf(extent: NamedExtent, values: number): Promise<Float32Array | null> {
     try {
+      if (values < extent.count) {
+        const sampling = { length: values, step: values, pieces: 1 };
+        const how = { sampling, signal: undefined };
+        const found = await sampleStraight(this.#session, extent, new Set(), how);
+        const start = found?.get(extent.id);
+        if (start !== undefined) return valuesOf(start);
+      }
       const lease = await lendWhole(this.#session.planes, extent, 0);
-      const values = valuesOf(lease.planes);
+      const found = valuesOf(leading(lease.planes, values));
       lease.release();
-      return values;
+      return found;
     } catch (error) {
       if (isUnreadable(error)) return null;
       throw error;
@@ -193,6 +208,11 @@ export class DerivedBases {
       throw error;
     }
   }
+}
+
+/** The first elements of planes. */
+function leading(planes: readonly Uint8Array[], count: number): Uint8Array[] {
+  return planes.map((plane) => plane.subarray(0, count));
 }
 
 /** Operations that may lead from one size and view to another; none where they are the same. */

@@ -7,9 +7,15 @@ import { SCALED_ROWS_MAX } from '../../../pure/codec/operation.js';
 /** Neighbours of the quotient that are tried: it is off by less than one place. */
 const PLACES = [0, 1, -1, 2, -2];
 /** Rows that are looked at before all are. */
-const TRIED_ROWS = 4;
+export const TRIED_ROWS = 4;
 /** Share of elements that has to follow exactly: else it is another training step, not a fold. */
 const EXACT_SHARE = 0.9;
+
+/** Elements of a row, of a tensor whose rows may be scaled; null if it is none. */
+export function rowLength(count: number, rows: number): number | null {
+  const length = count / rows;
+  return Number.isInteger(length) && rows <= SCALED_ROWS_MAX ? length : null;
+}
 
 /** Float32 values of planes. */
 export function valuesOf(planes: readonly Uint8Array[]): Float32Array {
@@ -30,8 +36,8 @@ export function factorsOf(
   base: Float32Array,
   rows: number,
 ): Float32Array | null {
-  const length = values.length / rows;
-  if (!Number.isInteger(length) || rows > SCALED_ROWS_MAX) return null;
+  const length = rowLength(values.length, rows);
+  if (length === null) return null;
   const factors = new Float32Array(rows);
   let exact = 0;
   for (let row = 0; row < rows; row++) {
