@@ -109,8 +109,30 @@ const COMMAND = {
   write: false,
 };
 
+/**
+ * What esbuild makes of an import from another layer and from a module of Node: a copy of the module with a getter for
+ * each name, at each import. Modules of layers are what was asked for already; of others one object for all imports does,
+ * with the module as its prototype.
+ */
+const COPIES = [
+  [
+    /__toESM=\(mod,isNodeMode,target\)=>\(.*?\)\),__toCommonJS=/,
+    `__known=new Map,__toESM=mod=>mod.__esModule?mod:(__known.has(mod)||__known.set(mod,__create(mod,{default:{value:mod}})),
+__known.get(mod)),__toCommonJS=`,
+  ],
+  [/__toCommonJS=mod=>[^;]*;/, '__toCommonJS=mod=>mod.__esModule?mod:__defProp(mod,"__esModule",{value:!0});'],
+];
+
+function withoutCopies(body) {
+  return COPIES.reduce((text, [copies, instead]) => {
+    if (!copies.test(text)) throw new Error('esbuild makes copies in another way: see COPIES');
+    return text.replace(copies, () => instead);
+  }, body);
+}
+
 /** Writes a layer as a function of what a CommonJS module knows, below the hash of its text. */
-async function writeLayer(file, body) {
+async function writeLayer(file, bundled) {
+  const body = withoutCopies(bundled);
   if (/\bimport\(/.test(body)) throw new Error(`${file} imports by itself: see importFile`);
   const given = 'exports, require, module, __filename, __dirname, importModule, layerOf';
   const source = `(function (${given}) {${body}\n})`;
