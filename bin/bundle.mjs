@@ -49,7 +49,7 @@ const lateChildProcess = {
 };
 
 /** Modules of Node that a command may never use. */
-const LATE = /^node:(crypto|zlib|os|fs\/promises|timers\/promises|module)$/;
+const LATE = /^node:(crypto|zlib|os|fs\/promises|timers\/promises|module|child_process|net)$/;
 
 /**
  * Modules of Node are loaded when a value of theirs is first used: crypto alone takes as long as a tenth of `status`.
@@ -120,7 +120,10 @@ const COPIES = [
     `__known=new Map,__toESM=mod=>mod.__esModule?mod:(__known.has(mod)||__known.set(mod,__create(mod,{default:{value:mod}})),
 __known.get(mod)),__toCommonJS=`,
   ],
-  [/__toCommonJS=mod=>[^;]*;/, '__toCommonJS=mod=>mod.__esModule?mod:__defProp(mod,"__esModule",{value:!0});'],
+  [
+    /__toCommonJS=mod=>[^;]*;/,
+    '__toCommonJS=mod=>mod.__esModule?mod:__defProp(mod,"__esModule",{value:!0});',
+  ],
 ];
 
 function withoutCopies(body) {

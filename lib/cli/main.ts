@@ -4,6 +4,7 @@
  * Only the named command's file is loaded. Start at `main`; commands are in commands/index.ts.
  */
 import { Command, Option } from 'commander';
+import { steadyMs } from '../base/bytes/pace.js';
 import { assert, type DlvError, UsageError } from '../base/errors.js';
 import { listenToSignals } from '../base/native/guard.js';
 import { COMMANDS } from './commands/index.js';
@@ -256,7 +257,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (desk.hear(signal)) return;
     // The work is done and its exit code is known, unless somebody still waits to read the answer.
     if (hasEnded && process.stdout.writableLength === 0) return;
-    const now = performance.now();
+    const now = steadyMs();
     const isSame = abort.signal.aborted && now - stoppedAt < SAME_INTERRUPT_MS;
     if (isSame && !hasEnded) return;
     if (hasEnded || abort.signal.aborted) {

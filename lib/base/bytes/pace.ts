@@ -8,6 +8,12 @@ import { throwIfAborted } from './abort.js';
 /** Longest time between two turns of the event loop. */
 const TURN_MS = 50;
 
+/** A clock that never goes back, in milliseconds; Node's `performance` loads a dozen modules for the same. */
+export function steadyMs(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1e3 + nanoseconds / 1e6;
+}
+
 export class Pace {
   readonly #signal: AbortSignal | undefined;
   /** By the clock: Node loads another module for one that never goes back. */

@@ -5,7 +5,6 @@
  * the boot and the pid namespace it names one process; temporary files carry it in their names.
  * Whether such a process still lives is judged in lib/storage/repo/processes.
  */
-import { randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname, uptime } from 'node:os';
 import { sha256Hex } from '../bytes/hash.js';
@@ -115,10 +114,19 @@ export function ownerMark(of: ProcessIdentity): OwnerMark {
 const MARK = /^(\d{1,15})-(\d{1,20})-([0-9a-f]{10})-(\d{1,20})$/;
 const RANDOM = /^[0-9a-f]{16}$/;
 
+/**
+ * `words` times 8 random hex digits, for names that have to differ and are no secret: V8 starts its generator from random
+ * bytes of the system, and Node's crypto stays unloaded.
+ */
+export function randomName(words: number): string {
+  const word = () => Math.floor(Math.random() * 2 ** 32).toString(16);
+  return Array.from({ length: words }, () => word().padStart(8, '0')).join('');
+}
+
 /** Text of a mark and 16 random hex digits: a name that no other process or call makes. */
 export function newOwnName(): string {
   const { pid, start, boot, space } = ownerMark(ownIdentity());
-  return `${pid}-${start}-${boot}-${space}-${randomBytes(8).toString('hex')}`;
+  return `${pid}-${start}-${boot}-${space}-${randomName(2)}`;
 }
 
 /** The mark in a name that newOwnName made; null for any other name. */

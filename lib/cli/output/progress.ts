@@ -6,6 +6,7 @@
  * never writes to stdout.
  */
 
+import { steadyMs } from '../../base/bytes/pace.js';
 import type { ProgressSink } from '../../use/progress.js';
 import { shorten } from './table.js';
 import { displayWidth, type Output, printable, terminalColumns } from './terminal.js';
@@ -64,7 +65,7 @@ class Bar implements ProgressSink {
 
   constructor(options: ProgressOptions) {
     this.#stream = options.stream ?? process.stderr;
-    this.#now = options.now ?? (() => performance.now());
+    this.#now = options.now ?? steadyMs;
     this.#enabled = options.enabled ?? true;
   }
 

@@ -10,7 +10,7 @@
  * @see docs/format/codec.md §blobs
  */
 import { promisify } from 'node:util';
-import { constants, deflateRaw, inflateRaw, inflateRawSync } from 'node:zlib';
+import { constants, deflateRaw, deflateRawSync, inflateRaw, inflateRawSync } from 'node:zlib';
 import { decodeLz4, lz4 } from '../../base/bytes/lz4.js';
 import { ByteReader } from '../../base/bytes/reader.js';
 import { ByteWriter } from '../../base/bytes/writer.js';
@@ -31,6 +31,9 @@ const CODER_SEGMENT = 3;
 const SEGMENT_BYTES_MIN = 256;
 /** Up to this size a blob is decoded at once: waiting for another thread takes longer than the work. */
 const AT_ONCE_BYTES = 16 * 1024;
+/** Up to this size a blob is coded at once, and by deflate alone: loading LZ4 takes longer than it ever saves. */
+const CODED_AT_ONCE_BYTES = 4 * 1024;
+const DEFLATE = { level: 6 };
 /** Bits per byte above which order-0 coding saves less than half a percent. */
 const NOISE_BITS = 7.96;
 
@@ -55,20 +58,8 @@ export async function encodeBlob(
   const transform = Math.log2(width) << 4;
   let best: CodedBlob = { codec: CODER_RAW | transform, payload: prepared };
   if (bytes.length >= 32) {
-    const { buffer, byteOffset, length } = prepared;
-    const packed = await lz4().compress(Buffer.from(buffer, byteOffset, length));
-    const bare = packed.subarray(4);
-    // Noise costs deflate a hundred times what LZ4 takes to see it: ask the histogram first.
-    const noise =
-      bare.length >= prepared.length &&
-      entropyBits(histogram(prepared), prepared.length) > NOISE_BITS;
-    const deflated = noise ? prepared : await deflate(prepared, { level: 6 });
-    // LZ4 decodes several times faster: deflate has to be clearly smaller.
-    if (deflated.length < bare.length * 0.95) {
-      if (deflated.length < best.payload.length)
-        best = { codec: CODER_DEFLATE | transform, payload: deflated };
-    } else if (bare.length < best.payload.length)
-      best = { codec: CODER_LZ4 | transform, payload: bare };
+    const { coder, payload } = await packBytes(prepared);
+    if (payload.length < best.payload.length) best = { codec: coder | transform, payload };
   }
   if (width > 1 && bytes.length >= SEGMENT_BYTES_MIN && bytes.length / width <= SEGMENT_ELEMENTS) {
     const payload = await encodeNumbers(bytes, width, base);
@@ -78,6 +69,23 @@ export async function encodeBlob(
   const check = await decodeBlob({ ...best, rawBytes: bytes.length }, base, 'a new blob');
   if (Buffer.compare(check, bytes) !== 0) throw new BugError('a blob does not survive coding');
   return best;
+}
+
+/** Codes bytes as such; what is returned may be longer than they are. */
+async function packBytes(bytes: Uint8Array): Promise<{ coder: number; payload: Uint8Array }> {
+  if (bytes.length <= CODED_AT_ONCE_BYTES) {
+    return { coder: CODER_DEFLATE, payload: deflateRawSync(bytes, DEFLATE) };
+  }
+  const { buffer, byteOffset, length } = bytes;
+  const packed = await lz4().compress(Buffer.from(buffer, byteOffset, length));
+  const bare = packed.subarray(4);
+  // Noise costs deflate a hundred times what LZ4 takes to see it: ask the histogram first.
+  const noise = bare.length >= length && entropyBits(histogram(bytes), length) > NOISE_BITS;
+  const deflated = noise ? bytes : await deflate(bytes, DEFLATE);
+  // LZ4 decodes several times faster: deflate has to be clearly smaller.
+  return deflated.length < bare.length * 0.95
+    ? { coder: CODER_DEFLATE, payload: deflated }
+    : { coder: CODER_LZ4, payload: bare };
 }
 
 /** A blob of numbers as one segment: head, hi, mid and low, each behind its length. */

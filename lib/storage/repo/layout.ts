@@ -4,11 +4,10 @@
  * Owns the places of files and folders; processes/made-names.ts says which names dlv makes in them. Reads and
  * writes nothing. @see docs/format/layout.md
  */
-import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { sha256Hex } from '../../base/bytes/hash.js';
 import { guardBelow } from '../../base/files/gate.js';
-import { newOwnName } from '../../base/files/process.js';
+import { newOwnName, randomName } from '../../base/files/process.js';
 import { MANIFEST_NAME, PACKS_DIR, packName, TMP_DIR, TRASH_DIR } from '../store/names.js';
 import type { FileClass, SetId } from '../store/types.js';
 import {
@@ -261,7 +260,7 @@ export class Layout {
 
   /** A name in trash for a copy of a file. @param name the last part of its path. */
   newTrashName(name: string): string {
-    return `${TRASH_DIR}/${Date.now()}-${randomBytes(8).toString('hex')}-${name}`;
+    return `${TRASH_DIR}/${Date.now()}-${randomName(2)}-${name}`;
   }
 
   /** Sketches of the extents of a pack set. @param set its id. */

@@ -8,6 +8,7 @@
 
 import path from 'node:path';
 import { throwIfAborted } from '../../base/bytes/abort.js';
+import { steadyMs } from '../../base/bytes/pace.js';
 import { seal, unseal } from '../../base/bytes/sealed.js';
 import { formatBytes } from '../../base/bytes/words/wording.js';
 import { ConflictError, isDamage, LimitError } from '../../base/errors.js';
@@ -70,7 +71,7 @@ export async function findLoaded(
   if (!there?.isFile || there.stat.size !== bytes) return null;
   const mark = layout.loadedFile(key + MARK);
   if ((await readMark(mark)) !== markOf(there.stat)) return null;
-  const now = performance.now();
+  const now = steadyMs();
   if (now - (usedAt.get(mark) ?? Number.NEGATIVE_INFINITY) >= USE_MS) {
     if (usedAt.size >= USED_MAX) usedAt.clear();
     usedAt.set(mark, now);

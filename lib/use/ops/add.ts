@@ -1,5 +1,6 @@
 /** `dlv add`: stores files and stages them for the next version of a model. */
 
+import { steadyMs } from '../../base/bytes/pace.js';
 import { UsageError } from '../../base/errors.js';
 import { statThrough } from '../../base/files/places/user-paths.js';
 import { withSession } from '../../storage/objects/access.js';
@@ -62,7 +63,7 @@ export async function add(
   options: AddOptions,
   context: OpContext,
 ): Promise<AddResult> {
-  const started = performance.now();
+  const started = steadyMs();
   if (options.dryRun) return previewAdd(repo, options, context, started);
   return withSession(repo, async (session) => {
     const { staging, writtenNs, model } = await openStaging(repo, options);
@@ -117,7 +118,7 @@ function report(
     logicalBytes: results.reduce((sum, result) => sum + result.size, 0),
     ...publishedBytes(session),
     dryRun: false,
-    seconds: (performance.now() - started) / 1000,
+    seconds: (steadyMs() - started) / 1000,
   };
 }
 
@@ -183,6 +184,6 @@ async function previewAdd(
     storedBytes: 0,
     metadataBytes: 0,
     dryRun: true,
-    seconds: (performance.now() - started) / 1000,
+    seconds: (steadyMs() - started) / 1000,
   };
 }

@@ -1,6 +1,7 @@
 /** `dlv commit`: makes a version of what is staged for a model. */
 import path from 'node:path';
 import { type Id, sha256 } from '../../base/bytes/hash.js';
+import { steadyMs } from '../../base/bytes/pace.js';
 import { AbortedError, ConflictError, LockedError, UsageError } from '../../base/errors.js';
 import { ReadFile } from '../../base/files/read-file.js';
 import type { Level } from '../../pure/codec/segment.js';
@@ -96,7 +97,7 @@ export async function commit(
   options: CommitOptions,
   context: OpContext,
 ): Promise<CommitResult> {
-  const started = performance.now();
+  const started = steadyMs();
   const request = await requestOf(repo, options, context);
   const from = folderOf(options, context);
   const made =
@@ -106,7 +107,7 @@ export async function commit(
         ? await commitFiles(repo, request, context)
         : await commitFrom(repo, { ...request, from, ...keptBeside(options) }, context);
   await mergeQuietly(repo, context);
-  return { ...made, seconds: (performance.now() - started) / 1000 };
+  return { ...made, seconds: (steadyMs() - started) / 1000 };
 }
 
 /** A version of what a program holds that tells of itself; the record of its run says what became of it. */

@@ -7,13 +7,14 @@
  * one can never remove the lock of a new owner. Break locks are locks themselves, hence recursive.
  * Start at `withLock`. @see docs/format/refs.md
  */
-import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { sha256Hex } from '../../../base/bytes/hash.js';
+import { steadyMs } from '../../../base/bytes/pace.js';
 import { seal, unseal } from '../../../base/bytes/sealed.js';
 import { assert, isDamage, LockedError } from '../../../base/errors.js';
 import { io, ioError, ReadFile, removeFile, WriteFile } from '../../../base/files/files.js';
+import { randomName } from '../../../base/files/process.js';
 import { STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
 import { keepStateFiles } from '../kept.js';
 import type { Layout } from '../layout.js';
@@ -172,7 +173,7 @@ async function breakLock(file: string, stale: LockHolder, depth: number): Promis
 
 /** Tries once, taking over from a dead holder. @returns the nonce of the lock, or null if it is held. */
 async function tryAcquire(file: string, command: string, depth = 0): Promise<string | null> {
-  const nonce = randomBytes(16).toString('hex');
+  const nonce = randomName(4);
   const text = `${formatIdentity(ownIdentity())}\n${nonce}\n${Date.now()}\n${command}\n`;
   const bytes = seal(text);
   for (let attempt = 0; attempt < 2; attempt++) {
@@ -301,14 +302,14 @@ export async function withLockFile<T>(
 ): Promise<T> {
   const { timeoutMs = TIMEOUT_MS, signal } = options;
   const command = (options.command ?? commandLine()).replace(/\p{Cc}/gu, ' ');
-  const deadline = performance.now() + timeoutMs;
+  const deadline = steadyMs() + timeoutMs;
   let wait = POLL_MS_MIN;
   let nonce: string | null;
   for (;;) {
     throwIfAborted(signal);
     nonce = await tryAcquire(place.file, command);
     if (nonce !== null) break;
-    const left = deadline - performance.now();
+    const left = deadline - steadyMs();
     if (left <= 0) throw await lockedError(place);
     // Waiting a random part of the step keeps two waiters from meeting again and again.
     await pause(Math.min(left, wait * (0.5 + Math.random() / 2)), signal);

@@ -3,7 +3,7 @@
  *
  * Writer, rebuild and verifier all build an idx here, which is why a rebuilt one is byte-identical.
  */
-import { type Id, sha256 } from '../../../base/bytes/hash.js';
+import { type Id, sha256Hex } from '../../../base/bytes/hash.js';
 import { assert, LimitError } from '../../../base/errors.js';
 import { SET_RECORDS_MAX } from '../../../base/limits.js';
 import { type BlobEntry, type SegmentEntry, type SetId, segmentKey } from '../types.js';
@@ -113,10 +113,11 @@ export class IndexBuilder {
     const { blob, segment } = this.#tables;
     const rows = { blob: blob.sorted(), segment: segment.sorted() };
     const parts = [encodeIndexHead(rows, sizes), rows.blob, rows.segment];
-    const hash = sha256();
-    for (const part of parts) hash.update(part);
-    const sum = hash.digest().subarray(0, INDEX_SUM_BYTES);
-    return { bytes: Buffer.concat([...parts, sum]), id: sum.toString('hex') as SetId };
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    const bytes = Buffer.concat(parts, length + INDEX_SUM_BYTES);
+    const id = sha256Hex(bytes.subarray(0, length)).slice(0, 2 * INDEX_SUM_BYTES) as SetId;
+    bytes.write(id, length, 'hex');
+    return { bytes, id };
   }
 }
 
