@@ -6,8 +6,8 @@
  * one is read again and hashed again, so that what is stored is what was hashed. Every encoded
  * segment is decoded and compared before it counts (invariant 5 of ARCHITECTURE.md).
  *
- * The main thread hashes the file and splits planes; reads, run hashes and coding go on beside it on
- * Node's pool. What is in flight is bounded by bytes.
+ * The kernel reads, hashes and splits on one thread of Node's pool, while a base of the extent before is looked
+ * for and that one is encoded and written on others. What is in flight is bounded by bytes.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { throwIfAborted } from '../../base/bytes/abort.js';

@@ -5,12 +5,7 @@
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { ChangedError } from '../../base/errors.js';
 import type { ReadFile } from '../../base/files/files.js';
-import {
-  INGEST_PLANES_BYTES,
-  KEPT_EXTENT_BYTES,
-  RUN_ELEMENTS,
-  SEGMENT_ELEMENTS,
-} from '../../base/limits.js';
+import { KEPT_EXTENT_BYTES, RUN_ELEMENTS, SEGMENT_ELEMENTS } from '../../base/limits.js';
 import { splitFast } from '../../pure/codec/planes.js';
 import { Sketcher } from '../../pure/codec/sketch.js';
 import { ExtentHasher, type ExtentHashes } from '../../pure/tensor/extent-id.js';
@@ -19,8 +14,8 @@ import { type PlaneLease, planePool } from '../objects/planes/plane-pool.js';
 import { segmentElements } from '../objects/planes/segment-head.js';
 import { segmentCount } from '../store/types.js';
 import type { FileFeed } from './file-feed.js';
+import type { PlanesInFlight } from './planes-in-flight.js';
 import { splitNext } from './split-next.js';
-import type { WorkInFlight } from './work-in-flight.js';
 
 /** An extent that was read: its hashes and its sketch. */
 export interface ReadExtent extends ExtentHashes {
@@ -35,12 +30,15 @@ export interface ExtentPlace {
   offset: number;
 }
 
-/** Reads an extent: its hashes, and the planes of its segments unless they are too many. */
+/**
+ * Reads an extent.
+ * @returns its hashes, and the planes of its segments: none of them if they are too many.
+ */
 export async function hashExtent(
   feed: FileFeed,
   part: ExtentPlace,
-  work: WorkInFlight,
-): Promise<{ hashes: ReadExtent; kept: (PlaneLease | null)[] }> {
+  inFlight: PlanesInFlight,
+): Promise<{ hashes: ReadExtent; kept: PlaneLease[] }> {
   const { width, count, byteSwap } = part;
   const hasher = new ExtentHasher(width, count);
   const sketcher = new Sketcher(width, count);
@@ -49,13 +47,11 @@ export async function hashExtent(
   const passing = keep
     ? []
     : [planePool.lend(width, RUN_ELEMENTS), planePool.lend(width, RUN_ELEMENTS)];
-  const kept: (PlaneLease | null)[] = [];
+  const kept: PlaneLease[] = [];
   for (let segment = 0; segment < segmentCount(count); segment++) {
     const elements = segmentElements(count, segment);
-    if (keep)
-      await work.roomFor((segment * SEGMENT_ELEMENTS + elements) * width, INGEST_PLANES_BYTES);
-    const lease = keep ? planePool.lend(width, elements) : null;
-    kept.push(lease);
+    const lease = keep ? await inFlight.lend(width, elements, kept) : null;
+    if (lease) kept.push(lease);
     for (let first = 0; first < elements; first += RUN_ELEMENTS) {
       const run = Math.min(RUN_ELEMENTS, elements - first);
       const memory = lease ?? passing[(first / RUN_ELEMENTS) % 2];

@@ -20,6 +20,7 @@ import { DerivedBases } from './bases/derived-bases.js';
 import type { ExtentView } from './bases/derived-extent.js';
 import type { BaseFinder, FittedBase } from './bases/named-bases.js';
 import type { FileFeed } from './file-feed.js';
+import { PlanesInFlight } from './planes-in-flight.js';
 import { type ExtentPlace, hashExtent, type ReadExtent, rereadSegment } from './read-extent.js';
 import { WorkInFlight, type Write } from './work-in-flight.js';
 
@@ -53,7 +54,10 @@ export class ExtentStore {
   readonly #target: ExtentTarget;
   readonly #chooser: BaseChooser;
   readonly #derived: DerivedBases;
-  readonly #work = new WorkInFlight();
+  readonly #planes = new PlanesInFlight();
+  readonly #encoding = new WorkInFlight((error) => this.#planes.fail(error));
+  /** The extent read last is stored, after those before it. */
+  #storing: Promise<void> = Promise.resolve();
   /** Extents of this file that are being stored or are stored. */
   readonly #started = new Set<Id>();
 
@@ -65,46 +69,60 @@ export class ExtentStore {
   }
 
   /**
-   * Reads the next bytes of the file as an extent, and stores it if it is new.
+   * Reads the next bytes of the file as an extent, which is stored if it is new while reading goes on.
+   * @throws what storing one of those before failed with.
    */
   async read(part: NewExtentPlace): Promise<Id> {
-    const { width, count } = part;
+    const { hashes, kept } = await hashExtent(this.#target.feed, part, this.#planes);
+    this.#storing = this.#storing
+      .then(() => this.#store(part, hashes, kept))
+      .catch((error: unknown) => this.#planes.fail(error));
+    // What is read twice has to be in the page cache still.
+    if (kept.length === 0) await this.#storing;
+    return hashes.id;
+  }
+
+  /** Stores an extent unless it is there; the extents before it are stored or being encoded. */
+  async #store(
+    part: NewExtentPlace,
+    hashes: ReadExtent,
+    kept: readonly PlaneLease[],
+  ): Promise<void> {
+    this.#planes.check();
+    const { id, width, count, sketch } = hashes;
     const { session, source, options } = this.#target;
     const segments = segmentCount(count);
-    const { hashes, kept } = await hashExtent(this.#target.feed, part, this.#work);
-    if (this.#started.has(hashes.id) || (await session.hasExtent(hashes.id, segments))) {
-      for (const lease of kept) lease?.release();
-      return hashes.id;
+    if (this.#started.has(id) || (await session.hasExtent(id, segments))) {
+      for (const lease of kept) lease.release();
+      return;
     }
-    this.#started.add(hashes.id);
+    this.#started.add(id);
     const candidate = await this.#choose(part, hashes, kept);
-    session.sketches.add(hashes.id, width, count, hashes.sketch);
+    session.sketches.add(id, width, count, sketch);
     for (let segment = 0; segment < segments; segment++) {
-      const base =
-        candidate === null ? null : await this.#chooser.fit(hashes.id, candidate, segment);
+      const base = candidate === null ? null : await this.#chooser.fit(id, candidate, segment);
       const lease =
         kept[segment] ?? (await rereadSegment(source, part, { segment, hashes }, options.signal));
       await this.#encodeSoon({ hashes, segment, lease, base, operation: candidate?.operation });
     }
-    return hashes.id;
   }
 
   /** The candidate for its base. Segments of one extent may have different bases from its chain. */
   async #choose(
     part: NewExtentPlace,
     extent: ReadExtent,
-    kept: readonly (PlaneLease | null)[],
+    kept: readonly PlaneLease[],
   ): Promise<ChosenBase | null> {
     const { width, count } = extent;
     const { keys, view } = part;
     const { bases } = this.#target.options;
     const elementAt = (place: number) => this.#elementAt(part, kept, place);
-    const planes = kept.map((lease) => lease?.planes ?? null);
+    const planes = kept.map((lease) => lease.planes);
     const candidate = await this.#chooser.choose(extent, {
       namesakes: bases.namesakes(keys, width, count),
       planes: kept[0]?.planes ?? null,
       // A candidate that this file brought may still be at work; if it failed, the check below says so.
-      settle: (base) => this.#work.written(base),
+      settle: (base) => this.#encoding.written(base),
       derive: (isLost) => {
         const relatives = bases.relatives(keys, { width, count, view });
         return this.#derived.nearest(
@@ -114,14 +132,14 @@ export class ExtentStore {
         );
       },
     });
-    this.#work.check();
+    this.#encoding.check();
     return candidate;
   }
 
   /** Bytes of one element, the most significant first: from planes at hand, else from the file. */
   async #elementAt(
     { width, offset, byteSwap }: ExtentPlace,
-    kept: readonly (PlaneLease | null)[],
+    kept: readonly PlaneLease[],
     place: number,
   ): Promise<Uint8Array> {
     const planes = kept[Math.floor(place / SEGMENT_ELEMENTS)]?.planes;
@@ -138,18 +156,20 @@ export class ExtentStore {
   async #encodeSoon(job: SegmentJob): Promise<void> {
     const { hashes, segment } = job;
     const bytes = hashes.width * segmentElements(hashes.count, segment);
-    await this.#work.roomFor(bytes, ENCODED_AHEAD_BYTES);
-    this.#work.start(hashes.id, bytes, encodeJob(this.#target, this.#chooser.planes, job));
+    await this.#encoding.roomFor(bytes, ENCODED_AHEAD_BYTES);
+    this.#encoding.start(hashes.id, bytes, encodeJob(this.#target, this.#chooser.planes, job));
   }
 
-  /** Waits for all encoders: they write into the session, and must not outlive a failure. */
-  settle(): Promise<void> {
-    return this.#work.settle();
+  /** Waits for all that is being stored: it is written into the session, and must not outlive a failure. */
+  async settle(): Promise<void> {
+    await this.#storing;
+    await this.#encoding.settle();
   }
 
-  /** @throws what an encoder failed with. */
+  /** @throws what storing an extent failed with. */
   check(): void {
-    this.#work.check();
+    this.#planes.check();
+    this.#encoding.check();
   }
 }
 

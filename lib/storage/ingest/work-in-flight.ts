@@ -17,6 +17,12 @@ export class WorkInFlight {
   /** The last job of each name. */
   readonly #named = new Map<string, Promise<void>>();
   #failure: { error: unknown } | null = null;
+  readonly #onFailure: (error: unknown) => void;
+
+  /** @param onFailure  receives what a piece of work failed with, as soon as it did. */
+  constructor(onFailure: (error: unknown) => void = () => {}) {
+    this.#onFailure = onFailure;
+  }
 
   /**
    * Waits until `bytes` more in memory make at most `limit`, or nothing else is in flight.
@@ -47,6 +53,7 @@ export class WorkInFlight {
       })
       .catch((error: unknown) => {
         this.#failure ??= { error };
+        this.#onFailure(error);
       })
       .then(() => {
         this.#bytes -= bytes;
