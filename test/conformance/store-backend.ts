@@ -71,6 +71,12 @@ export function backendSuite(name: string, makeBackend: MakeBackend): void {
     t.is(Buffer.from(await backend.read('f', 0, 2)).toString(), 'ab');
     await writer.write(Buffer.from('cd'));
     t.is(Buffer.from(await backend.read('f', 1, 3)).toString(), 'bcd');
+    await writer.write(Buffer.from('ef'));
+    // Where there are files of the system, the kernel may read what was written.
+    const lent = (await backend.lendFile?.('f', 6)) ?? null;
+    t.is(lent === null, backend.lendFile === undefined);
+    lent?.release();
+    t.is((await backend.lendFile?.('f', 7)) ?? null, null);
     await writer.close();
   });
 

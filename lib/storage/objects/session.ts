@@ -133,8 +133,9 @@ export class PackSession implements Readers, SegmentRecords {
   }
 
   async lendPayloads(head: SegmentHeadAt, classes: PlaneClass[]): Promise<LentPayloads | null> {
-    // What is not listed yet may still wait in memory.
-    if (head.entry.set === UNNAMED_SET) return null;
+    if (head.entry.set === UNNAMED_SET) {
+      return (await this.#writer.open?.lendPayloads(head, classes)) ?? null;
+    }
     return this.#host.store.lendPayloads(head, classes);
   }
 

@@ -1,8 +1,7 @@
 /** Payloads of segments in open files, for a kernel that reads them itself. */
 import { IoError } from '../../base/errors.js';
 import type { Backend, LentFile } from './backends/backend.js';
-import { packName } from './names.js';
-import { placeOf, type SegmentHeadAt } from './packs/read-records.js';
+import { type FileNames, placeOf, type SegmentHeadAt } from './packs/read-records.js';
 import type { LentPayloads, PlaneClass } from './types.js';
 
 /**
@@ -10,7 +9,7 @@ import type { LentPayloads, PlaneClass } from './types.js';
  * Whoever gets them releases them.
  */
 export async function lendPayloads(
-  backend: Backend,
+  { backend, names }: { readonly backend: Backend; readonly names: FileNames },
   { entry, crcs }: SegmentHeadAt,
   classes: readonly PlaneClass[],
 ): Promise<LentPayloads | null> {
@@ -24,7 +23,7 @@ export async function lendPayloads(
     for (const plane of classes) {
       const { fileClass, offset, bytes } = placeOf(entry, plane);
       if (bytes === 0) continue;
-      const file = await backend.lendFile(packName(entry.set, fileClass), offset + bytes);
+      const file = await backend.lendFile(names(fileClass), offset + bytes);
       if (file === null) {
         release();
         return null;

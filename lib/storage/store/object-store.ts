@@ -15,7 +15,7 @@ import { type ObjectSize, readSizes, type SizedObject } from './indexes/read-siz
 import { type FoundRecord, SetIndexes } from './indexes/set-indexes.js';
 import { lendPayloads } from './lend-payloads.js';
 import { encodeManifest } from './manifest.js';
-import { MANIFEST_NAME } from './names.js';
+import { MANIFEST_NAME, packName } from './names.js';
 import type { SegmentHeadAt } from './packs/read-records.js';
 import { isHere, type Need, orPromised, type Promised, type RecordsHere } from './promised.js';
 import { publishSets, retireSets } from './publish.js';
@@ -179,7 +179,8 @@ export class ObjectStore {
   /** See lend-payloads.ts. */
   lendPayloads(head: SegmentHeadAt, classes: readonly PlaneClass[]): Promise<LentPayloads | null> {
     if (!isHere(this.promised, head.entry, classes)) return Promise.resolve(null);
-    return lendPayloads(this.backend, head, classes);
+    const files = { backend: this.backend, names: packName.bind(null, head.entry.set) };
+    return lendPayloads(files, head, classes);
   }
 
   readSegmentHead(id: Id, segment: number): Promise<SegmentRecord | null> {

@@ -98,6 +98,14 @@ export class FolderBackend implements Backend {
   }
 
   async lendFile(name: string, end: number): Promise<LentFile | null> {
+    const lent = await this.#lend(name, end);
+    if (lent !== null) return lent;
+    // As above: it may have grown.
+    this.#drop(name);
+    return this.#lend(name, end);
+  }
+
+  async #lend(name: string, end: number): Promise<LentFile | null> {
     const { open, file } = await this.#acquire(name);
     if (end <= file.size) return { fd: file.fd, release: () => this.#release(open) };
     this.#release(open);

@@ -12,11 +12,13 @@ import { PACK_BYTES_TARGET, SET_RECORDS_TARGET, SMALL_SET_BYTES } from '../../..
 import type { Backend, BackendWriter } from '../backends/backend.js';
 import { IndexBuilder } from '../indexes/index-builder.js';
 import { type DataSizes, decodeBlobRow, decodeSegmentRow } from '../indexes/index-rows.js';
+import { lendPayloads } from '../lend-payloads.js';
 import {
   type AbsentPlanes,
   type BlobRecord,
   FILE_CLASSES,
   type FileClass,
+  type LentPayloads,
   PLANE_CLASSES,
   type PlaneClass,
   type RecordSink,
@@ -232,6 +234,20 @@ export class PackSetWriter implements RecordSink {
     if (waiting) return waiting;
     const entry = this.findSegment(id, segment);
     return entry && readSegmentHeadAt(this.#backend, (c) => this.#name(c), entry);
+  }
+
+  /** Payloads of an opened segment for the kernel to read; null where they are not in files. */
+  async lendPayloads(
+    head: SegmentHeadAt,
+    classes: readonly PlaneClass[],
+  ): Promise<LentPayloads | null> {
+    const { id, segment, offset, crc } = head.entry;
+    // It may have been opened while it waited, or in a set that was full meanwhile.
+    if (this.#waiting?.has(id, segment)) return null;
+    const now = this.findSegment(id, segment);
+    if (now?.offset !== offset || now.crc !== crc) return null;
+    const names = (fileClass: FileClass): string => this.#name(fileClass);
+    return lendPayloads({ backend: this.#backend, names }, head, classes);
   }
 
   /** Bytes of the largest file so far. */

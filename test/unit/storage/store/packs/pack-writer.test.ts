@@ -2,7 +2,9 @@
  * Writing one pack set: what is put in is read back at every stage, a set that stays small has one
  * file of planes, and a writer that failed leaves nothing behind.
  */
+import fs from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
+import { crc32 } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { IoError } from '../../../../../lib/base/errors.js';
 import { PACK_BYTES_TARGET, SMALL_SET_BYTES } from '../../../../../lib/base/limits.js';
@@ -11,7 +13,7 @@ import { FolderBackend } from '../../../../../lib/storage/store/backends/folder-
 import { MemoryBackend } from '../../../../../lib/storage/store/backends/memory-backend.js';
 import { ObjectStore } from '../../../../../lib/storage/store/object-store.js';
 import { PackSetWriter } from '../../../../../lib/storage/store/packs/pack-writer.js';
-import type { SegmentRecord } from '../../../../../lib/storage/store/types.js';
+import type { LentPayloads, SegmentRecord } from '../../../../../lib/storage/store/types.js';
 import { verifySet } from '../../../../../lib/storage/store/verify.js';
 import { tempDir } from '../../../../helpers/temp-dir.js';
 import {
@@ -48,6 +50,43 @@ function large(name: string, more: Partial<SegmentRecord> = {}): SegmentRecord {
   const part = (first: number): Uint8Array => new Uint8Array(1 << 20).fill(first);
   return segment(name, { count: 1 << 20, hi: part(1), mid: part(2), low: part(3), ...more });
 }
+
+/** Bytes of lent payloads, each read from its file. */
+async function lentBytes({ payloads }: LentPayloads): Promise<Record<string, Buffer | null>> {
+  const read = Object.entries(payloads).map(([plane, payload]) => {
+    if (payload === null) return [plane, null] as const;
+    const bytes = Buffer.alloc(payload.bytes);
+    fs.readSync(payload.fd, bytes, 0, payload.bytes, payload.offset);
+    return [plane, bytes] as const;
+  });
+  return Object.fromEntries(read);
+}
+
+test('writer: payloads are lent once they are in files, and never those of another record', async (t) => {
+  const backend = await folder(t);
+  await ObjectStore.init(backend);
+  const writer = await PackSetWriter.create(backend, 'tmp/1/0');
+  const [a, b, c] = [large('a'), large('b', { mid: new Uint8Array(9) }), large('c')];
+  await writer.addSegment(a);
+  const waiting = (await writer.openSegment(a.id, 0))!;
+  t.is(await writer.lendPayloads(waiting, ['hi', 'mid', 'low']), null);
+  for (const record of [b, c]) await writer.addSegment(record);
+  t.is(await writer.lendPayloads(waiting, ['hi']), null, 'it was opened before it had a place');
+  for (const record of [a, b, c]) {
+    const head = (await writer.openSegment(record.id, 0))!;
+    const lent = (await writer.lendPayloads(head, ['hi', 'mid']))!;
+    const { hi, mid } = record;
+    t.deepEqual(await lentBytes(lent), { hi: Buffer.from(hi), mid: Buffer.from(mid), low: null });
+    t.is(lent.payloads.mid?.crc, crc32(mid));
+    lent.release();
+  }
+  const head = (await writer.openSegment(c.id, 0))!;
+  await writer.abort();
+  const next = await PackSetWriter.create(backend, 'tmp/1/1', { smallSetBytes: 0 });
+  await next.addSegment(b);
+  t.is(await next.lendPayloads(head, ['hi']), null, 'of a set that is gone');
+  await next.abort();
+});
 
 test('writer: reads back every record before finish, after it, and from the store', async (t) => {
   const backend = await folder(t);
