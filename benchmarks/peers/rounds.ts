@@ -5,7 +5,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { type Measured, measureDlv } from '../harness.js';
 import { filesAfter, type InputFile, placeVersion, type Series } from './inputs.js';
-import { bytesBelow, coolDown, OthersWatch, type Taken, timed } from './process.js';
+import { bytesBelow, coolDown, OthersWatch, settleMachine, type Taken, timed } from './process.js';
 import type { Tool } from './tools.js';
 
 /** What one tool took in one round. */
@@ -17,7 +17,7 @@ export interface Sample {
   hot: Taken;
   cold: Taken;
   storeBytes: number;
-  /** Cores that other work kept busy meanwhile. */
+  /** Cores that other work kept busy meanwhile, at most. */
   others: number;
 }
 
@@ -40,6 +40,12 @@ async function checkSame(tree: string, files: readonly InputFile[], tool: string
   }
 }
 
+async function bytesOf(files: readonly InputFile[]): Promise<number> {
+  let sum = 0;
+  for (const { source } of files) sum += (await fs.stat(source)).size;
+  return sum;
+}
+
 async function removeFiles(tree: string, files: readonly InputFile[]): Promise<void> {
   for (const file of files) await fs.rm(path.join(tree, file.path), { force: true });
 }
@@ -52,23 +58,25 @@ export async function runTool(tool: Tool, series: Series, dir: string): Promise<
     await fs.mkdir(tree);
     const repo = tool.open(tree);
     await repo.init();
-    const watch = new OthersWatch();
-    const started = performance.now();
     const puts: Taken[] = [];
+    let others = 0;
     for (const [at, files] of series.versions.entries()) {
       await placeVersion(tree, files);
-      puts.push(await repo.put(files, at + 1));
+      await settleMachine(await bytesOf(files));
+      const watch = new OthersWatch();
+      const put = await repo.put(files, at + 1);
+      others = Math.max(others, watch.finish(put.cpuSeconds));
+      puts.push(put);
     }
-    const own = puts.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0);
-    const copying = (performance.now() - started) / 1000 - puts.reduce((s, p) => s + p.seconds, 0);
-    const others = watch.finish(own + copying);
     const files = filesAfter(series);
     const last = series.versions.length;
     await removeFiles(tree, files);
+    await settleMachine(await bytesOf(files));
     const hot = await repo.get(files, last);
     await checkSame(tree, files, tool.name);
     await removeFiles(tree, files);
     await coolDown(repo.store);
+    await settleMachine(await bytesOf(files));
     const cold = await repo.get(files, last);
     await checkSame(tree, files, tool.name);
     return { tool: tool.name, puts, hot, cold, storeBytes: await bytesBelow(repo.store), others };
@@ -88,6 +96,7 @@ export async function runCopy(
   const sources = (series.versions.at(-1) as InputFile[]).map((file) => file.source);
   try {
     await timed(['cat', ...sources], place);
+    await settleMachine(await bytesOf(series.versions.at(-1) as InputFile[]));
     const cp = await timed(['cp', ...sources, home], place);
     return { cp, sha256: await timed([...sha256, ...sources], place) };
   } finally {
