@@ -56,7 +56,7 @@ import { modelNameProblem, takenByRevision } from '../storage/repo/refs/ref-name
 import { Config, readConfig } from '../storage/repo/settings/config.js';
 import { lowSpeedOf } from '../storage/repo/settings/rate.js';
 import type { FileEntry, FilePage } from '../storage/repo/version/file-page.js';
-import { readTree } from '../storage/repo/version/file-tree.js';
+import { type KnownFiles, readTree } from '../storage/repo/version/file-tree.js';
 import { shortId } from '../storage/repo/version/short-id.js';
 import { isOfRole } from '../storage/repo/version/snapshots.js';
 import type { Version } from '../storage/repo/version/version.js';
@@ -276,11 +276,12 @@ export class Repository implements Readers {
   }
 
   /** Files and snapshots of a version; files whose exact bytes were given up as they can be read now. */
-  async tree(id: Id): Promise<FilePage> {
-    const { files, snapshots: stored } = await readTree((await this.version(id)).tree, this);
+  async tree(id: Id, known: KnownFiles | null = null): Promise<FilePage> {
+    const tier = await this.tier(id);
+    const { tree } = await this.version(id);
+    const { files, snapshots: stored } = await readTree(tree, this, tier === null ? known : null);
     // Older versions call the tensors of every file weights, those of 'rng_state.pth' too.
     const snapshots = stored.filter(({ key, role }) => isOfRole(key, role));
-    const tier = await this.tier(id);
     if (tier === null) return { files, snapshots };
     return { files: files.map((file) => tier.entryOf(file)), snapshots };
   }

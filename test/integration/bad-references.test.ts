@@ -6,6 +6,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { writeFileAtomic } from '../../lib/base/files/files.js';
+import { changedEntry } from '../../lib/storage/repo/staging/staging.js';
 import { encodeStaging } from '../../lib/storage/repo/staging/staging-bytes.js';
 import { readStaging } from '../../lib/storage/repo/staging/staging-file.js';
 import { add } from '../../lib/use/ops/add.js';
@@ -74,10 +75,8 @@ test('references: fsck --rebuild keeps what is sound in a staging file of an old
     const { staging } = await readStaging(layout);
     const entries = staging.entries('net');
     const entry = entries.find(({ path }) => path === 'i.json');
-    staging.put('net', {
-      ...entry!,
-      hint: { roles: [], references: ['good.safetensors', 'git~1/x'] },
-    });
+    const hint = { roles: [], references: ['good.safetensors', 'git~1/x'] };
+    staging.put('net', changedEntry(entry!, { hint }));
     // As it was written before names were checked.
     await writeFileAtomic(layout.staging, encodeStaging(staging));
     return entries;

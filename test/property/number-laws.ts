@@ -13,7 +13,7 @@ import { readHead } from '../../lib/storage/repo/refs/head.js';
 import { branchRefName } from '../../lib/storage/repo/refs/ref-name.js';
 import { listRefs, updateRef } from '../../lib/storage/repo/refs/refs.js';
 import { readStaging, writeStaging } from '../../lib/storage/repo/staging/staging-file.js';
-import { buildTree } from '../../lib/storage/repo/version/file-tree.js';
+import { buildTree } from '../../lib/storage/repo/version/build-tree.js';
 import { writeVersion } from '../../lib/storage/repo/version/version-bytes.js';
 import { currentLine } from '../../lib/use/history/lines/lines.js';
 import { resolveId } from '../../lib/use/history/lines/resolve.js';

@@ -32,9 +32,15 @@ export interface BatchResult extends IngestedFile {
   warnings: string[];
 }
 
+/** A file of the parent, with the step of its snapshot. */
+interface ParentFile {
+  entry: FileEntry;
+  step: number | null;
+}
+
 export interface BatchOptions {
-  /** Files of the parent, the first places to look for bases, with the step of their snapshot. */
-  parentFiles: readonly { entry: FileEntry; step: number | null }[];
+  /** Files of the parent, the first places to look for bases. */
+  parentFiles: readonly ParentFile[];
   chainDepth: number;
   chainCost: number;
   level: CodecLevel;
@@ -148,23 +154,34 @@ function cutByLayout(layout: FileLayout, size: number): { about: AboutLayout; pa
 /** Candidate base files: those of the parent, opened when first needed, and earlier ones of the batch. */
 class BaseFiles {
   readonly #session: PackSession;
-  readonly #options: BatchOptions;
   /** By path and recipe: several versions may offer files of one path. */
   readonly #opened = new Map<string, BaseFile | null>();
   readonly #added: BaseFile[] = [];
+  /** Sought through for each file of the batch: there may be 10^4 of both. */
+  readonly #parents: { byPath: Map<string, ParentFile[]>; recipes: ParentFile[] };
 
-  constructor(session: PackSession, options: BatchOptions) {
+  constructor(session: PackSession, { parentFiles }: BatchOptions) {
     this.#session = session;
-    this.#options = options;
+    const byPath = new Map<string, ParentFile[]>();
+    for (const parent of parentFiles) {
+      const same = byPath.get(parent.entry.path);
+      if (same) same.push(parent);
+      else byPath.set(parent.entry.path, [parent]);
+    }
+    const recipes = parentFiles.filter(({ entry }) => entry.recipe.kind === 'recipe');
+    this.#parents = { byPath, recipes };
   }
 
   async forFile(name: string, step: number | null): Promise<BaseFile[]> {
     const candidates: BaseFile[] = [...this.#added];
-    const same = this.#options.parentFiles.filter(({ entry }) => entry.path === name);
-    const others = this.#options.parentFiles.filter(
-      ({ entry }) => entry.path !== name && entry.recipe.kind === 'recipe',
-    );
-    for (const parent of [...same, ...others.slice(-BASE_FILES_MAX)]) {
+    const same = this.#parents.byPath.get(name) ?? [];
+    const others: ParentFile[] = [];
+    for (let at = this.#parents.recipes.length - 1; at >= 0; at--) {
+      const parent = this.#parents.recipes[at] as ParentFile;
+      if (parent.entry.path !== name) others.unshift(parent);
+      if (others.length === BASE_FILES_MAX) break;
+    }
+    for (const parent of [...same, ...others]) {
       const opened = await this.#open(parent.entry, parent.step);
       if (opened) candidates.push(opened);
     }

@@ -7,6 +7,7 @@ import type { LockWait, RepositoryLock } from '../repo/processes/lock.js';
 import { registerReader } from '../repo/processes/readers.js';
 import type { Config } from '../repo/settings/config.js';
 import type { FilePage } from '../repo/version/file-page.js';
+import type { KnownFiles } from '../repo/version/file-tree.js';
 import type { Version } from '../repo/version/version.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { PackSession } from './session.js';
@@ -24,8 +25,12 @@ export interface ObjectAccess extends Readers {
 export interface VersionAccess extends NoteReader {
   /** @throws {NotFoundError} {CorruptError} */
   version(id: Id): Promise<Version>;
-  /** Files and snapshots of a version; files whose exact bytes were given up as they can be read now. */
-  tree(id: Id): Promise<FilePage>;
+  /**
+   * Files and snapshots of a version; files whose exact bytes were given up as they can be read now.
+   * @param known  what it probably has, such as what is staged on it. Of pages that are the same, which are not read,
+   *   the files are these objects: they may be entries of staging, and are not to be spread.
+   */
+  tree(id: Id, known?: KnownFiles): Promise<FilePage>;
   /** Which files of a version are not exact any more; null if all are. @throws {CorruptError} */
   tier(id: Id): Promise<VersionTier | null>;
 }

@@ -27,7 +27,7 @@ import { rebuildFiles } from '../../storage/objects/stored/rebuild.js';
 import { openStoredFile, type StoredFile } from '../../storage/objects/stored/stored-file.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import { readRemotes } from '../../storage/repo/remotes.js';
-import { nowNs, type StagedEntry } from '../../storage/repo/staging/staging.js';
+import { changedEntry, nowNs, type StagedEntry } from '../../storage/repo/staging/staging.js';
 import type { OpContext } from '../context.js';
 import type { CheckoutPlan } from './checkout-plan.js';
 import { PlaceQueue } from './place-queue.js';
@@ -113,7 +113,7 @@ async function settle(
 
 /** Entries with the states that a checkout left. */
 export function withStates(entries: readonly StagedEntry[], applied: Applied): StagedEntry[] {
-  return entries.map((entry) => ({ ...entry, ...applied.states.get(entry.path) }));
+  return entries.map((entry) => changedEntry(entry, applied.states.get(entry.path)));
 }
 
 interface OpenedFile extends WantedFile, GroupMember {}

@@ -94,7 +94,7 @@ function report(
 ): AddResult {
   const files: AddedFile[] = results.map((result) => ({
     path: result.path,
-    status: statusOf(plan.known.get(result.path), result.sha256),
+    status: statusOf(plan.known.get(result.path)?.sha256, result.sha256),
     bytes: result.size,
     format: result.format,
     tensors: result.tensors,

@@ -10,7 +10,12 @@ import {
   syncDirectory,
 } from '../../base/files/files.js';
 import { checkPath } from '../../pure/paths/version-path.js';
-import { isClean, nowNs, type StagedEntry } from '../../storage/repo/staging/staging.js';
+import {
+  changedEntry,
+  isClean,
+  nowNs,
+  type StagedEntry,
+} from '../../storage/repo/staging/staging.js';
 import {
   readStaging,
   type StagingOnDisk,
@@ -265,7 +270,7 @@ async function moveFiles(
     const isHere = move.entry.stat !== null || renames.has(layout.workFile(move.entry.path));
     const state = { stat: there?.stat ?? (isHere ? SEEN : null), stagedAtNs: nowNs() };
     const hint = { ...move.entry.hint, references: referencesAt(move.to, move.entry) };
-    entries.push({ ...move.entry, ...state, hint, path: move.to });
+    entries.push(changedEntry(move.entry, { ...state, hint, path: move.to }));
   }
   for (const { entry } of moves) {
     let dir = nodePath.dirname(layout.workFile(entry.path));

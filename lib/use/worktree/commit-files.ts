@@ -214,11 +214,12 @@ async function restageDescribed(
   const { repo } = target;
   const { staging } = onDisk;
   const paths = await describedByChanged(repo, onDisk, line);
+  if (paths.size === 0) return;
   const described = await describedOtherwise(repo, onDisk, { model: line.model, paths }, context);
   const level = parseLevel(repo.config.get('codec.level'));
-  const known = new Map(staging.entries(line.model).map((entry) => [entry.path, entry.sha256]));
+  const known = new Map(staging.entries(line.model).map((entry) => [entry.path, entry]));
   const plan = { line, known, named: new Set<string>(), failures: [] };
   for (const result of await storeDescribed(target, { plan, described, level }, context)) {
-    if (result.sha256 === known.get(result.path)) staging.put(line.model, entryOf(result));
+    if (result.sha256 === known.get(result.path)?.sha256) staging.put(line.model, entryOf(result));
   }
 }

@@ -22,10 +22,11 @@ export async function describedByChanged(
   { staging }: StagingOnDisk,
   { model, tip }: Line,
 ): Promise<Set<string>> {
-  const describing = staging.entries(model).filter(({ format }) => DESCRIBING_FORMATS.has(format));
+  const entries = staging.entries(model);
+  const describing = entries.filter(({ format }) => DESCRIBING_FORMATS.has(format));
   if (describing.length === 0) return new Set();
   const before = new Map(
-    (tip === null ? [] : (await repo.tree(tip)).files).map(({ path, sha256 }) => [path, sha256]),
+    (tip === null ? [] : (await repo.tree(tip, entries)).files).map(({ path, sha256 }) => [path, sha256]),
   );
   const changed = describing.filter(({ path, sha256 }) => before.get(path) !== sha256);
   return new Set(changed.flatMap(({ hint }) => hint.references));

@@ -48,8 +48,8 @@ export interface StagePlan {
   missing: string[];
   /** Tracked files that are not there and were never written here: they stay as they are. */
   absent: string[];
-  /** sha256 of the staged files of the line, by path. */
-  known: ReadonlyMap<string, string>;
+  /** The staged files of the line, by path. */
+  known: ReadonlyMap<string, StagedEntry>;
   totalBytes: number;
   /** Paths that were named themselves: if one cannot be stored, that is an error. */
   named: ReadonlySet<string>;
@@ -69,7 +69,7 @@ export async function planStage(
   const tracked = new Set(
     staging.models().flatMap((m) => staging.entries(m.model).map((entry) => entry.path)),
   );
-  const own = new Map(staging.entries(line.model).map((entry) => [entry.path, entry.sha256]));
+  const own = new Map(staging.entries(line.model).map((entry) => [entry.path, entry]));
   const selection = options.update
     ? await selectTracked(repo.layout, options.paths, options.follow === true)
     : await selectFiles(repo.layout, context.cwd, options.paths, {

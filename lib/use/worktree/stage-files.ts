@@ -49,7 +49,7 @@ export async function storeChanges(
   const results = await storeFiles({ repo, session }, how, context);
   const stored = new Set(results.map(({ path }) => path));
   const describing = results.filter(({ path, format, sha256 }) => {
-    return DESCRIBING_FORMATS.has(format) && plan.known.get(path) !== sha256;
+    return DESCRIBING_FORMATS.has(format) && plan.known.get(path)?.sha256 !== sha256;
   });
   const about = {
     model: plan.line.model,
@@ -111,7 +111,7 @@ async function storeFiles(
 ): Promise<BatchResult[]> {
   const results: BatchResult[] = [];
   if (paths.length === 0) return results;
-  const parentFiles = await baseCandidates(repo, plan.line);
+  const parentFiles = await baseCandidates(repo, plan.line, [...plan.known.values()]);
   context.progress.start('adding', bytes);
   const files = paths.map((path) => ({ path, file: repo.layout.workFile(path) }));
   for await (const result of ingestBatch(session, files, {
@@ -128,7 +128,7 @@ async function storeFiles(
   })) {
     results.push(result);
     // What is staged with this content was warned of when it was staged.
-    if (plan.known.get(result.path) === result.sha256) continue;
+    if (plan.known.get(result.path)?.sha256 === result.sha256) continue;
     for (const warning of result.warnings) context.warn(`'${result.path}' ${warning}`);
   }
   context.progress.finish();

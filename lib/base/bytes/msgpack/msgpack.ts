@@ -149,6 +149,14 @@ function heapShare(): number {
   return getHeapStatistics().heap_size_limit * HEAP_SHARE;
 }
 
+/**
+ * Checks memory that values take which are read one by one.
+ * @throws {LimitError} for more than any process may take; {IoError} for more than this one has.
+ */
+export function checkMemory(memory: number, file: string): void {
+  if (memory > BLOB_MEMORY_BYTES_MAX || memory > heapShare()) throw tooLarge(file, memory);
+}
+
 /** An error of the blob, or, if only this process has too little memory, of the process. */
 function tooLarge(file: string, memory: number): LimitError | IoError {
   if (memory <= BLOB_MEMORY_BYTES_MAX) {

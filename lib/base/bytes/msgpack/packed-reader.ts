@@ -17,15 +17,18 @@ export class PackedReader {
   readonly #bytes: Uint8Array;
   readonly #file: string;
   readonly #direct: DirectReader;
+  readonly #isChecked: boolean;
   #at = 0;
 
   /**
    * Checks that the counts of all arrays fit the bytes, and the memory that all values would take.
    * @param file  what errors name.
+   * @param checked  'each': it is checked of each value when it is read, and the caller looks to the memory of all.
    * @throws {CorruptError} DLV_CORRUPT; {LimitError} {IoError} for more than fits in memory.
    */
-  constructor(bytes: Uint8Array, file: string) {
-    checkClaims(bytes, file);
+  constructor(bytes: Uint8Array, file: string, checked: 'all' | 'each' = 'all') {
+    if (checked === 'all') checkClaims(bytes, file);
+    this.#isChecked = checked === 'all';
     this.#bytes = bytes;
     this.#file = file;
     this.#direct = new DirectReader(bytes);
@@ -52,7 +55,9 @@ export class PackedReader {
 
   /** The value that comes next, whole. @throws {CorruptError} DLV_CORRUPT */
   value(): Packed {
-    return decodeChecked(this.valueBytes(), this.#file);
+    const bytes = this.valueBytes();
+    if (!this.#isChecked) checkClaims(bytes, this.#file);
+    return decodeChecked(bytes, this.#file);
   }
 
   /** The bytes of the value that comes next, as a view. @throws {CorruptError} DLV_CORRUPT */
@@ -86,6 +91,16 @@ export class PackedReader {
     if (Buffer.compare(this.#bytes.subarray(this.#at, end), known) !== 0) {
       this.#fail('another value was expected');
     }
+    this.#at = end;
+  }
+
+  /** Where the value begins that comes next. */
+  get at(): number {
+    return this.#at;
+  }
+
+  /** Passes over a value that the caller has read and checked itself. @param end  where it ends. */
+  passTo(end: number): void {
     this.#at = end;
   }
 

@@ -7,15 +7,21 @@
 
 import { ID_BYTES, idBytes, idFromBytes, idOrNull, sha256Hex } from '../../../base/bytes/hash.js';
 import { Fields } from '../../../base/bytes/msgpack/fields.js';
-import { arrayHeader, encodeCanonical, type Packed } from '../../../base/bytes/msgpack/msgpack.js';
+import {
+  arrayHeader,
+  checkMemory,
+  encodeCanonical,
+  type Packed,
+} from '../../../base/bytes/msgpack/msgpack.js';
 import { PackedReader } from '../../../base/bytes/msgpack/packed-reader.js';
-import { CorruptError, DlvError, FormatVersionError } from '../../../base/errors.js';
+import { ConflictError, CorruptError, FormatVersionError } from '../../../base/errors.js';
 import type { FileStat } from '../../../base/files/files.js';
 import { PARENTS_MAX } from '../../../base/limits.js';
-import { pathProblem } from '../../../pure/paths/version-path.js';
+import { PathOrder, pathProblem } from '../../../pure/paths/version-path.js';
 import { ROLES, type Role } from '../../../pure/tensor/layout.js';
 import { modelNameProblem, refNameProblem } from '../refs/ref-name.js';
 import { type FileEntry, packFile, unpackFile } from '../version/file-page.js';
+import { EntryScanner, ReadEntry } from './read-entry.js';
 import {
   type StagedBranch,
   type StagedEntry,
@@ -26,6 +32,11 @@ import {
 
 const MAGIC = Buffer.from('DLVS\x01\0\0\0', 'latin1');
 const SUM_BYTES = 32;
+/** Memory that is charged for a file, and for each byte of one whose fields are decoded. */
+const ENTRY_CHARGE = 256;
+const DECODED_CHARGE = 8;
+/** Files between two looks at the memory that they take. */
+const CHECKED_ENTRIES = 1024;
 const TIME = /^(0|-?[1-9]\d{0,20})$/;
 
 function packStat(stat: FileStat | null): Packed {
@@ -57,13 +68,25 @@ function packState(line: StagedModel): Packed[] {
   ];
 }
 
-/** Bytes that files were read from: most of them are written again as they are. */
-const asRead = new WeakMap<StagedEntry, Uint8Array>();
+/** A part of the files of a line: what is new encoded, what was read as it was, many files at once. */
+interface Piece {
+  bytes: Uint8Array;
+  /** True for the bytes of entries that were read, and so checked. */
+  isRead: boolean;
+}
 
-/** The files of a line, each as it was read where it was. */
-function* encodeEntries(entries: readonly StagedEntry[]): Generator<Uint8Array> {
-  yield arrayHeader(entries.length);
-  for (const entry of entries) yield asRead.get(entry) ?? encodeCanonical(packEntry(entry));
+function* encodeEntries(entries: readonly StagedEntry[]): Generator<Piece> {
+  for (let at = 0; at < entries.length; ) {
+    const entry = entries[at] as StagedEntry;
+    if (entry instanceof ReadEntry) {
+      const { bytes, count } = entry.run(entries, at);
+      yield { bytes, isRead: true };
+      at += count;
+    } else {
+      yield { bytes: encodeCanonical(packEntry(entry)), isRead: false };
+      at++;
+    }
+  }
 }
 
 /** The msgpack of the staging file in pieces: of 10^5 files, the values alone would take 100 MB. */
@@ -73,7 +96,9 @@ function* encodeBody(staging: Staging): Generator<Uint8Array> {
   for (const line of lines) {
     yield arrayHeader(LINE_FIELDS);
     for (const value of packState(line)) yield encodeCanonical(value);
-    yield* encodeEntries(staging.entries(line.model));
+    const entries = staging.entries(line.model);
+    yield arrayHeader(entries.length);
+    for (const { bytes } of encodeEntries(entries)) yield bytes;
   }
 }
 
@@ -85,16 +110,6 @@ export function encodeStaging(staging: Staging): Uint8Array {
 
 function sumOf(body: Uint8Array): Buffer {
   return Buffer.from(sha256Hex(body), 'hex');
-}
-
-/** True if a body is the one that its lines make, with files as they stand in it. */
-function isCanonical(staging: Staging, body: Uint8Array): boolean {
-  let at = 0;
-  for (const piece of encodeBody(staging)) {
-    if (Buffer.compare(body.subarray(at, at + piece.length), piece) !== 0) return false;
-    at += piece.length;
-  }
-  return at === body.length;
 }
 
 function time(f: Fields, field: string): string {
@@ -220,33 +235,99 @@ export function bodyOf(bytes: Uint8Array, file: string): Uint8Array {
   return body.subarray(MAGIC.length);
 }
 
-/** The mirror of encodeStaging. @throws {CorruptError} DLV_CORRUPT, {FormatVersionError} DLV_FORMAT_VERSION */
+/** What staging was read from. */
+interface ReadFrom {
+  bytes: Uint8Array;
+  lines: { line: StagedModel; entries: readonly StagedEntry[] }[];
+}
+
+const readFrom = new WeakMap<Staging, ReadFrom>();
+
+/**
+ * The mirror of encodeStaging.
+ * @param before  staging that was read earlier: if these are the same bytes, its entries are taken.
+ * @throws {CorruptError} DLV_CORRUPT, {FormatVersionError} DLV_FORMAT_VERSION
+ */
 export function decodeStaging(
   bytes: Uint8Array,
   file: string,
   only: StagedBranch | null = null,
+  before: Staging | null = null,
 ): Staging {
+  const known = before === null ? undefined : readFrom.get(before);
+  const isKnown = known !== undefined && Buffer.compare(known.bytes, bytes) === 0;
+  const body = isKnown ? null : bodyOf(bytes, file);
+  const read = body === null ? (known as ReadFrom) : { bytes, lines: readBody(body, file) };
   const staging = new Staging(only);
-  const body = bodyOf(bytes, file);
-  try {
-    readLines(body, { file, staging }, (reader, model) => {
-      const { value, bytes: own } = reader.canonical();
-      const entry = unpackEntry(value, file, (what, { path }) => refuse(file, what, path));
-      staging.put(model, entry);
-      // Whoever changed it would write the bytes of before.
-      asRead.set(Object.freeze(entry), own);
-    });
-  } catch (error) {
-    // A path twice, in two models or both file and folder: rules that only damaged bytes break.
-    const isRule = error instanceof DlvError && /CONFLICT|USAGE/.test(error.code);
-    if (isRule) throw new CorruptError(`'${file}' is damaged: ${error.message}`, { file });
-    throw error;
+  for (const { line, entries } of read.lines) {
+    staging.load(line.model, entries);
+    const { branch, base, otherParents, sets } = line;
+    const own = { otherParents: [...otherParents], sets: sets.map((set) => ({ ...set })) };
+    Object.assign(staging.open(line.model), { branch, base, ...own });
   }
   if (only !== null) checkOnly(staging, only, file);
-  if (!isCanonical(staging, body)) {
-    throw new CorruptError(`'${file}' is not in canonical form`, { file });
-  }
+  if (body !== null) checkRead(staging, body, file);
+  readFrom.set(staging, read);
   return staging;
+}
+
+/** What is to be checked of all lines together. @throws {CorruptError} */
+function checkRead(staging: Staging, body: Uint8Array, file: string): void {
+  try {
+    staging.checkTogether();
+  } catch (error) {
+    // A rule that only damaged bytes break.
+    if (!(error instanceof ConflictError)) throw error;
+    throw damaged(file, error.message);
+  }
+  let at = 0;
+  for (const piece of encodeBody(staging)) {
+    if (Buffer.compare(body.subarray(at, at + piece.length), piece) !== 0) throw notCanonical(file);
+    at += piece.length;
+  }
+}
+
+/** Reads the files of all lines, each checked by itself. */
+function readBody(body: Uint8Array, file: string): ReadFrom['lines'] {
+  const scanner = new EntryScanner(body);
+  const lines: ReadFrom['lines'] = [];
+  let memory = 0;
+  readLines(body, { file, staging: new Staging() }, (reader, line, count) => {
+    const entries: StagedEntry[] = [];
+    const order = new PathOrder();
+    for (let left = count; left > 0; left--) {
+      const start = reader.at;
+      const entry = readEntry(reader, scanner, file);
+      if (!order.follows(entry.path)) throw notCanonical(file);
+      const blocking = order.add(entry.path);
+      if (blocking !== null) throw damaged(file, `'${blocking}' is a file and a folder`);
+      const isDecoded = !(entry instanceof ReadEntry);
+      memory += ENTRY_CHARGE + (isDecoded ? DECODED_CHARGE * (reader.at - start) : 0);
+      if (left % CHECKED_ENTRIES === 0) checkMemory(memory, file);
+      entries.push(entry);
+    }
+    lines.push({ line, entries });
+  });
+  checkMemory(memory, file);
+  return lines;
+}
+
+function readEntry(reader: PackedReader, scanner: EntryScanner, file: string): StagedEntry {
+  const known = scanner.read(reader.at);
+  if (known !== null) {
+    reader.passTo(scanner.end);
+    return known;
+  }
+  const { value } = reader.canonical();
+  return Object.freeze(unpackEntry(value, file, (what, { path }) => refuse(file, what, path)));
+}
+
+function damaged(file: string, what: string): CorruptError {
+  return new CorruptError(`'${file}' is damaged: ${what}`, { file });
+}
+
+function notCanonical(file: string): CorruptError {
+  return new CorruptError(`'${file}' is not in canonical form`, { file });
 }
 
 function refuse(file: string, what: string, path: string): never {
@@ -259,18 +340,18 @@ function refuse(file: string, what: string, path: string): never {
   );
 }
 
-/** Reads a body file by file. The lines are put into `staging`, each file is read by `take`. */
+/** Reads a body line by line. The lines are put into `staging`; `take` reads the files of each. */
 function readLines(
   body: Uint8Array,
   { file, staging }: { file: string; staging: Staging },
-  take: (reader: PackedReader, model: string) => void,
+  take: (reader: PackedReader, line: StagedModel, count: number) => void,
 ): void {
-  const reader = new PackedReader(body, file);
+  const reader = new PackedReader(body, file, 'each');
   for (let lines = reader.array('lines'); lines > 0; lines--) {
     reader.array('line', LINE_FIELDS);
-    const state = Array.from({ length: LINE_FIELDS - 1 }, () => reader.value());
-    const { model } = unpackState(new Fields(state, file), staging);
-    for (let files = reader.array('files'); files > 0; files--) take(reader, model);
+    const state = Array.from({ length: LINE_FIELDS - 1 }, () => reader.canonical().value);
+    const line = unpackState(new Fields(state, file), staging);
+    take(reader, line, reader.array('files'));
   }
   reader.end();
 }
@@ -288,13 +369,12 @@ function checkOnly(staging: Staging, { model, branch }: StagedBranch, file: stri
 export function checkStagingBytes(bytes: Uint8Array, file: string, staging: Staging): void {
   const { only } = staging;
   const read = new Staging(only);
-  const entries = staging.models().flatMap(({ model }) => staging.entries(model));
-  let at = 0;
-  readLines(bodyOf(bytes, file), { file, staging: read }, (reader) => {
-    const entry = entries[at++];
-    const own = entry && asRead.get(entry);
-    if (own) reader.pass(own);
-    else unpackEntry(reader.value(), file, (what, { path }) => refuse(file, what, path));
+  readLines(bodyOf(bytes, file), { file, staging: read }, (reader, { model }) => {
+    for (const piece of encodeEntries(staging.entries(model))) {
+      if (piece.isRead) reader.pass(piece.bytes);
+      else
+        unpackEntry(reader.canonical().value, file, (what, { path }) => refuse(file, what, path));
+    }
   });
   if (only !== null) checkOnly(read, only, file);
 }

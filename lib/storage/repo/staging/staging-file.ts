@@ -32,16 +32,18 @@ export interface StagingOnDisk {
 
 /**
  * Reads the staging file, or that of one branch; without one nothing is staged.
+ * @param before  what was read earlier: if the file is as it was then, nothing is decoded again.
  * @throws {CorruptError} DLV_CORRUPT
  */
 export async function readStaging(
   layout: Layout,
   only: StagedBranch | null = null,
+  before: Staging | null = null,
 ): Promise<StagingOnDisk> {
   const file = fileOf(layout, only);
   const found = await readStagingBytes(file);
   if (found === null) return { staging: new Staging(only), writtenNs: 0n };
-  return { staging: decodeStaging(found.bytes, file, only), writtenNs: found.writtenNs };
+  return { staging: decodeStaging(found.bytes, file, only, before), writtenNs: found.writtenNs };
 }
 
 function fileOf(layout: Layout, only: StagedBranch | null): string {

@@ -9,21 +9,12 @@
 import type { Id } from '../../../base/bytes/hash.js';
 import { ConflictError } from '../../../base/errors.js';
 import { type FileStat, sameStat } from '../../../base/files/files.js';
-import { checkPath, comparePaths } from '../../../pure/paths/version-path.js';
+import { checkPath, comparePaths, PathOrder } from '../../../pure/paths/version-path.js';
 import { checkModelName } from '../refs/ref-name.js';
-import type { FileEntry } from '../version/file-page.js';
-import type { HintedFile, SnapshotHint } from '../version/snapshots.js';
+import type { StagedEntry } from './staged-entry.js';
+import { StagedTree } from './staged-tree.js';
 
-/** A file that is stored and will be part of the next version of its model. */
-export interface StagedEntry extends FileEntry, HintedFile {
-  /** State of the work file when it was opened to be hashed; null if it is not known to match. */
-  stat: FileStat | null;
-  /** When that was, nanoseconds since 1970 as decimal text. */
-  stagedAtNs: string;
-  format: string;
-  step: number | null;
-  hint: SnapshotHint;
-}
+export { changedEntry, type EntryFields, type StagedEntry } from './staged-entry.js';
 
 /** A pack set that was written for the next version. */
 export interface StagedSet {
@@ -100,10 +91,11 @@ export class Staging {
   /** The one branch that this is for, apart from where HEAD is; null for the lines of the work tree. */
   readonly only: StagedBranch | null;
   readonly #models = new Map<string, StagedModel>();
-  readonly #trees = new Map<string, Map<string, StagedEntry>>();
-  readonly #owners = new Map<string, string>();
-  /** Folder → number of staged files below it. */
-  readonly #folders = new Map<string, number>();
+  readonly #trees = new Map<string, StagedTree>();
+  /** Path → model; null until somebody asks where there are several models. */
+  #owners: Map<string, string> | null = null;
+  /** Folder → number of staged files below it; null until a file comes that was not there. */
+  #folders: Map<string, number> | null = null;
 
   constructor(only: StagedBranch | null = null) {
     this.only = only;
@@ -120,7 +112,7 @@ export class Staging {
     if (line === undefined) {
       line = { model: checkModelName(model), branch, base: null, otherParents: [], sets: [] };
       this.#models.set(model, line);
-      this.#trees.set(model, new Map());
+      this.#trees.set(model, new StagedTree());
     }
     return line;
   }
@@ -132,32 +124,72 @@ export class Staging {
 
   /** Forgets a line and its files. */
   drop(model: string): void {
-    for (const path of [...(this.#trees.get(model)?.keys() ?? [])]) this.remove(path);
+    for (const path of [...(this.#trees.get(model)?.paths() ?? [])]) this.remove(path);
     this.#trees.delete(model);
     this.#models.delete(model);
   }
 
+  #ownerOf(path: string): string | undefined {
+    if (this.#owners === null) {
+      if (this.#trees.size <= 1) {
+        for (const [model, tree] of this.#trees) return tree.has(path) ? model : undefined;
+        return undefined;
+      }
+      this.#owners = new Map();
+      for (const [model, tree] of this.#trees) {
+        for (const one of tree.paths()) this.#owners.set(one, model);
+      }
+    }
+    return this.#owners.get(path);
+  }
+
   /** The model that a path belongs to, or null. */
   ownerOf(path: string): string | null {
-    return this.#owners.get(path) ?? null;
+    return this.#ownerOf(path) ?? null;
   }
 
   /** The entry of a path, whatever its model, or null. */
   entry(path: string): StagedEntry | null {
-    const owner = this.#owners.get(path);
+    const owner = this.#ownerOf(path);
     return owner === undefined ? null : (this.#trees.get(owner)?.get(path) ?? null);
   }
 
   /** Entries of a model in path order. */
-  entries(model: string): StagedEntry[] {
-    return [...(this.#trees.get(model)?.values() ?? [])].sort((a, b) =>
-      comparePaths(a.path, b.path),
-    );
+  entries(model: string): readonly StagedEntry[] {
+    return this.#trees.get(model)?.sorted() ?? [];
   }
 
   /** Number of files of a model. */
   count(model: string): number {
     return this.#trees.get(model)?.size ?? 0;
+  }
+
+  /**
+   * Gives a new line of a model its files, all at once.
+   * @param entries  in path order, each path once and none that is both file and folder; call
+   *   `checkTogether` when all lines are there.
+   */
+  load(model: string, entries: readonly StagedEntry[]): void {
+    this.open(model);
+    this.#trees.set(model, new StagedTree(entries));
+    this.#owners = null;
+    this.#folders = null;
+  }
+
+  /** @throws {ConflictError} DLV_CONFLICT if lines that were loaded have a path in common, or one is in the way of another. */
+  checkTogether(): void {
+    const lines = [...this.#trees.values()].filter(({ size }) => size > 0);
+    if (lines.length <= 1) return;
+    const order = new PathOrder();
+    const paths = lines.flatMap((tree) => tree.sorted().map((entry) => entry.path));
+    for (const path of paths.sort(comparePaths)) {
+      const isTwice = !order.follows(path);
+      const blocking = isTwice ? path : order.add(path);
+      if (blocking === null) continue;
+      throw new ConflictError(`'${blocking}' belongs to two models, or is a file and a folder`, {
+        path,
+      });
+    }
   }
 
   /**
@@ -167,25 +199,23 @@ export class Staging {
    *   {UsageError} DLV_USAGE for a path that no version can hold.
    */
   put(model: string, entry: StagedEntry): void {
-    checkPath(entry.path);
-    this.checkOwner(model, entry.path);
-    for (const path of this.#inTheWay(entry.path)) {
-      this.checkOwner(model, path);
-      this.remove(path);
+    const { path } = entry;
+    checkPath(path);
+    this.checkOwner(model, path);
+    const isNew = this.#ownerOf(path) === undefined;
+    for (const other of isNew ? this.#inTheWay(path) : []) {
+      this.checkOwner(model, other);
+      this.remove(other);
     }
     this.open(model);
-    if (!this.#owners.has(entry.path)) {
-      for (const folder of foldersOf(entry.path)) {
-        this.#folders.set(folder, (this.#folders.get(folder) ?? 0) + 1);
-      }
-    }
-    this.#owners.set(entry.path, model);
-    (this.#trees.get(model) as Map<string, StagedEntry>).set(entry.path, entry);
+    if (isNew) this.#tally(path, 1);
+    this.#owners?.set(path, model);
+    (this.#trees.get(model) as StagedTree).set(entry);
   }
 
   /** @throws {ConflictError} DLV_CONFLICT if the path belongs to a model other than `model`. */
   checkOwner(model: string, path: string): void {
-    const owner = this.#owners.get(path);
+    const owner = this.#ownerOf(path);
     if (owner === undefined || owner === model) return;
     throw new ConflictError(`'${path}' belongs to model '${owner}', not to '${model}'`, {
       path,
@@ -198,24 +228,41 @@ export class Staging {
   /** Staged files that cannot be beside a file at `path`. */
   #inTheWay(path: string): string[] {
     const found: string[] = [];
-    for (const folder of foldersOf(path)) if (this.#owners.has(folder)) found.push(folder);
-    if (this.#folders.has(path)) {
-      for (const other of this.#owners.keys()) if (other.startsWith(`${path}/`)) found.push(other);
+    for (const folder of foldersOf(path))
+      if (this.#ownerOf(folder) !== undefined) found.push(folder);
+    if (this.#foldersNow().has(path)) {
+      for (const tree of this.#trees.values()) {
+        for (const other of tree.paths()) if (other.startsWith(`${path}/`)) found.push(other);
+      }
     }
     return found;
   }
 
+  #foldersNow(): Map<string, number> {
+    if (this.#folders !== null) return this.#folders;
+    this.#folders = new Map();
+    for (const tree of this.#trees.values()) for (const path of tree.paths()) this.#tally(path, 1);
+    return this.#folders;
+  }
+
+  /** Counts a file that came (1) or went (-1) in the folders above it. */
+  #tally(path: string, change: 1 | -1): void {
+    const folders = this.#folders;
+    if (folders === null) return;
+    for (const folder of foldersOf(path)) {
+      const left = (folders.get(folder) ?? 0) + change;
+      if (left === 0) folders.delete(folder);
+      else folders.set(folder, left);
+    }
+  }
+
   /** Takes a path out of the tree of its model. @returns false if it is in none. */
   remove(path: string): boolean {
-    const owner = this.#owners.get(path);
+    const owner = this.#ownerOf(path);
     if (owner === undefined) return false;
-    this.#owners.delete(path);
+    this.#owners?.delete(path);
     this.#trees.get(owner)?.delete(path);
-    for (const folder of foldersOf(path)) {
-      const left = (this.#folders.get(folder) ?? 1) - 1;
-      if (left === 0) this.#folders.delete(folder);
-      else this.#folders.set(folder, left);
-    }
+    this.#tally(path, -1);
     return true;
   }
 }

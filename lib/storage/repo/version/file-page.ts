@@ -6,7 +6,7 @@
  */
 import { ID_BYTES, type Id, idBytes, idFromBytes } from '../../../base/bytes/hash.js';
 import { Fields } from '../../../base/bytes/msgpack/fields.js';
-import type { Packed } from '../../../base/bytes/msgpack/msgpack.js';
+import { arrayHeader, encodeCanonical, type Packed } from '../../../base/bytes/msgpack/msgpack.js';
 import { CorruptError } from '../../../base/errors.js';
 import { FILE_BYTES_MAX } from '../../../base/limits.js';
 import { comparePaths, type PathOrder, pathProblem } from '../../../pure/paths/version-path.js';
@@ -38,6 +38,8 @@ export interface FileEntry {
   tier?: FileTier;
   /** Set on the files of a version whose content was given up: nothing can be read of it. Never written. */
   tombstone?: FileTombstone;
+  /** What a page says of it, in canonical form, where that is known. */
+  row?(): Uint8Array;
 }
 
 /** That the content of a file was given up. */
@@ -74,7 +76,16 @@ export interface FilePage {
   snapshots: Snapshot[];
 }
 
+/** Where a page lies: blob of kind 'files', number of its files, path of the last. */
+export interface PageRef {
+  id: Id;
+  count: number;
+  last: string;
+}
+
 const PAGE_FORMAT = 1;
+/** What a page begins with: an array of 3, its form first. */
+const PAGE_HEAD = Uint8Array.of(0x93, PAGE_FORMAT);
 const MODES: readonly FileMode[] = [0o644, 0o755];
 const RECIPE_KINDS = ['blob', 'recipe'] as const;
 
@@ -101,18 +112,24 @@ export function packFile(file: FileEntry): Packed[] {
   ];
 }
 
+function packSnapshot(snapshot: Snapshot): Packed {
+  const members = isAlone(snapshot) ? null : snapshot.members;
+  return [snapshot.key, ROLES.indexOf(snapshot.role), snapshot.step, members];
+}
+
 /** Canonical form of a page whose lists are in order. */
 export function packPage(page: FilePage): Packed[] {
-  return [
-    PAGE_FORMAT,
-    page.files.map(packFile),
-    page.snapshots.map((snapshot) => [
-      snapshot.key,
-      ROLES.indexOf(snapshot.role),
-      snapshot.step,
-      isAlone(snapshot) ? null : snapshot.members,
-    ]),
-  ];
+  return [PAGE_FORMAT, page.files.map(packFile), page.snapshots.map(packSnapshot)];
+}
+
+/** Its bytes: those of `packPage`. Of files whose rows are known nothing is encoded. */
+export function encodePage({ files, snapshots }: FilePage): Uint8Array {
+  return Buffer.concat([
+    PAGE_HEAD,
+    arrayHeader(files.length),
+    ...files.map((file) => file.row?.() ?? encodeCanonical(packFile(file))),
+    encodeCanonical(snapshots.map(packSnapshot)),
+  ]);
 }
 
 function isAlone(snapshot: Snapshot): boolean {
@@ -168,6 +185,19 @@ function unpackSnapshot(row: Packed, file: string): Snapshot {
   return snapshot;
 }
 
+/** Checks the paths of a page with those before it. @throws {CorruptError} DLV_CORRUPT */
+export function checkOrder(
+  { files }: Pick<FilePage, 'files'>,
+  file: string,
+  order: PathOrder,
+): void {
+  for (const { path } of files) {
+    if (!order.follows(path)) throw corrupt(file, `'${path}' is out of order`);
+    const blocking = order.add(path);
+    if (blocking !== null) throw corrupt(file, `'${blocking}' is a file and a folder`);
+  }
+}
+
 /**
  * The mirror of packPage, checked.
  * @param order watches the paths of all pages of the tree.
@@ -177,11 +207,7 @@ export function unpackPage(value: Packed, file: string, order: PathOrder): FileP
   const fields = new Fields(value, file);
   fields.form('form of a page', PAGE_FORMAT);
   const files = fields.array('files').map((row) => unpackFile(row, file));
-  for (const { path } of files) {
-    if (!order.follows(path)) throw corrupt(file, `'${path}' is out of order`);
-    const blocking = order.add(path);
-    if (blocking !== null) throw corrupt(file, `'${blocking}' is a file and a folder`);
-  }
+  checkOrder({ files }, file, order);
   const paths = new Set(files.map((entry) => entry.path));
   const snapshots = fields.array('snapshots').map((row) => unpackSnapshot(row, file));
   snapshots.forEach((snapshot, i) => {

@@ -3,40 +3,31 @@
  *
  * Up to FILES_INLINE_MAX files are in the version itself. More are cut where their paths say
  * (content-defined), so that a change of one of 10,000 files rewrites one page. A snapshot is in
- * the page of its key file. Start at `buildTree` and `readPages`. @see docs/format/version.md
+ * the page of its key file. Start at `readPages`; build-tree.ts makes trees. @see docs/format/version.md
  */
 
-import { ID_BYTES, type Id, idBytes, idFromBytes, sha256Hex } from '../../../base/bytes/hash.js';
-import { pushAll } from '../../../base/bytes/many.js';
+import { ID_BYTES, idBytes, idFromBytes, sha256Hex } from '../../../base/bytes/hash.js';
 import { Fields } from '../../../base/bytes/msgpack/fields.js';
-import {
-  decodeCanonical,
-  encodeCanonical,
-  type Packed,
-} from '../../../base/bytes/msgpack/msgpack.js';
-import { checkReadable } from '../../../base/bytes/sealed.js';
-import { UsageError } from '../../../base/errors.js';
+import { decodeCanonical, type Packed } from '../../../base/bytes/msgpack/msgpack.js';
 import { FILES_INLINE_MAX, FILES_PAGE_MAX, FILES_PER_VERSION_MAX } from '../../../base/limits.js';
-import { comparePaths, PathOrder, pathProblem } from '../../../pure/paths/version-path.js';
+import { comparePaths, PathOrder } from '../../../pure/paths/version-path.js';
 import { ROLES } from '../../../pure/tensor/layout.js';
-import type { BlobReader, BlobWriter } from './blobs.js';
+import { type BesidePage, besidePages, inOrder } from './beside-pages.js';
+import type { BlobReader } from './blobs.js';
 import {
-  comparePlaces,
+  checkOrder,
   compareSnapshots,
   corrupt,
   type FileEntry,
   type FilePage,
+  type PageRef,
   packPage,
-  type Snapshot,
   unpackPage,
 } from './file-page.js';
+import { type HintedFile, makeSnapshots } from './snapshots.js';
 
-/** Where a page lies: blob of kind 'files', number of its files, path of the last. */
-export interface PageRef {
-  id: Id;
-  count: number;
-  last: string;
-}
+/** Files that a version probably has, with what tells which snapshots they make. */
+export type KnownFiles = readonly (FileEntry & HintedFile)[];
 
 /** What a version says of its files. Either `inline` or `pages` holds them. */
 export interface FileTree {
@@ -106,102 +97,6 @@ function checkTotals(tree: FileTree, pages: readonly FilePage[], file: string): 
   }
 }
 
-/** Checks what must hold before a tree is written. @throws {UsageError} DLV_USAGE */
-function checkDraft(files: readonly FileEntry[], snapshots: readonly Snapshot[]): void {
-  const order = new PathOrder();
-  for (const { path } of files) {
-    const problem = pathProblem(path) ?? (order.follows(path) ? null : 'it is listed twice');
-    const blocking = problem === null ? order.add(path) : null;
-    if (problem !== null || blocking !== null) {
-      throw new UsageError(
-        `cannot version '${path}': ${problem ?? `'${blocking}' is a file and a folder`}`,
-        { path },
-      );
-    }
-  }
-  const paths = new Set(files.map((entry) => entry.path));
-  for (const { key, members } of snapshots) {
-    const missing = [key, ...members].find((path) => !paths.has(path));
-    if (missing !== undefined) {
-      throw new UsageError(
-        `snapshot '${key}' names '${missing}', which is not a file of the version`,
-      );
-    }
-  }
-  const twice = snapshots.find(
-    (s, i) => i > 0 && comparePlaces(snapshots[i - 1] as Snapshot, s) === 0,
-  );
-  if (twice) throw new UsageError(`snapshot '${twice.key}' (${twice.role}) is listed twice`);
-}
-
-function cutPages(files: readonly FileEntry[], snapshots: readonly Snapshot[]): FilePage[] {
-  const byKey = new Map<string, Snapshot[]>();
-  for (const snapshot of snapshots) {
-    const same = byKey.get(snapshot.key);
-    if (same) same.push(snapshot);
-    else byKey.set(snapshot.key, [snapshot]);
-  }
-  const pages: FilePage[] = [];
-  let page: FilePage = { files: [], snapshots: [] };
-  for (const file of files) {
-    page.files.push(file);
-    pushAll(page.snapshots, byKey.get(file.path) ?? []);
-    if (page.files.length === FILES_PAGE_MAX || endsPage(file.path)) {
-      pages.push(page);
-      page = { files: [], snapshots: [] };
-    }
-  }
-  if (page.files.length > 0) pages.push(page);
-  return pages;
-}
-
-/** The page of `tree` that `path` lies in or would lie in, or undefined. */
-function pageOf(tree: FileTree | null, path: string): PageRef | undefined {
-  return tree?.pages.find((page) => comparePaths(path, page.last) <= 0) ?? tree?.pages.at(-1);
-}
-
-/**
- * Makes the tree of a version and writes its pages, if it needs any.
- *
- * @param files      in any order; not kept.
- * @param snapshots  in any order; keys and members are paths of `files`.
- * @param previous   tree of the parent: its pages are named to the writer as likely bases.
- * @throws {UsageError} DLV_USAGE for a bad path, a path twice, a snapshot of an unknown file.
- */
-export async function buildTree(
-  files: Iterable<FileEntry>,
-  snapshots: Iterable<Snapshot>,
-  writer: BlobWriter,
-  previous: FileTree | null = null,
-): Promise<FileTree> {
-  const sorted = [...files].sort((a, b) => comparePaths(a.path, b.path));
-  const rows = [...snapshots]
-    .map((s) => ({ ...s, members: [...new Set([s.key, ...s.members])].sort(comparePaths) }))
-    .sort(comparePlaces);
-  checkDraft(sorted, rows);
-  const tree: FileTree = {
-    count: sorted.length,
-    bytes: sorted.reduce((sum, file) => sum + file.size, 0),
-    snapshotCount: rows.length,
-    inline: null,
-    pages: [],
-  };
-  if (sorted.length <= FILES_INLINE_MAX) {
-    tree.inline = { files: sorted, snapshots: rows };
-    return tree;
-  }
-  for (const page of cutPages(sorted, rows)) {
-    const last = (page.files.at(-1) as FileEntry).path;
-    const bytes = encodeCanonical(packPage(page));
-    checkReadable('files', () => {
-      unpackPage(decodeCanonical(bytes, 'files'), 'files', new PathOrder());
-    });
-    const id = await writer.writeBlob('files', bytes, pageOf(previous, last)?.id);
-    tree.pages.push({ id, count: page.files.length, last });
-  }
-  return tree;
-}
-
 async function readPage(ref: PageRef, reader: BlobReader, order: PathOrder): Promise<FilePage> {
   const file = `files ${ref.id.slice(0, 10)}`;
   const page = unpackPage(
@@ -222,18 +117,31 @@ function isCutRight(page: FilePage, isLast: boolean): boolean {
   return isLast || last + 1 === FILES_PAGE_MAX || endsPage((page.files[last] as FileEntry).path);
 }
 
-/** Gives the pages of a tree in path order, checked, one in memory at a time. @throws {CorruptError} */
-export async function* readPages(tree: FileTree, reader: BlobReader): AsyncGenerator<FilePage> {
+/**
+ * Gives the pages of a tree in path order, checked, one in memory at a time.
+ * @param known  what it probably holds. Pages that are the same are given of that and not read.
+ * @throws {CorruptError}
+ */
+export async function* readPages(
+  tree: FileTree,
+  reader: BlobReader,
+  known: FilePage | null = null,
+): AsyncGenerator<FilePage> {
   if (tree.inline !== null) {
     yield tree.inline;
     return;
   }
+  const beside = known === null ? null : besidePages(tree.pages, known);
   const order = new PathOrder();
   const seen = { bytes: 0, snapshots: 0 };
   for (const [i, ref] of tree.pages.entries()) {
-    const page = await readPage(ref, reader, order);
+    const part = beside?.next().value as BesidePage | undefined;
+    const isKnown = part !== undefined && part.same !== null;
+    const page = isKnown ? part : await readPage(ref, reader, order);
     const file = `files ${ref.id.slice(0, 10)}`;
-    if (!isCutRight(page, i === tree.pages.length - 1)) throw corrupt(file, 'it is cut wrongly');
+    if (isKnown) checkOrder(page, file, order);
+    else if (!isCutRight(page, i === tree.pages.length - 1))
+      throw corrupt(file, 'it is cut wrongly');
     for (const entry of page.files) seen.bytes += entry.size;
     seen.snapshots += page.snapshots.length;
     yield page;
@@ -250,16 +158,23 @@ export async function* readFiles(tree: FileTree, reader: BlobReader): AsyncGener
 
 /**
  * All files (in path order) and snapshots (by step, then key) of a tree.
+ * @param known  see `readPages`; files that are the same are these objects.
  * @throws {CorruptError} also if a snapshot names a file that the tree does not have.
  */
-export async function readTree(tree: FileTree, reader: BlobReader): Promise<FilePage> {
+export async function readTree(
+  tree: FileTree,
+  reader: BlobReader,
+  known: KnownFiles | null = null,
+): Promise<FilePage> {
   const all: FilePage = { files: [], snapshots: [] };
-  for await (const page of readPages(tree, reader)) {
+  const probably = known === null ? null : inOrder(known, makeSnapshots(known));
+  for await (const page of readPages(tree, reader, probably)) {
     for (const file of page.files) all.files.push(file);
     for (const snapshot of page.snapshots) all.snapshots.push(snapshot);
   }
-  const paths = new Set(all.files.map((file) => file.path));
-  for (const { key, members } of all.snapshots) {
+  const hasMembers = all.snapshots.some(({ members }) => members.length > 1);
+  const paths = new Set(hasMembers ? all.files.map((file) => file.path) : []);
+  for (const { key, members } of hasMembers ? all.snapshots : []) {
     const missing = members.find((path) => !paths.has(path));
     if (missing !== undefined) throw corrupt('version', `snapshot '${key}' lacks '${missing}'`);
   }

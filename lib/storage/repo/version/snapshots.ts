@@ -76,27 +76,30 @@ export function resolveReferences(
  * snapshot of the roles other than weights that has no step takes that of the weights beside it.
  */
 export function makeSnapshots(files: Iterable<HintedFile>): Snapshot[] {
-  const byPath = new Map([...files].map((file) => [file.path, file]));
+  const all = [...files];
+  const telling = all.filter(({ hint }) => hint.references.length + hint.roles.length > 0);
+  const isNamed = telling.some(({ hint }) => hint.references.length > 0);
+  const byPath = new Map(isNamed ? all.map((file) => [file.path, file]) : []);
   const referenced = new Set<string>();
-  for (const file of byPath.values()) {
+  for (const file of telling) {
     for (const path of file.hint.references) {
       if (path !== file.path && byPath.has(path)) referenced.add(path);
     }
   }
   const snapshots: Snapshot[] = [];
-  for (const file of byPath.values()) {
+  for (const file of telling) {
     // Two files that reference each other would both vanish: the one that sorts first stays a key.
     const mutual = file.hint.references.some(
       (path) => byPath.get(path)?.hint.references.includes(file.path) && path > file.path,
     );
     if (referenced.has(file.path) && !mutual) continue;
     const shards = file.hint.references.filter((path) => path !== file.path && byPath.has(path));
-    const all = [file, ...shards.map((path) => byPath.get(path) as HintedFile)];
+    const parts = [file, ...shards.map((path) => byPath.get(path) as HintedFile)];
     const step =
-      all.map((member) => member.step).find((known) => known !== null) ?? stepOfPath(file.path);
+      parts.map((member) => member.step).find((known) => known !== null) ?? stepOfPath(file.path);
     for (const role of ROLES) {
       if (!isOfRole(file.path, role)) continue;
-      const holders = all.filter((member) => member.hint.roles.includes(role));
+      const holders = parts.filter((member) => member.hint.roles.includes(role));
       if (holders.length === 0) continue;
       const paths = new Set([file.path, ...holders.map((member) => member.path)]);
       const members = [...paths].sort(comparePaths);

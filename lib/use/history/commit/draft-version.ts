@@ -3,7 +3,11 @@
 import type { Id } from '../../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../../base/errors.js';
 import { openStoredFile } from '../../../storage/objects/stored/stored-file.js';
-import type { StagedEntry, Staging } from '../../../storage/repo/staging/staging.js';
+import {
+  changedEntry,
+  type StagedEntry,
+  type Staging,
+} from '../../../storage/repo/staging/staging.js';
 import type { FileTree } from '../../../storage/repo/version/file-tree.js';
 import type { Version } from '../../../storage/repo/version/version.js';
 import type { LineAccess } from '../access.js';
@@ -39,7 +43,7 @@ export interface StagedLine {
 /** A version that is about to be made. */
 export interface Draft extends StagedLine {
   content: VersionContent & { message: string };
-  entries: StagedEntry[];
+  entries: readonly StagedEntry[];
   /** Staged files against the version's first parent. */
   changes: PathChange[];
   parents: Id[];
@@ -165,11 +169,11 @@ export function newVersionOf(draft: Draft): NewVersion {
 }
 
 /** The staged files; the user's step holds for those that changed. */
-export function withStep({ content, entries, changes }: Draft): StagedEntry[] {
+export function withStep({ content, entries, changes }: Draft): readonly StagedEntry[] {
   const { step } = content;
   if (step === undefined) return entries;
   const changed = new Set(changes.map(({ path }) => path));
-  return entries.map((entry) => (changed.has(entry.path) ? { ...entry, step } : entry));
+  return entries.map((entry) => (changed.has(entry.path) ? changedEntry(entry, { step }) : entry));
 }
 
 /** Tensors of staged files that belong to a checkpoint. */

@@ -18,8 +18,8 @@ import {
   type Moment,
 } from '../../../storage/repo/settings/author.js';
 import { readGitState } from '../../../storage/repo/settings/gitinfo.js';
+import { buildTree } from '../../../storage/repo/version/build-tree.js';
 import type { FileEntry, Snapshot } from '../../../storage/repo/version/file-page.js';
-import { buildTree } from '../../../storage/repo/version/file-tree.js';
 import { type HintedFile, makeSnapshots } from '../../../storage/repo/version/snapshots.js';
 import type {
   Author,

@@ -5,6 +5,7 @@ import { readHead } from '../../../storage/repo/refs/head.js';
 import { branchRefName } from '../../../storage/repo/refs/ref-name.js';
 import { appendReflog, type MoveReason } from '../../../storage/repo/refs/reflog.js';
 import { updateRef } from '../../../storage/repo/refs/refs.js';
+import { changedEntry } from '../../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../../storage/repo/staging/staging-file.js';
 import type { StoreAccess } from '../access.js';
 import { isOfWorkTree } from '../lines/open-staging.js';
@@ -48,7 +49,7 @@ export async function nameVersion(
       });
       // What the line did not have was never in the work tree.
       const seen = asSeen(next, staging, model).map((entry) => {
-        return staging.entry(entry.path) === null ? { ...entry, stat: null } : entry;
+        return staging.entry(entry.path) === null ? changedEntry(entry, { stat: null }) : entry;
       });
       moveLine(staging, model, { version: id, branch, entries: seen });
       // Staging goes first: a branch that has moved is an acknowledged version (see checkBase).

@@ -8,7 +8,12 @@ import { ConflictError } from '../../../base/errors.js';
 import type { FileStat } from '../../../base/files/files.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { openStoredFile } from '../../../storage/objects/stored/stored-file.js';
-import type { StagedEntry, Staging } from '../../../storage/repo/staging/staging.js';
+import {
+  changedEntry,
+  type EntryFields,
+  type StagedEntry,
+  type Staging,
+} from '../../../storage/repo/staging/staging.js';
 import type { FileEntry, FilePage } from '../../../storage/repo/version/file-page.js';
 import type { SnapshotHint } from '../../../storage/repo/version/snapshots.js';
 
@@ -28,7 +33,7 @@ export async function stagedEntriesOf(
   repo: ReadAccess,
   tree: FilePage,
   staging: Staging,
-): Promise<StagedEntry[]> {
+): Promise<EntryFields[]> {
   const references = new Map<string, Set<string>>();
   const steps = new Map<string, number>();
   for (const { key, members, step } of tree.snapshots) {
@@ -37,12 +42,12 @@ export async function stagedEntriesOf(
     references.set(key, others);
     if (step !== null) steps.set(key, step);
   }
-  const entries: StagedEntry[] = [];
+  const entries: EntryFields[] = [];
   for (const file of tree.files) {
     const step = steps.get(file.path) ?? null;
     const known = staging.entry(file.path);
     if (known !== null && sameFile(known, file) && known.recipe.id === file.recipe.id) {
-      entries.push({ ...known, step: step ?? known.step });
+      entries.push(changedEntry(known, { step: step ?? known.step }));
       continue;
     }
     const { format, roles } = await describeFile(repo, file);
@@ -70,7 +75,7 @@ export function asSeen(
   return entries.map((entry) => {
     const known = before.entry(entry.path);
     const wasSeen = known === null ? isHere : known.stat !== null;
-    return entry.stat === null && wasSeen ? { ...entry, stat: SEEN } : entry;
+    return entry.stat === null && wasSeen ? changedEntry(entry, { stat: SEEN }) : entry;
   });
 }
 

@@ -10,6 +10,7 @@ import { branchRefName, checkModelName } from '../../../storage/repo/refs/ref-na
 import { listRefs, readRef } from '../../../storage/repo/refs/refs.js';
 import type { Staging } from '../../../storage/repo/staging/staging.js';
 import type { FileEntry, Snapshot } from '../../../storage/repo/version/file-page.js';
+import type { KnownFiles } from '../../../storage/repo/version/file-tree.js';
 import type { LineAccess } from '../access.js';
 
 /** A model and the branch that its next version goes to; null for a version without a branch. */
@@ -44,12 +45,13 @@ export async function currentLine(
   return { model: name, branch, tip: await readRef(repo.layout, branchRefName(name, branch)) };
 }
 
-/** Files of a version with the step of the snapshot they belong to. */
+/** Files of a version with the step of the snapshot they belong to. @param known  see `tree` of VersionAccess. */
 export async function filesWithSteps(
   repo: LineAccess,
   version: Id,
+  known: KnownFiles = [],
 ): Promise<{ entry: FileEntry; step: number | null; snapshot: Snapshot | null }[]> {
-  const tree = await repo.tree(version);
+  const tree = await repo.tree(version, known);
   const byPath = new Map<string, Snapshot>();
   for (const snapshot of tree.snapshots) {
     for (const member of snapshot.members) byPath.set(member, snapshot);
@@ -63,12 +65,16 @@ export async function filesWithSteps(
 /** Tips of other lines that are asked for bases when a line has no version yet. */
 const FOREIGN_TIPS_MAX = 8;
 
-/** Stored files in which a new file of the line may find bases: its tip's, else those of other lines. */
+/**
+ * Stored files in which a new file of the line may find bases: its tip's, else those of other lines.
+ * @param known  what is staged for the line, if that is at hand.
+ */
 export async function baseCandidates(
   repo: LineAccess,
   line: Line,
+  known: KnownFiles = [],
 ): Promise<{ entry: FileEntry; step: number | null }[]> {
-  if (line.tip !== null) return filesWithSteps(repo, line.tip);
+  if (line.tip !== null) return filesWithSteps(repo, line.tip, known);
   const tips = new Set((await listRefs(repo.layout, 'refs/heads')).map((ref) => ref.id));
   const found: { entry: FileEntry; step: number | null }[] = [];
   for (const tip of [...tips].slice(-FOREIGN_TIPS_MAX))

@@ -51,7 +51,7 @@ export async function openStaging(repo: LineAccess, choice: BranchChoice): Promi
 /** Reads again what `before` was read from, under the lock. @throws {ConflictError} if HEAD went there. */
 export async function reopenStaging(repo: LineAccess, before: Staging): Promise<StagingOnDisk> {
   const { only } = before;
-  const shared = await readStaging(repo.layout);
+  const shared = await readStaging(repo.layout, null, only === null ? before : null);
   if (only === null) return shared;
   if (!(await isOfWorkTree(repo, shared.staging, only))) return openApart(repo, only);
   throw new ConflictError(`another command went to '${only.model}/${only.branch}' meanwhile`, {

@@ -3,7 +3,7 @@
 import { isMissing } from '../../../base/files/files.js';
 import { DESCRIBING_FORMATS } from '../../../pure/formats/format.js';
 import { WorkLayouts } from '../../../storage/ingest/work-layouts.js';
-import type { StagedEntry } from '../../../storage/repo/staging/staging.js';
+import { changedEntry, type StagedEntry } from '../../../storage/repo/staging/staging.js';
 import { makeSnapshots, resolveReferences } from '../../../storage/repo/version/snapshots.js';
 import type { OpContext } from '../../context.js';
 import type { LineAccess } from '../../history/access.js';
@@ -48,15 +48,9 @@ export async function workSide(
     const { layout } = changed;
     const { references } = resolveReferences(entry.path, layout.references);
     if (DESCRIBING_FORMATS.has(layout.format)) for (const path of references) described.add(path);
-    hints.push({
-      ...entry,
-      format: layout.format,
-      step: layout.step,
-      hint: {
-        references: entry.hint.references,
-        roles: [...new Set(layout.tensors.map((t) => t.role))],
-      },
-    });
+    const roles = [...new Set(layout.tensors.map((t) => t.role))];
+    const hint = { references: entry.hint.references, roles };
+    hints.push(changedEntry(entry, { format: layout.format, step: layout.step, hint }));
   }
   for (const { path, sha256 } of same.filter((entry) => described.has(entry.path))) {
     try {

@@ -10,9 +10,9 @@ import {
 } from '../../../../lib/base/bytes/msgpack/msgpack.js';
 import { type DlvError, isDamage } from '../../../../lib/base/errors.js';
 import { comparePaths } from '../../../../lib/pure/paths/version-path.js';
+import { buildTree } from '../../../../lib/storage/repo/version/build-tree.js';
 import type { FileEntry, Snapshot } from '../../../../lib/storage/repo/version/file-page.js';
 import {
-  buildTree,
   endsPage,
   type FileTree,
   findFile,

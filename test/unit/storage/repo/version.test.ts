@@ -9,7 +9,7 @@ import {
   type Packed,
 } from '../../../../lib/base/bytes/msgpack/msgpack.js';
 import { DlvError, isDamage } from '../../../../lib/base/errors.js';
-import { buildTree } from '../../../../lib/storage/repo/version/file-tree.js';
+import { buildTree } from '../../../../lib/storage/repo/version/build-tree.js';
 import { shortId, uniqueShortId } from '../../../../lib/storage/repo/version/short-id.js';
 import type { Version } from '../../../../lib/storage/repo/version/version.js';
 import {
