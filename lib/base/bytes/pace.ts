@@ -23,9 +23,14 @@ export class Pace {
     this.#signal = signal;
   }
 
+  /** True if the next step gives up the turn; for loops that would wait for nothing at all others. */
+  isDue(): boolean {
+    return Math.abs(Date.now() - this.#last) >= TURN_MS;
+  }
+
   /** Call it at every step; gives up the turn when it is due. @throws {AbortedError} */
   async step(): Promise<void> {
-    if (Math.abs(Date.now() - this.#last) < TURN_MS) return;
+    if (!this.isDue()) return;
     await nextTurn();
     throwIfAborted(this.#signal);
     this.#last = Date.now();

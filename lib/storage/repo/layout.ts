@@ -27,15 +27,21 @@ export const SELF_IGNORE = '*\n';
 /** Name of the folder that makes the folder that it is in a repository to git. */
 export const GIT_MARKER = '.git';
 
+/** Parts that are resolved when a path is joined: none, '.' and '..'. */
+const ODD_PARTS = /(?:^|\/)\.{0,2}(?:\/|$)/;
+
 /** The paths of one repository. All are absolute if `workTree` is. */
 export class Layout {
   /** The folder that holds the versioned files. */
   readonly workTree: string;
   /** The .dlv folder. */
   readonly dir: string;
+  /** What is before the path of a file of the work tree. */
+  readonly #below: string;
 
   constructor(workTree: string) {
     this.workTree = workTree;
+    this.#below = path.join(workTree, path.sep);
     this.dir = path.join(workTree, REPOSITORY_DIR);
     guardBelow(this.dir);
   }
@@ -280,6 +286,7 @@ export class Layout {
 
   /** A file of the work tree. @param file a checked path of a version. */
   workFile(file: string): string {
+    if (path.sep === '/' && !ODD_PARTS.test(file)) return this.#below + file;
     return path.join(this.workTree, ...file.split('/'));
   }
 

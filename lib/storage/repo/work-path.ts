@@ -6,7 +6,7 @@
  */
 import nodePath from 'node:path';
 import { ConflictError, UsageError } from '../../base/errors.js';
-import { statOrNull } from '../../base/files/files.js';
+import { statNow } from '../../base/files/files.js';
 import { checkPath } from '../../pure/paths/version-path.js';
 import type { Layout } from './layout.js';
 
@@ -43,12 +43,18 @@ export class LinkGuard {
    * Folders that do not exist yet are fine. The last part of `path` is not looked at.
    */
   async findLink(path: string): Promise<string | null> {
-    if (this.#plain.has(path.slice(0, Math.max(0, path.lastIndexOf('/'))))) return null;
+    return this.findLinkNow(path);
+  }
+
+  /** The same, at once: see statNow. */
+  findLinkNow(path: string): string | null {
+    const end = path.lastIndexOf('/');
+    if (end < 0 || this.#plain.has(path.slice(0, end))) return null;
     const parts = path.split('/');
     for (let i = 1; i < parts.length; i++) {
       const folder = parts.slice(0, i).join('/');
       if (this.#plain.has(folder)) continue;
-      const there = await statOrNull(nodePath.join(this.#root, ...parts.slice(0, i)));
+      const there = statNow(nodePath.join(this.#root, ...parts.slice(0, i)));
       if (there === null) return null;
       if (!there.isDirectory) return folder;
       this.#plain.add(folder);

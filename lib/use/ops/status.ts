@@ -204,9 +204,9 @@ async function listUntracked(
   const warn = (message: string): void => context.warn(message);
   const signal = context.signal ? { signal: context.signal } : {};
   const onIgnored = (path: string, by: PatternFile): void => void ignored.push({ path, by });
-  const walk = { tracked, warn, onIgnored, ...signal };
+  const walk = { tracked, untrackedOnly: true, warn, onIgnored, ...signal };
   for await (const path of walkFiles(repo.layout, '', walk)) {
-    if (!tracked.has(path) && isWanted(path)) untracked.push(path);
+    if (isWanted(path)) untracked.push(path);
   }
   return {
     untracked: untracked.sort(comparePaths),

@@ -8,7 +8,7 @@ import { isClean, type StagedEntry } from '../../storage/repo/staging/staging.js
 import { LinkGuard } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
 import type { PathChange } from '../history/commit/staged-changes.js';
-import { isDenied, lookAtWork, type Oddity, UNREADABLE } from './scan/work-file.js';
+import { isDenied, lookAtWork, type Oddity, plainFileNow, UNREADABLE } from './scan/work-file.js';
 
 const READ_BYTES = 4 * 1024 * 1024;
 
@@ -52,7 +52,8 @@ export async function workChanges(
   const states = new WorkStates(repo, writtenNs, context.signal);
   const pace = new Pace(context.signal);
   for (const entry of entries) {
-    await pace.step();
+    if (pace.isDue()) await pace.step();
+    if (states.isSurelySame(entry)) continue;
     const { status, odd } = await states.of(entry);
     if (status === 'same' || status === 'absent') continue;
     changes.push({
@@ -99,6 +100,12 @@ export class WorkStates {
     this.#guard = new LinkGuard(repo.layout.workTree);
   }
 
+  /** True if size and times tell at once that a work file is as it was staged; false says nothing. */
+  isSurelySame(entry: StagedEntry): boolean {
+    const stat = plainFileNow(this.#repo.layout, this.#guard, entry.path);
+    return stat !== null && hasSameShape(entry, stat) && isClean(entry, stat, this.#writtenNs);
+  }
+
   async of(entry: StagedEntry): Promise<WorkState> {
     const there = await lookAtWork(this.#repo.layout, this.#guard, entry.path);
     if (there.kind === 'gone') return wasHere(entry) ? DELETED : ABSENT;
@@ -113,12 +120,15 @@ export class WorkStates {
   }
 
   async #compare(entry: StagedEntry, stat: FileStat): Promise<WorkState> {
-    if (stat.size !== entry.size) return MODIFIED;
-    if (modeOf(stat) !== entry.mode) return MODIFIED;
+    if (!hasSameShape(entry, stat)) return MODIFIED;
     if (isClean(entry, stat, this.#writtenNs)) return SAME;
     const hash = await hashFile(this.#repo.layout.workFile(entry.path), this.#signal);
     return hash === entry.sha256 ? SAME : MODIFIED;
   }
+}
+
+function hasSameShape(entry: StagedEntry, stat: FileStat): boolean {
+  return stat.size === entry.size && modeOf(stat) === entry.mode;
 }
 
 /** The mode of a version's file that a work file has. */

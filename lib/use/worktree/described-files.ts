@@ -26,7 +26,10 @@ export async function describedByChanged(
   const describing = entries.filter(({ format }) => DESCRIBING_FORMATS.has(format));
   if (describing.length === 0) return new Set();
   const before = new Map(
-    (tip === null ? [] : (await repo.tree(tip, entries)).files).map(({ path, sha256 }) => [path, sha256]),
+    (tip === null ? [] : (await repo.tree(tip, entries)).files).map(({ path, sha256 }) => [
+      path,
+      sha256,
+    ]),
   );
   const changed = describing.filter(({ path, sha256 }) => before.get(path) !== sha256);
   return new Set(changed.flatMap(({ hint }) => hint.references));

@@ -6,6 +6,7 @@
 import { Pace } from '../../base/bytes/pace.js';
 import type { Level } from '../../pure/codec/segment.js';
 import { portabilityWarnings } from '../../pure/paths/portable-names.js';
+import { comparePaths } from '../../pure/paths/version-path.js';
 import { isClean, type StagedEntry, type Staging } from '../../storage/repo/staging/staging.js';
 import { readStaging, type StagingOnDisk } from '../../storage/repo/staging/staging-file.js';
 import { LinkGuard } from '../../storage/repo/work-path.js';
@@ -70,8 +71,13 @@ export async function planStage(
     staging.models().flatMap((m) => staging.entries(m.model).map((entry) => entry.path)),
   );
   const own = new Map(staging.entries(line.model).map((entry) => [entry.path, entry]));
+  const isKnown = !options.rehash && options.step === undefined;
+  const states = new WorkStates(repo, writtenNs, context.signal);
+  const pace = new Pace(context.signal);
+  const tell = isKnown && staging.only === null ? own : new Map<string, StagedEntry>();
+  const { same, rest } = await partSame(options.update ? options.paths : [], tell, states, pace);
   const selection = options.update
-    ? await selectTracked(repo.layout, options.paths, options.follow === true)
+    ? await selectTracked(repo.layout, rest, options.follow === true)
     : await selectFiles(repo.layout, context.cwd, options.paths, {
         tracked,
         ...(options.force ? { force: true } : {}),
@@ -81,7 +87,7 @@ export async function planStage(
   const plan: StagePlan = {
     line,
     changed: [],
-    unchanged: [],
+    unchanged: same,
     ...sortMissing(staging, line.model, selection, options.update === true),
     known: own,
     totalBytes: 0,
@@ -96,9 +102,8 @@ export async function planStage(
   const guard = new LinkGuard(repo.layout.workTree);
   // What is staged for one branch alone may hold no file of another model's work tree either.
   const shared = staging.only === null ? staging : (await readStaging(repo.layout)).staging;
-  const pace = new Pace(context.signal);
   for (const path of selection.files) {
-    await pace.step();
+    if (pace.isDue()) await pace.step();
     const owner = shared.ownerOf(path);
     if (owner !== null && owner !== line.model) {
       // A folder may hold files of other models: only a path that was named itself is an error.
@@ -106,6 +111,11 @@ export async function planStage(
       continue;
     }
     if (options.update && !own.has(path)) continue;
+    const entry = staging.entry(path);
+    if (entry && isKnown && states.isSurelySame(entry)) {
+      plan.unchanged.push(entry);
+      continue;
+    }
     const there = await lookAtWork(repo.layout, guard, path);
     const behind = there.kind === 'odd' && options.follow ? there.behind : null;
     const stat = there.kind === 'file' ? there.stat : behind;
@@ -114,8 +124,6 @@ export async function planStage(
       if (there.kind === 'odd') context.warn(`'${path}' is skipped: it ${there.says}`);
       continue;
     }
-    const entry = staging.entry(path);
-    const isKnown = !options.rehash && options.step === undefined;
     if (entry && isKnown && isClean(entry, stat, writtenNs)) {
       plan.unchanged.push(entry);
     } else {
@@ -123,11 +131,29 @@ export async function planStage(
       plan.totalBytes += stat.size;
     }
   }
+  if (options.update) plan.unchanged.sort((a, b) => comparePaths(a.path, b.path));
   const added = plan.changed.filter((path) => !own.has(path));
   for (const warning of portabilityWarnings(added, [...own.keys(), ...added])) {
     context.warn(warning);
   }
   return plan;
+}
+
+/** Parts tracked files into those that are surely as they were staged, which need no other look, and the rest. */
+async function partSame(
+  paths: readonly string[],
+  staged: ReadonlyMap<string, StagedEntry>,
+  states: WorkStates,
+  pace: Pace,
+): Promise<{ same: StagedEntry[]; rest: string[] }> {
+  const [same, rest]: [StagedEntry[], string[]] = [[], []];
+  for (const path of paths) {
+    if (pace.isDue()) await pace.step();
+    const entry = staged.get(path);
+    if (entry !== undefined && states.isSurelySame(entry)) same.push(entry);
+    else rest.push(path);
+  }
+  return { same, rest };
 }
 
 /** Tells files of a line that a person removed from those that were never written here. */

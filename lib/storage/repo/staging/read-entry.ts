@@ -106,6 +106,8 @@ export class ReadEntry extends StagedEntry {
   readonly #stat: number;
   readonly #stagedAt: number;
   readonly #end: number;
+  /** Its state in the work tree, once it was asked for: several look at it. */
+  #known: FileStat | null = null;
 
   constructor(bytes: Buffer, places: Places) {
     super();
@@ -154,6 +156,12 @@ export class ReadEntry extends StagedEntry {
   get stat(): FileStat | null {
     const bytes = this.#bytes;
     if (bytes[this.#stat] === NULL) return null;
+    this.#known ??= this.#decodeStat();
+    return this.#known;
+  }
+
+  #decodeStat(): FileStat {
+    const bytes = this.#bytes;
     const sizeAt = this.#stat + 1;
     const mtime = sizeAt + numberBytes(bytes[sizeAt] as number);
     const ctime = shortTextEnd(bytes, mtime);

@@ -46,6 +46,8 @@ const TICK_NS = 10_000_000n;
 /** The same for one that counts whole seconds (FAT counts every second one). */
 const WHOLE_SECONDS_NS = 2_000_000_000n;
 const SECOND_NS = 1_000_000_000n;
+/** A step that is longer than both, and than what a time of today loses as a double. */
+const SURELY_NS = 3e9;
 
 /** The time now, as `stagedAtNs` tells it. */
 export function nowNs(): string {
@@ -69,6 +71,8 @@ export function isClean(
   stagingWrittenNs: bigint,
 ): boolean {
   if (entry.stat === null || !sameStat(entry.stat, stat)) return false;
+  const by = SURELY_NS + Math.max(Number(stat.mtimeNs), Number(stat.ctimeNs));
+  if (by < Number(stagingWrittenNs) && by < Number(entry.stagedAtNs)) return true;
   const mtime = BigInt(stat.mtimeNs);
   const ctime = BigInt(stat.ctimeNs);
   const changed = mtime > ctime ? mtime : ctime;

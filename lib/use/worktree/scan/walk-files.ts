@@ -18,6 +18,8 @@ import { isDenied } from './work-file.js';
 export interface WalkOptions {
   /** Paths that count as known: they are never ignored. */
   tracked: ReadonlySet<string>;
+  /** Leaves the tracked files out. */
+  untrackedOnly?: boolean;
   /** Takes ignored files as well. */
   force?: boolean;
   /** Takes what git ignores: the files are named by a glob, not by a folder alone. */
@@ -57,6 +59,7 @@ export async function* walkFiles(
     await pace.step();
     for (const entry of entriesOf(layout, dir, dir === folder ? null : leaveOut)) {
       const path = dir === '' ? entry.name : `${dir}/${entry.name}`;
+      if (options.untrackedOnly && entry.isFile() && options.tracked.has(path)) continue;
       const isLink = entry.isSymbolicLink();
       const target = isLink && follower !== null ? await follower.target(path, chain) : null;
       const isFolder = entry.isDirectory() || target?.kind === 'folder';
@@ -73,7 +76,8 @@ export async function* walkFiles(
       const isFile = entry.isFile() || target?.kind === 'file';
       const problem = isFile || isFolder ? await nameProblem(layout, path) : null;
       if (problem !== null) leaveOut(path, problem);
-      else if (isFile) yield path;
+      else if (isFile && !(options.untrackedOnly && known)) yield path;
+      else if (isFile) continue;
       else if (isFolder) {
         queue.push({ dir: path, chain: target?.kind === 'folder' ? target.chain : chain });
       } else if (!known && target?.kind === 'none') leaveOut(path, target.why);

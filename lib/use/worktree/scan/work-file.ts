@@ -40,6 +40,18 @@ function odd(became: Oddity, says: string): WorkFile & { kind: 'odd' } {
 /** What is said of a file that this user may not look at. */
 export const UNREADABLE = odd('unreadable', 'may not be read');
 
+/** The state of a plain file that lies below no link; null for all else, which `lookAtWork` tells apart. */
+export function plainFileNow(layout: Layout, guard: LinkGuard, path: string): FileStat | null {
+  try {
+    if (guard.findLinkNow(path) !== null) return null;
+    const there = statNow(layout.workFile(path));
+    return there?.isFile ? there.stat : null;
+  } catch (error) {
+    if (isDenied(error)) return null;
+    throw error;
+  }
+}
+
 /** Looks at a path of a version, at once: see statNow. Nothing is opened. @throws {IoError} if the disk fails. */
 export async function lookAtWork(
   layout: Layout,

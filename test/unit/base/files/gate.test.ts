@@ -20,6 +20,7 @@ import {
   readSmallFile,
   removeFile,
   renameFile,
+  statNow,
   statOrNull,
   syncDirectory,
   WriteFile,
@@ -206,4 +207,19 @@ test('append: a torn line is ended, and other names of the file keep their conte
   t.is(await fs.readFile(log, 'utf8'), 'torn\nwhole\nmore\n');
   t.is(await fs.readFile(other, 'utf8'), 'torn\nwhole\n');
   t.deepEqual((await fs.readdir(root)).sort(), ['log', 'plain']);
+});
+
+test('gate: a folder that was looked at before it is guarded is guarded from then on', async (t) => {
+  const dir = await tempDir(t);
+  const root = path.join(dir, 'root');
+  await fs.mkdir(path.join(root, 'plain'), { recursive: true });
+  await fs.symlink(path.join(root, 'plain'), path.join(root, 'link'));
+  const below = path.join(root, 'link', 'file');
+  for (const name of ['one', 'two']) t.is(statNow(path.join(root, 'link', name)), null);
+  t.is(statNow(below), null);
+  guardBelow(root);
+  t.throws(() => statNow(below), { code: 'DLV_UNSAFE' });
+  // Files beside it are not, whichever was looked at before.
+  t.is(statNow(path.join(dir, 'other')), null);
+  t.throws(() => statNow(below), { code: 'DLV_UNSAFE' });
 });

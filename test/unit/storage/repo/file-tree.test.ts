@@ -10,8 +10,14 @@ import {
 } from '../../../../lib/base/bytes/msgpack/msgpack.js';
 import { type DlvError, isDamage } from '../../../../lib/base/errors.js';
 import { comparePaths } from '../../../../lib/pure/paths/version-path.js';
+import type { Role } from '../../../../lib/pure/tensor/layout.js';
 import { buildTree } from '../../../../lib/storage/repo/version/build-tree.js';
-import type { FileEntry, Snapshot } from '../../../../lib/storage/repo/version/file-page.js';
+import {
+  type FileEntry,
+  type PageRef,
+  packFile,
+  type Snapshot,
+} from '../../../../lib/storage/repo/version/file-page.js';
 import {
   endsPage,
   type FileTree,
@@ -21,6 +27,7 @@ import {
   readTree,
   unpackTree,
 } from '../../../../lib/storage/repo/version/file-tree.js';
+import { makeSnapshots } from '../../../../lib/storage/repo/version/snapshots.js';
 import { fileEntry, MemoryBlobs } from './memory-blobs.js';
 
 function snapshot(key: string, fields: Partial<Snapshot> = {}): Snapshot {
@@ -80,6 +87,78 @@ test('tree: one of 10,000 files changed, added or removed rewrites a page or two
   }
   // A rewritten page names the page it replaces as its likely base.
   t.true(known.has(blobs.bases.at(-1) as Id));
+});
+
+/** A tree, files that were made of it by small changes, and their snapshots. */
+function changedFiles(seed: readonly { at: number; how: 'change' | 'remove' | 'insert' }[]) {
+  // Every second run of names has no cut for longer than a page may be.
+  const names = Array.from({ length: 3000 }, (_, i) => `f${String(i).padStart(5, '0')}`);
+  const files = names
+    .filter((name, i) => i % 1500 > 900 || !endsPage(name))
+    .map((name) => fileEntry(name));
+  const now: FileEntry[] = [...files];
+  for (const { at, how } of seed) {
+    const i = at % now.length;
+    const { path } = now[i] as FileEntry;
+    if (how === 'remove') now.splice(i, 1);
+    else if (how === 'change') now[i] = fileEntry(path, `changed ${at}`);
+    else now.splice(i + 1, 0, fileEntry(`${path}-${at}`));
+  }
+  const rolesOf = ({ path }: FileEntry): Role[] => (path.endsWith('77') ? ['weights'] : []);
+  const hints = (entries: readonly FileEntry[]) =>
+    entries.map((entry) => {
+      const hint = { references: [], roles: rolesOf(entry) };
+      return { ...entry, format: 'blob', step: null, hint };
+    });
+  return { files: hints(files), now: hints(now) };
+}
+
+const edits = fc.array(
+  fc.record({ at: fc.nat(4000), how: fc.constantFrom('change', 'remove', 'insert') }),
+  { maxLength: 4 },
+);
+
+test('tree: what is taken of the parent is what would have been made without it', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(edits, async (seed) => {
+      const { files, now } = changedFiles(seed);
+      const blobs = new MemoryBlobs();
+      const before = await buildTree(files, makeSnapshots(files), blobs);
+      const alone = await buildTree(now, makeSnapshots(now), blobs);
+      const after = await buildTree(now, makeSnapshots(now), blobs, before);
+      t.deepEqual(after, alone);
+      for (const { id } of after.pages) t.true(blobs.blobs.has(id));
+      // What is known changes what is read, and nothing of what is found.
+      const plain = await readTree(before, blobs);
+      blobs.reads = 0;
+      const beside = await readTree(before, blobs, now);
+      t.deepEqual(
+        encodeCanonical(beside.files.map(packFile)),
+        encodeCanonical(plain.files.map(packFile)),
+      );
+      t.deepEqual(beside.snapshots, plain.snapshots);
+      t.true(blobs.reads <= 2 * seed.length + 2);
+      const known = new Set<unknown>(now);
+      t.true(beside.files.filter((file) => known.has(file)).length > 0);
+    }),
+    { numRuns: 15 },
+  );
+});
+
+test('tree: pages that are known are checked against those that are read', async (t) => {
+  const blobs = new MemoryBlobs();
+  const { files } = changedFiles([]);
+  const tree = await buildTree(files, makeSnapshots(files), blobs);
+  const [first, second] = tree.pages as [PageRef, PageRef];
+  const changed = changedFiles([{ at: first.count + 2, how: 'change' }]).now;
+  const swapped = { ...tree, pages: [second, first, ...tree.pages.slice(2)] };
+  await t.throwsAsync(readTree(swapped, blobs, changed), { code: 'DLV_CORRUPT' });
+  await t.throwsAsync(readTree({ ...tree, bytes: tree.bytes + 1 }, blobs, files), {
+    code: 'DLV_CORRUPT',
+  });
+  blobs.blobs.delete(second.id);
+  t.is((await readTree(tree, blobs, files)).files.length, files.length);
+  await t.throwsAsync(readTree(tree, blobs, changed), { code: 'DLV_NOT_FOUND' });
 });
 
 test('tree: looking up one path reads one page', async (t) => {

@@ -79,6 +79,47 @@ test('staging: every flipped bit and every missing tail is found', (t) => {
   }
 });
 
+test('staging: a file that is as it was is not decoded again, and what is read twice is apart', async (t) => {
+  const layout = await tempRepo(t);
+  const first = new Staging();
+  first.open('mnist', 'main').sets = [{ id: 'ab'.repeat(16), storedBytes: 1, metadataBytes: 2 }];
+  for (const path of ['a', 'b']) first.put('mnist', staged(path));
+  await locked(layout, (lock) => writeStaging(lock, first));
+  const { staging } = await readStaging(layout);
+  staging.remove('a');
+  staging.put('mnist', staged('b', { step: 5 }));
+  staging.open('mnist').sets.pop();
+  const { staging: again } = await readStaging(layout, null, staging);
+  t.deepEqual(encodeStaging(again), encodeStaging(first));
+  again.put('mnist', staged('c'));
+  t.is(staging.entry('c'), null);
+  // Another process wrote meanwhile.
+  await locked(layout, (lock) => writeStaging(lock, again));
+  const { staging: now } = await readStaging(layout, null, staging);
+  t.deepEqual(encodeStaging(now), encodeStaging(again));
+});
+
+test('staging: paths of several models are checked together', (t) => {
+  const both = (one: string, other: string) => {
+    const staging = new Staging();
+    staging.put('bert', staged(one));
+    staging.put('mnist', staged('z'));
+    const models = (edit: Packed[][]) => {
+      const files = (edit[1] as Packed[][])[5] as Packed[][];
+      ((files[0] as Packed[])[0] as Packed[])[0] = other;
+    };
+    return () => decodeStaging(unchecked(models, staging), 'staging');
+  };
+  t.is(both('a/b', 'a/c')().ownerOf('a/c'), 'mnist');
+  for (const [one, other] of [
+    ['a', 'a'],
+    ['a', 'a/b'],
+    ['a/b/c', 'a/b'],
+  ] as const) {
+    t.throws(both(one, other), { code: 'DLV_CORRUPT', message: /'staging' is damaged/ }, other);
+  }
+});
+
 /** A staging whose lines and files are those of another, as values alone. */
 function copyOf(staging: Staging): Staging {
   const copy = new Staging(staging.only);
