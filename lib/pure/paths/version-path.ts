@@ -70,15 +70,19 @@ function unitRank(unit: number): number {
   return unit >= 0xd800 ? unit + 0x2000 : unit;
 }
 
+/** Units that two texts begin with alike. */
+function sharedUnits(a: string, b: string): number {
+  const most = Math.min(a.length, b.length);
+  let i = 0;
+  while (i < most && a.charCodeAt(i) === b.charCodeAt(i)) i++;
+  return i;
+}
+
 /** Order of two texts by their UTF-8 bytes: negative, 0 or positive. */
 export function comparePaths(a: string, b: string): number {
-  const shared = Math.min(a.length, b.length);
-  for (let i = 0; i < shared; i++) {
-    const x = a.charCodeAt(i);
-    const y = b.charCodeAt(i);
-    if (x !== y) return unitRank(x) - unitRank(y);
-  }
-  return a.length - b.length;
+  const at = sharedUnits(a, b);
+  if (at === a.length || at === b.length) return a.length - b.length;
+  return unitRank(a.charCodeAt(at)) - unitRank(b.charCodeAt(at));
 }
 
 /**
@@ -86,7 +90,8 @@ export function comparePaths(a: string, b: string): number {
  * `add` gives the path that is in the way, or null.
  */
 export class PathOrder {
-  readonly #open: string[] = [];
+  /** Lengths of the paths that the last one begins with, itself among them. */
+  readonly #open: number[] = [];
   #last: string | null = null;
 
   /** True if `path` may follow the one before it (strictly ascending). */
@@ -95,11 +100,13 @@ export class PathOrder {
   }
 
   add(path: string): string | null {
+    const shared = sharedUnits(this.#last ?? '', path);
     this.#last = path;
     // Sorted by bytes, all paths that begin with p are together after p, so a stack is enough.
-    while (this.#open.length > 0 && !path.startsWith(this.#open.at(-1) as string)) this.#open.pop();
-    for (const open of this.#open) if (path[open.length] === '/') return open;
-    this.#open.push(path);
+    const open = this.#open;
+    while (open.length > 0 && (open[open.length - 1] as number) > shared) open.pop();
+    for (const length of open) if (path[length] === '/') return path.slice(0, length);
+    open.push(path.length);
     return null;
   }
 }

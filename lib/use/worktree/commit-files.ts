@@ -7,7 +7,7 @@ import { comparePaths } from '../../pure/paths/version-path.js';
 import { withSession } from '../../storage/objects/access.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import type { PublishedBytes } from '../../storage/objects/stored-bytes.js';
-import { encodeStaging } from '../../storage/repo/staging/staging-bytes.js';
+import { bytesAsRead } from '../../storage/repo/staging/staging-bytes.js';
 import type { StagingOnDisk } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import type { LineAccess, StoreAccess } from '../history/access.js';
@@ -188,7 +188,7 @@ export async function stageFirst(
 ): Promise<StagedLine> {
   const onDisk = await openStaging(repo, request);
   const { staging } = onDisk;
-  const stagingBefore = encodeStaging(staging);
+  const stagingBefore = bytesAsRead(staging);
   const line = await branchLine(repo, staging, onDisk.model);
   const { stage, level } = request;
   if (stage !== undefined) {

@@ -24,8 +24,10 @@ export async function warnOfMissing(
   { entries, changed, where }: Referring,
   context: OpContext,
 ): Promise<void> {
+  const needing = entries.filter(({ hint }) => hint.references.length > 0);
+  if (needing.length === 0) return;
   const paths = new Set(entries.map((entry) => entry.path));
-  for (const { path, hint } of entries) {
+  for (const { path, hint } of needing) {
     const missing = hint.references.filter((reference) => !paths.has(reference));
     if (missing.length === 0) continue;
     if (![path, ...missing].some((one) => changed.has(one))) continue;

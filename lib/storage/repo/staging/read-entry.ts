@@ -10,7 +10,7 @@ import type { Id } from '../../../base/bytes/hash.js';
 import type { FileStat } from '../../../base/files/files.js';
 import { FILE_BYTES_MAX } from '../../../base/limits.js';
 import { pathProblem } from '../../../pure/paths/version-path.js';
-import { ROLES } from '../../../pure/tensor/layout.js';
+import { ROLES, type Role } from '../../../pure/tensor/layout.js';
 import type { FileMode, RecipeRef } from '../version/file-page.js';
 import type { SnapshotHint } from '../version/snapshots.js';
 import { StagedEntry } from './staged-entry.js';
@@ -22,8 +22,11 @@ const [ARRAY_0, ARRAY_5, ARRAY_7] = [0x90, 0x95, 0x97];
 const [BYTES, SHA256_BYTES, SHA1_BYTES, ID_BYTES, ID_ALGORITHM] = [0xc4, 32, 20, 33, 1];
 /** The modes of files: 0o644 and 0o755, as numbers of two bytes that follow their type. */
 const [UINT16, MODE_HIGH, PLAIN_LOW, EXECUTABLE_LOW] = [0xcd, 0x01, 0xa4, 0xed];
-/** Where the digest begins behind the size. */
+const MODE_BYTES = 3;
+/** What is before the digest, a sha1 and an id: their type and length. */
 const HEADER = 2;
+/** Texts of the state of a work file: two times and the inode. */
+const STAT_TEXTS = 3;
 const SHORT_TEXT_MAX = 0x1f;
 const [ZERO, ONE, NINE, MINUS] = [0x30, 0x31, 0x39, 0x2d];
 /** Digits of a time or an inode number, without its sign. */
@@ -76,66 +79,65 @@ function shortTextEnd(bytes: Uint8Array, at: number): number {
   return at + 1 + ((bytes[at] as number) & SHORT_TEXT_MAX);
 }
 
+function isShortText(bytes: Uint8Array, at: number, text: string): boolean {
+  const { length } = text;
+  if (bytes[at] !== (0xa0 | length)) return false;
+  for (let i = 0; i < length; i++) if (bytes[at + 1 + i] !== text.charCodeAt(i)) return false;
+  return true;
+}
+
 const NO_HINT: SnapshotHint = Object.freeze({
   references: Object.freeze([]) as readonly string[] as string[],
-  roles: Object.freeze([]) as readonly never[] as never[],
+  roles: Object.freeze([]) as readonly Role[] as Role[],
 });
 
-/** Where the values of an entry stand in the bytes that it was read from. */
-interface Places {
-  path: string;
-  size: number;
-  start: number;
-  /** Behind the path. */
-  mode: number;
-  /** The digest. */
-  sha256: number;
-  stat: number;
-  stagedAt: number;
-  end: number;
-}
+/** The format that was asked for last: there are few, and all files of a folder tend to have one. */
+let lastFormat = '';
 
 /** An entry that was read and checked. Its fields cannot be changed: its bytes are written again. */
 export class ReadEntry extends StagedEntry {
-  readonly #path: string;
-  readonly #size: number;
   readonly #bytes: Buffer;
+  readonly #path: string;
   readonly #start: number;
-  readonly #mode: number;
-  readonly #sha256: number;
-  readonly #stat: number;
-  readonly #stagedAt: number;
   readonly #end: number;
   /** Its state in the work tree, once it was asked for: several look at it. */
   #known: FileStat | null = null;
 
-  constructor(bytes: Buffer, places: Places) {
+  /** @param path  of ASCII, as it stands in the bytes from `start` to `end`. */
+  constructor(bytes: Buffer, path: string, start: number, end: number) {
     super();
-    this.#path = places.path;
-    this.#size = places.size;
     this.#bytes = bytes;
-    this.#start = places.start;
-    this.#mode = places.mode;
-    this.#sha256 = places.sha256;
-    this.#stat = places.stat;
-    this.#stagedAt = places.stagedAt;
-    this.#end = places.end;
+    this.#path = path;
+    this.#start = start;
+    this.#end = end;
   }
 
   get path(): string {
     return this.#path;
   }
 
-  get size(): number {
-    return this.#size;
+  /** Where the mode begins: behind the path. */
+  get #mode(): number {
+    const { length } = this.#path;
+    return this.#start + 2 + (length > SHORT_TEXT_MAX ? 2 : 1) + length;
   }
 
   get mode(): FileMode {
     return this.#bytes[this.#mode + 2] === PLAIN_LOW ? 0o644 : 0o755;
   }
 
+  get size(): number {
+    return numberAt(this.#bytes, this.#mode + MODE_BYTES);
+  }
+
+  get #sha256(): number {
+    const size = this.#mode + MODE_BYTES;
+    return size + numberBytes(this.#bytes[size] as number) + HEADER;
+  }
+
   get sha256(): string {
-    return this.#bytes.toString('hex', this.#sha256, this.#sha256 + SHA256_BYTES);
+    const at = this.#sha256;
+    return this.#bytes.toString('hex', at, at + SHA256_BYTES);
   }
 
   get gitSha1(): string | null {
@@ -144,30 +146,39 @@ export class ReadEntry extends StagedEntry {
     return this.#bytes.toString('hex', at + HEADER, at + HEADER + SHA1_BYTES);
   }
 
+  /** Where the recipe begins: its kind, then its id. */
+  get #recipe(): number {
+    const git = this.#sha256 + SHA256_BYTES;
+    return git + (this.#bytes[git] === NULL ? 1 : HEADER + SHA1_BYTES);
+  }
+
   get recipe(): RecipeRef {
-    const id = this.#stat - SHA256_BYTES;
-    const isBlob = this.#bytes[id - HEADER - 1 - 1] === 0;
+    const at = this.#recipe;
+    const id = at + 1 + HEADER + 1;
     return {
-      kind: isBlob ? 'blob' : 'recipe',
-      id: this.#bytes.toString('hex', id, this.#stat) as Id,
+      kind: this.#bytes[at] === 0 ? 'blob' : 'recipe',
+      id: this.#bytes.toString('hex', id, id + SHA256_BYTES) as Id,
     };
   }
 
+  get #stat(): number {
+    return this.#recipe + 1 + HEADER + ID_BYTES;
+  }
+
   get stat(): FileStat | null {
-    const bytes = this.#bytes;
-    if (bytes[this.#stat] === NULL) return null;
-    this.#known ??= this.#decodeStat();
+    const at = this.#stat;
+    if (this.#bytes[at] === NULL) return null;
+    this.#known ??= this.#decodeStat(at + 1);
     return this.#known;
   }
 
-  #decodeStat(): FileStat {
+  #decodeStat(size: number): FileStat {
     const bytes = this.#bytes;
-    const sizeAt = this.#stat + 1;
-    const mtime = sizeAt + numberBytes(bytes[sizeAt] as number);
+    const mtime = size + numberBytes(bytes[size] as number);
     const ctime = shortTextEnd(bytes, mtime);
     const inode = shortTextEnd(bytes, ctime);
     return {
-      size: numberAt(bytes, sizeAt),
+      size: numberAt(bytes, size),
       mtimeNs: shortText(bytes, mtime),
       ctimeNs: shortText(bytes, ctime),
       inode: shortText(bytes, inode),
@@ -175,20 +186,38 @@ export class ReadEntry extends StagedEntry {
     };
   }
 
+  override hasStat({ size, mtimeNs, ctimeNs, inode }: FileStat): boolean {
+    const bytes = this.#bytes;
+    const at = this.#stat;
+    if (bytes[at] === NULL || numberAt(bytes, at + 1) !== size) return false;
+    const mtime = at + 1 + numberBytes(bytes[at + 1] as number);
+    if (!isShortText(bytes, mtime, mtimeNs)) return false;
+    const ctime = shortTextEnd(bytes, mtime);
+    if (!isShortText(bytes, ctime, ctimeNs)) return false;
+    return isShortText(bytes, shortTextEnd(bytes, ctime), inode);
+  }
+
+  get #stagedAt(): number {
+    const bytes = this.#bytes;
+    let at = this.#stat;
+    if (bytes[at] === NULL) return at + 1;
+    at += 1 + numberBytes(bytes[at + 1] as number);
+    for (let texts = 0; texts < STAT_TEXTS; texts++) at = shortTextEnd(bytes, at);
+    return at + numberBytes(bytes[at] as number);
+  }
+
   get stagedAtNs(): string {
     return shortText(this.#bytes, this.#stagedAt);
   }
 
-  get #format(): number {
-    return shortTextEnd(this.#bytes, this.#stagedAt);
-  }
-
   get format(): string {
-    return shortText(this.#bytes, this.#format);
+    const at = shortTextEnd(this.#bytes, this.#stagedAt);
+    if (!isShortText(this.#bytes, at, lastFormat)) lastFormat = shortText(this.#bytes, at);
+    return lastFormat;
   }
 
   get #step(): number {
-    return shortTextEnd(this.#bytes, this.#format);
+    return shortTextEnd(this.#bytes, shortTextEnd(this.#bytes, this.#stagedAt));
   }
 
   get step(): number | null {
@@ -197,17 +226,19 @@ export class ReadEntry extends StagedEntry {
   }
 
   get hint(): SnapshotHint {
-    const at = this.#step;
-    const isNull = this.#bytes[at] === NULL;
-    const references = at + (isNull ? 1 : numberBytes(this.#bytes[at] as number));
-    if (references + 2 === this.#end) return NO_HINT;
-    const roles = this.#bytes.subarray(references + 2, this.#end);
-    return { references: [], roles: Array.from(roles, (index) => ROLES[index] as never) };
+    // No references, and no roles.
+    if (this.#bytes[this.#end - 1] === ARRAY_0) return NO_HINT;
+    const step = this.#step;
+    const isNull = this.#bytes[step] === NULL;
+    const roles = step + (isNull ? 1 : numberBytes(this.#bytes[step] as number)) + 2;
+    const found = this.#bytes.subarray(roles, this.#end);
+    return { references: [], roles: Array.from(found, (index) => ROLES[index] as Role) };
   }
 
-  /** The canonical bytes of what a version says of the file. */
-  row(): Uint8Array {
-    return this.#bytes.subarray(this.#start + 1, this.#stat);
+  override row(): Uint8Array {
+    const start = this.#start + 1;
+    // A view of a Buffer would be one, too, and takes longer to make.
+    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + start, this.#stat - start);
   }
 
   /** Its bytes, and those of the entries of a list that follow it there as they do here. @returns how many those are. */
@@ -246,18 +277,18 @@ export class EntryScanner {
     if (bytes[mode] !== UINT16 || bytes[mode + 1] !== MODE_HIGH) return null;
     const low = bytes[mode + 2];
     if (low !== PLAIN_LOW && low !== EXECUTABLE_LOW) return null;
-    const size = numberAt(bytes, mode + 3);
+    const at = mode + MODE_BYTES;
+    const size = numberAt(bytes, at);
     if (size < 0 || size > FILE_BYTES_MAX) return null;
-    const header = mode + 3 + numberBytes(bytes[mode + 3] as number);
+    const header = at + numberBytes(bytes[at] as number);
     if (bytes[header] !== BYTES || bytes[header + 1] !== SHA256_BYTES) return null;
-    const sha256 = header + HEADER;
-    const stat = this.#restOfFile(sha256 + SHA256_BYTES);
+    const stat = this.#restOfFile(header + HEADER + SHA256_BYTES);
     const stagedAt = stat < 0 ? -1 : this.#statEnd(stat);
     const end = stagedAt < 0 ? -1 : this.#restOfEntry(stagedAt);
     // What was read beyond the end of the bytes counts for nothing.
     if (end < 0 || end > bytes.length) return null;
     this.end = end;
-    return new ReadEntry(bytes, { path, size, start, mode, sha256, stat, stagedAt, end });
+    return new ReadEntry(bytes, path, start, end);
   }
 
   /** The path at `at`, which ends at `end`. */
@@ -298,7 +329,7 @@ export class EntryScanner {
     if (bytes[at] === NULL) return at + 1;
     if (bytes[at] !== ARRAY_5 || numberAt(bytes, at + 1) < 0) return -1;
     let next = at + 1 + numberBytes(bytes[at + 1] as number);
-    for (let times = 0; times < 3; times++) {
+    for (let texts = 0; texts < STAT_TEXTS; texts++) {
       next = this.#timeEnd(next);
       if (next < 0) return -1;
     }

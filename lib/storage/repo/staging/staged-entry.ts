@@ -22,10 +22,13 @@ export abstract class StagedEntry implements FileEntry, HintedFile {
   abstract get format(): string;
   abstract get step(): number | null;
   abstract get hint(): SnapshotHint;
+  /** `sameStat` with its stat, where that can be told without decoding it. */
+  hasStat?(stat: FileStat): boolean;
+  row?(): Uint8Array;
 }
 
 /** Fields of an entry, by their names. */
-export type EntryFields = { [K in keyof StagedEntry]: StagedEntry[K] };
+export type EntryFields = { [K in Exclude<keyof StagedEntry, 'hasStat' | 'row'>]: StagedEntry[K] };
 
 /** The fields of an entry as an object of its own, some of them changed. */
 export function changedEntry(

@@ -108,6 +108,11 @@ export function encodeStaging(staging: Staging): Uint8Array {
   return Buffer.concat([body, sumOf(body)]);
 }
 
+/** The bytes of staging that is as it was read: those that it was read from. */
+export function bytesAsRead(staging: Staging): Uint8Array {
+  return readFrom.get(staging)?.bytes ?? encodeStaging(staging);
+}
+
 function sumOf(body: Uint8Array): Buffer {
   return Buffer.from(sha256Hex(body), 'hex');
 }
@@ -363,13 +368,15 @@ function checkOnly(staging: Staging, { model, branch }: StagedBranch, file: stri
 }
 
 /**
- * Reads all that the bytes of `staging` say, and keeps none of it: a second list of all files would double the memory.
+ * Reads all that `encodeStaging` made of `staging`, and keeps none of it: a second list of all files would double the memory.
  * Files whose bytes were read already are compared with those alone.
  */
 export function checkStagingBytes(bytes: Uint8Array, file: string, staging: Staging): void {
   const { only } = staging;
   const read = new Staging(only);
-  readLines(bodyOf(bytes, file), { file, staging: read }, (reader, { model }) => {
+  // The sum was just made.
+  const body = bytes.subarray(MAGIC.length, bytes.length - SUM_BYTES);
+  readLines(body, { file, staging: read }, (reader, { model }) => {
     for (const piece of encodeEntries(staging.entries(model))) {
       if (piece.isRead) reader.pass(piece.bytes);
       else

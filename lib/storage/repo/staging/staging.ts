@@ -66,11 +66,12 @@ export function nowNs(): string {
  * @param stagingWrittenNs mtime of the staging file.
  */
 export function isClean(
-  entry: Pick<StagedEntry, 'stat' | 'stagedAtNs'>,
+  entry: Pick<StagedEntry, 'stat' | 'stagedAtNs' | 'hasStat'>,
   stat: FileStat,
   stagingWrittenNs: bigint,
 ): boolean {
-  if (entry.stat === null || !sameStat(entry.stat, stat)) return false;
+  const isSame = entry.hasStat?.(stat) ?? (entry.stat !== null && sameStat(entry.stat, stat));
+  if (!isSame) return false;
   const by = SURELY_NS + Math.max(Number(stat.mtimeNs), Number(stat.ctimeNs));
   if (by < Number(stagingWrittenNs) && by < Number(entry.stagedAtNs)) return true;
   const mtime = BigInt(stat.mtimeNs);

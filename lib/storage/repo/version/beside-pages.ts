@@ -1,5 +1,5 @@
 /** Files laid beside the pages of a tree that probably holds most of them: which pages they are is told by ids alone. */
-import { objectId } from '../../../base/bytes/hash.js';
+import { type Id, objectId } from '../../../base/bytes/hash.js';
 import { pushAll } from '../../../base/bytes/many.js';
 import { comparePaths } from '../../../pure/paths/version-path.js';
 import {
@@ -29,6 +29,30 @@ export interface BesidePage extends FilePage {
   same: Uint8Array | null;
 }
 
+/** A page that was made of files. */
+interface MadePage extends FilePage {
+  bytes: Uint8Array;
+  id: Id;
+}
+
+/** Pages of files that never change, by the first: a command compares the same files with a tree several times. */
+const made = new WeakMap<FileEntry, MadePage>();
+
+function madePage(page: FilePage): MadePage {
+  const first = page.files[0] as FileEntry;
+  const known = made.get(first);
+  const isKnown =
+    known !== undefined &&
+    page.snapshots.length + known.snapshots.length === 0 &&
+    known.files.length === page.files.length &&
+    known.files.every((file, i) => file === page.files[i]);
+  if (isKnown) return known;
+  const bytes = encodePage(page);
+  const found = { ...page, bytes, id: objectId('files', bytes) };
+  if (page.files.every((file) => file.row !== undefined)) made.set(first, found);
+  return found;
+}
+
 /** Parts files, in order, where the pages of a tree end. Its pages are told by their ids: none is read. */
 export function* besidePages(
   pages: readonly PageRef[],
@@ -49,8 +73,8 @@ export function* besidePages(
       if (byKey.size > 0) pushAll(part.snapshots, byKey.get(file.path) ?? []);
     }
     if (ref !== null && ref.count === part.files.length && part.files.at(-1)?.path === ref.last) {
-      const bytes = encodePage(part);
-      if (objectId('files', bytes) === ref.id) part.same = bytes;
+      const { bytes, id } = madePage(part);
+      if (id === ref.id) part.same = bytes;
     }
     if (ref !== null || part.files.length > 0) yield part;
   }

@@ -13,7 +13,7 @@ import { branchRefName } from '../../../storage/repo/refs/ref-name.js';
 import { appendReflog } from '../../../storage/repo/refs/reflog.js';
 import { updateRef } from '../../../storage/repo/refs/refs.js';
 import { formatAuthor } from '../../../storage/repo/settings/author.js';
-import { encodeStaging } from '../../../storage/repo/staging/staging-bytes.js';
+import { bytesAsRead } from '../../../storage/repo/staging/staging-bytes.js';
 import { writeStaging } from '../../../storage/repo/staging/staging-file.js';
 import type { ChangeAccess } from '../access.js';
 import { currentLine } from '../lines/lines.js';
@@ -49,7 +49,7 @@ export async function commitDraft(
 /** @throws {ConflictError} if what is staged or the tip is not what the draft was made of. */
 export async function checkSame(repo: ChangeAccess, draft: Draft): Promise<void> {
   const { line, staging, stagingBefore } = draft;
-  const now = encodeStaging((await reopenStaging(repo, staging)).staging);
+  const now = bytesAsRead((await reopenStaging(repo, staging)).staging);
   const { tip } = await currentLine(repo, staging, line.model);
   if (Buffer.compare(now, stagingBefore) === 0 && tip === line.tip) return;
   throw new ConflictError(`'${line.model}' changed while it was committed`, {

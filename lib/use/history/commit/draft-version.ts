@@ -165,7 +165,10 @@ async function tipToAmend(repo: LineAccess, line: Line): Promise<Version> {
 export function newVersionOf(draft: Draft): NewVersion {
   const { content, line, parents, amended } = draft;
   const { tip: near, model } = line;
-  return { ...content, ...versionFiles(withStep(draft)), model, parents, near, amended };
+  // Those of a version that takes the place of another are told against the parent of both.
+  const changes = amended === null ? { changes: draft.changes } : {};
+  const files = versionFiles(withStep(draft));
+  return { ...content, ...files, ...changes, model, parents, near, amended };
 }
 
 /** The staged files; the user's step holds for those that changed. */

@@ -33,6 +33,7 @@ import { encodeVersion, writeVersion } from '../../../storage/repo/version/versi
 import type { ChangeAccess } from '../access.js';
 import { checkLive } from './check-live.js';
 import { giveNumber } from './give-number.js';
+import type { PathChange } from './staged-changes.js';
 import type { KeptLog } from './store-logs.js';
 import { storeNetworks } from './store-networks.js';
 import { type GivenKnowledge, type GivenText, tellOf } from './tell.js';
@@ -82,6 +83,8 @@ export interface NewVersion extends VersionFiles, VersionFacts {
    * of networks that did not change are taken from it.
    */
   near: Id | null;
+  /** How its files differ from those of `near`, where that is known. */
+  changes?: readonly PathChange[];
   /** The version whose place it takes: what is not given is as there. */
   amended?: Version | null;
 }

@@ -17,7 +17,7 @@ import type { HintedFile } from '../../../storage/repo/version/snapshots.js';
 import type { LineAccess } from '../access.js';
 import { findNetworks, keptNetworks, NETWORK_FORMAT, packNetworks } from '../networks/networks.js';
 import { tensorsOf } from '../networks/weights.js';
-import { stagedChanges } from './staged-changes.js';
+import { type PathChange, stagedChanges } from './staged-changes.js';
 
 /** Where the networks of a version that is about to be made come from. */
 interface NetworkSource {
@@ -25,6 +25,8 @@ interface NetworkSource {
   snapshots: readonly Snapshot[];
   /** The version from which networks whose files are the same are kept, or null. */
   near: Id | null;
+  /** How the files differ from those of `near`, where that is known. */
+  changes?: readonly PathChange[];
 }
 
 /**
@@ -36,7 +38,7 @@ interface NetworkSource {
 export async function storeNetworks(
   repo: LineAccess,
   session: PackSession,
-  { entries, snapshots, near }: NetworkSource,
+  { entries, snapshots, near, changes: known }: NetworkSource,
   signal?: AbortSignal,
 ): Promise<Id | null> {
   const defining = entries.filter(({ format }) => format === NETWORK_FORMAT);
@@ -44,7 +46,8 @@ export async function storeNetworks(
   const checkpoints = snapshots.filter(({ role, key }) => role === 'weights' && !defined.has(key));
   if (defining.length + checkpoints.length === 0) return null;
   const before = near === null ? null : (await repo.version(near)).network;
-  const changes = before === null ? [] : await stagedChanges(repo, { tip: near }, entries);
+  const changes =
+    before === null ? [] : (known ?? (await stagedChanges(repo, { tip: near }, entries)));
   const touched = new Set(changes.map(({ path }) => path));
   const noneIsGone = changes.every(({ status }) => status !== 'deleted');
   const isSame = noneIsGone && !defining.some(({ path }) => touched.has(path));
