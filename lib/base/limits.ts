@@ -223,6 +223,8 @@ export const BLOCK_CACHE_BYTES = 16 * 1024 * 1024;
 export const BLOB_CACHE_BYTES = 32 * 1024 * 1024;
 /** Run hashes of extents: 128 bytes for each MiB of fp32 elements. */
 export const HASH_CACHE_BYTES = 16 * 1024 * 1024;
+/** Heads of records, while bases are looked for: those of some 1,500 short extents. */
+export const HEAD_CACHE_BYTES = 2 * 1024 * 1024;
 /** Decoded versions: a line of some thousand is walked without reading one twice. */
 export const VERSION_CACHE_BYTES = 128 * 1024 * 1024;
 /** Decoded pages of file lists, of up to FILES_PAGE_MAX entries. */

@@ -102,14 +102,27 @@ export class PackSession implements Readers, SegmentRecords {
 
   /** The sketch of an extent, stored or of this session's open set; null if it has none. */
   async sketchOf(id: Id): Promise<Uint8Array | null> {
-    const record = await this.readSegment(id, 0, []);
+    const record = await this.#head(id, 0);
     return record === null ? null : sketchOfHead(record);
   }
 
   /** True if something is done to the base of a segment before it is a delta of it. */
   async isDerived(id: Id, segment: number): Promise<boolean> {
-    const record = await this.readSegment(id, segment, []);
+    const record = await this.#head(id, segment);
     return record !== null && decodeSegmentHead(record).operation !== undefined;
+  }
+
+  /** Header and head of a segment, which may have been read before; null if it is nowhere. */
+  async #head(id: Id, segment: number): Promise<SegmentRecord | null> {
+    const entry = await this.findSegment(id, segment);
+    if (entry === null) return null;
+    if (entry.set === UNNAMED_SET) return this.readSegment(id, segment, []);
+    try {
+      return await this.sketches.heads.of(entry);
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      return this.readSegment(id, segment, []);
+    }
   }
 
   /** The entry of a segment, live or of this session's open set; null if it is nowhere. */

@@ -23,9 +23,7 @@ import {
   sketchSamples,
 } from '../../../pure/codec/sketch.js';
 import type { Layout } from '../../repo/layout.js';
-import { packName } from '../../store/names.js';
 import type { ObjectStore } from '../../store/object-store.js';
-import { readSegmentAt } from '../../store/packs/read-records.js';
 import {
   isSetId,
   type SegmentEntry,
@@ -34,6 +32,7 @@ import {
   type SetInfo,
 } from '../../store/types.js';
 import { decodeSegmentHead } from '../planes/segment-head.js';
+import { Heads } from './heads.js';
 import { type SketchGroup, SketchGroups } from './sketch-groups.js';
 
 /** A stored extent near a sketch. */
@@ -80,6 +79,7 @@ function haveSameSigns(sketch: Uint8Array, rows: Uint8Array, from: number): bool
 }
 
 export class Sketches {
+  readonly heads: Heads;
   readonly #store: ObjectStore;
   readonly #layout: Layout | null;
   readonly #sets = new Map<SetId, Promise<SketchGroups>>();
@@ -88,6 +88,7 @@ export class Sketches {
 
   /** @param layout  where what was read of large sets is kept for later commands; null: nowhere. */
   constructor(store: ObjectStore, layout: Layout | null = null) {
+    this.heads = new Heads(store.backend);
     this.#store = store;
     this.#layout = layout;
   }
@@ -245,7 +246,7 @@ export class Sketches {
         if (entry.segment === 0) firsts.push(entry);
       }
       for (const entry of firsts.sort((a, b) => a.offset - b.offset)) {
-        const sketch = await this.#readSketch(info, entry);
+        const sketch = await this.#readSketch(entry);
         if (sketch === 'unreadable') complete = false;
         else if (sketch !== null) groups.add(entry.id, entry.width, entry.count, sketch);
       }
@@ -256,10 +257,9 @@ export class Sketches {
     return { groups, complete, extents: firsts.length };
   }
 
-  async #readSketch(info: SetInfo, entry: SegmentEntry): Promise<Uint8Array | null | 'unreadable'> {
+  async #readSketch(entry: SegmentEntry): Promise<Uint8Array | null | 'unreadable'> {
     try {
-      const { backend } = this.#store;
-      return sketchOfHead(await readSegmentAt(backend, (c) => packName(info.id, c), entry, []));
+      return sketchOfHead(await this.heads.of(entry));
     } catch (error) {
       if (isUnreadable(error)) return 'unreadable';
       throw error;
