@@ -1,5 +1,5 @@
 /**
- * Memory of the kernel in slabs of powers of two, cut from chunks and used again.
+ * Memory of the kernel in slabs of few sizes, cut from chunks and used again.
  *
  * Memory is allocated in large pieces, and kept: it is as much as was lent at one time.
  */
@@ -50,7 +50,7 @@ export class SlabMemory {
 
   /** A slab of at least `bytes`, SLAB_BYTES_MAX at most, with any content. */
   take(bytes: number): Slab {
-    const size = 2 ** Math.ceil(Math.log2(bytes));
+    const size = sizeFor(bytes);
     const slab = this.#free.get(size)?.pop() ?? this.#cut(size);
     slab.chunk.lent++;
     return slab;
@@ -83,7 +83,8 @@ export class SlabMemory {
     const chunk = this.#chunkFor(size);
     const free = this.#freeOf(size);
     // The first ones are lent first: a chunk is touched no further than it is used.
-    for (let offset = chunk.bytes - size; offset > 0; offset -= size) {
+    const last = size * (Math.floor(chunk.bytes / size) - 1);
+    for (let offset = last; offset > 0; offset -= size) {
       free.push({ chunk, offset, bytes: size });
     }
     return { chunk, offset: 0, bytes: size };
@@ -109,6 +110,14 @@ export class SlabMemory {
     }
     this.#nextChunks = CHUNKS_AT_ONCE;
   }
+}
+
+/** Size of the slab for so many bytes: powers of two, and three steps between them for large ones. */
+function sizeFor(bytes: number): number {
+  const power = 2 ** Math.ceil(Math.log2(bytes));
+  if (power <= LARGE_SLAB_BYTES) return power;
+  const step = power / 8;
+  return step * Math.ceil(bytes / step);
 }
 
 function newChunk(buffer: ArrayBufferLike, start: number, bytes = buffer.byteLength): Chunk {

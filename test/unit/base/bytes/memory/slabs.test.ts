@@ -41,3 +41,14 @@ test('slabs: a chunk that came back is cut for other sizes', (t) => {
   for (const slab of parts) memory.give(slab);
   t.is(bytesOfSlab(memory.take(SLAB_BYTES_MAX), 1).buffer, buffer);
 });
+
+test('slabs: a large one is at most a quarter larger than what was asked for', (t) => {
+  const memory = new SlabMemory();
+  const random = seededRandom(6);
+  for (let i = 0; i < 200; i++) {
+    const bytes = Math.ceil(1024 * 1024 * 2 ** (random() * 4));
+    const slab = memory.take(bytes);
+    t.true(slab.bytes >= bytes && slab.bytes <= 1.25 * bytes, `${slab.bytes} for ${bytes}`);
+    memory.give(slab);
+  }
+});
