@@ -8,11 +8,13 @@
  * Some 130 modules take about 100 ms to find, read and compile; a layer with its code cache takes 15.
  * V8 refuses a cache of another version of Node; then the files are compiled at each start.
  */
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 
 const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
 const BIN = path.join(DIST, 'bin');
@@ -191,25 +193,49 @@ function tensorFile(round) {
   return Buffer.concat([length, Buffer.from(header), Buffer.from(values.buffer)]);
 }
 
-/** Runs what people run most, so that the cache holds the functions that this took. */
-async function warm(runCli, folder) {
-  const run = (...argv) =>
-    runCli({
-      argv,
-      cwd: folder,
-      env: { HOME: folder, DLV_AUTHOR_NAME: 'dlv', DLV_AUTHOR_EMAIL: 'dlv@localhost' },
-      stdout: sink(),
-      stderr: sink(),
-      signal: new AbortController().signal,
+/**
+ * Runs what people run most, so that the caches hold the functions that this took.
+ * @param made  told a command that has caches of its own, after it ran and before any that calls much else.
+ */
+async function warm(runCli, folder, made) {
+  const env = { HOME: folder, DLV_AUTHOR_NAME: 'dlv', DLV_AUTHOR_EMAIL: 'dlv@localhost' };
+  const host = { cwd: folder, env, signal: new AbortController().signal };
+  const run = (...argv) => runCli({ argv, ...host, stdout: sink(), stderr: sink() });
+  /** In another process: what it calls is in no cache. */
+  const apart = (...argv) =>
+    promisify(execFile)(process.execPath, [ENTRY, ...argv], {
+      ...host,
+      env: { ...process.env, ...env },
     });
-  await run('init', '--model', 'net');
-  for (const round of [1, 2]) {
+  let round = 0;
+  const change = async () => {
+    round++;
     await writeFile(path.join(folder, 'weights.bin'), Buffer.alloc(1 << 16, round));
     await writeFile(path.join(folder, 'model.safetensors'), tensorFile(round));
-    await run('add', '.');
-    await run('status');
-    await run('commit', '-m', `${round}`);
+  };
+  await apart('init', '--model', 'net');
+  await change();
+  await apart('add', '.');
+  await apart('commit', '-m', '1');
+  await run('status');
+  await change();
+  await run('status');
+  await made('status');
+  for (const message of ['2', '3']) {
+    await apart('add', '.');
+    await run('commit', '-m', message);
+    await change();
   }
+  await made('commit');
+  for (const message of ['4', '5']) {
+    await run('add', '.');
+    await run('commit', '-m', message);
+    await change();
+  }
+  await made('add');
+  await run('init', path.join(folder, 'other'));
+  await run('restore', '.');
+  await run('status');
   await run('log');
   await run('list');
   await run('show');
@@ -224,18 +250,22 @@ async function warm(runCli, folder) {
 /** Writes the code caches. A package that is installed without them works, and starts slower. */
 async function compile({ codeCacheFile, loadCommand, packCache, withFirstFlag }) {
   const { main, loaded } = loadCommand(BIN, false);
+  const keep = async (group) => {
+    for (const { file, script, source } of loaded()) {
+      const target = codeCacheFile(file, group);
+      const unfinished = `${target}.${process.pid}`;
+      const data = withFirstFlag(() => script.createCachedData());
+      await writeFile(unfinished, packCache(source, data));
+      await rename(unfinished, target);
+    }
+  };
   const folder = await mkdtemp(path.join(tmpdir(), 'dlv-compile-'));
   try {
-    await warm(main.runCli, folder);
+    await warm(main.runCli, folder, keep);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  for (const { file, script, source } of loaded()) {
-    const unfinished = `${codeCacheFile(file)}.${process.pid}`;
-    const data = withFirstFlag(() => script.createCachedData());
-    await writeFile(unfinished, packCache(source, data));
-    await rename(unfinished, codeCacheFile(file));
-  }
+  await keep(null);
 }
 
 /** The compiled bin/load.ts; none before the first build. */

@@ -73,9 +73,12 @@ export function layerFile(folder: string, number: number): string {
   return path.join(folder, `command-${number}.cjs`);
 }
 
-/** Where the code cache of a layer stands. */
-export function codeCacheFile(file: string): string {
-  return `${file}.cache`;
+/** Commands that have code caches of their own, with the functions that they call and hardly any others. */
+const OWN_CACHES: ReadonlySet<string | undefined> = new Set(['status', 'commit', 'add']);
+
+/** Where the code cache of a layer stands. @param command  one of OWN_CACHES; null: that of all others. */
+export function codeCacheFile(file: string, command: string | null = null): string {
+  return command === null ? `${file}.cache` : `${file}.${command}.cache`;
 }
 
 /** The first line of a layer: a comment with the hash of the rest. */
@@ -100,12 +103,20 @@ export function unpackCache(source: string, file: Buffer): Buffer | undefined {
   return body.subarray(0, line.length).equals(line) ? body.subarray(line.length) : undefined;
 }
 
-function readCache(layer: string, source: string): Buffer | undefined {
+function readCache(file: string, source: string): Buffer | undefined {
   try {
-    return unpackCache(source, readFileSync(codeCacheFile(layer)));
+    return unpackCache(source, readFileSync(file));
   } catch {
     return undefined; // there is none
   }
+}
+
+/** The code cache of a layer that is best for a command: V8 reads all of it, needed or not. */
+function cacheFor(command: string | undefined, layer: string, source: string): Buffer | undefined {
+  const own = OWN_CACHES.has(command)
+    ? readCache(codeCacheFile(layer, command), source)
+    : undefined;
+  return own ?? readCache(codeCacheFile(layer), source);
 }
 
 /** What a layer gives to others: its modules by name, each run when it is first asked for. */
@@ -131,7 +142,7 @@ export function loadCommand(folder: string, useCache = true): LoadedCommand {
   const load = (number: number): LoadedLayer => {
     const file = layerFile(folder, number);
     const source = readFileSync(file, 'latin1'); // the bundler writes ASCII
-    const cachedData = useCache ? readCache(file, source) : undefined;
+    const cachedData = useCache ? cacheFor(process.argv[2], file, source) : undefined;
     const script = withFirstFlag(() => new Script(source, { filename: file, cachedData }));
     const module = { exports: {} };
     const define = script.runInThisContext() as (...values: unknown[]) => void;

@@ -1,9 +1,16 @@
 import { execFileSync } from 'node:child_process';
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import test from 'ava';
 import fc from 'fast-check';
-import { layerFile, loadCommand, packCache, unpackCache } from '../../../bin/load.js';
+import {
+  codeCacheFile,
+  layerFile,
+  loadCommand,
+  packCache,
+  unpackCache,
+} from '../../../bin/load.js';
 import { PROJECT_ROOT } from '../../helpers/paths.js';
 
 const SOURCE = '// 0a1b\nmodule.exports = 1;\n';
@@ -44,12 +51,23 @@ test('code caches are read and made under the flags that V8 started with, and co
       const rejected = loaded().some(({ script }) => script.cachedDataRejected !== false);
       console.log(JSON.stringify({ first, rejected, running: tag(), loading: withFirstFlag(tag) }));
     });`;
-  const { first, rejected, running, loading } = JSON.parse(
-    execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' }),
-  );
-  t.is(loading, first);
-  t.not(running, first);
-  t.false(rejected);
+  for (const command of ['log', 'status', 'add', 'commit']) {
+    const { first, rejected, running, loading } = JSON.parse(
+      execFileSync(process.execPath, ['-e', script, 'dlv', command], { encoding: 'utf8' }),
+    );
+    t.is(loading, first);
+    t.not(running, first);
+    t.false(rejected, command);
+  }
+});
+
+test('status, add and commit have code caches of their own, which hold less than the one for all commands', (t) => {
+  const layer = layerFile(path.join(PROJECT_ROOT, 'dist/bin'), 0);
+  const all = statSync(codeCacheFile(layer)).size;
+  for (const command of ['status', 'add', 'commit']) {
+    const { size } = statSync(codeCacheFile(layer, command));
+    t.true(size < all, `${command}: ${size} of ${all} bytes`);
+  }
 });
 
 test('the layers of the command: one is loaded for what is in it, and what stands in a later one is found', async (t) => {
