@@ -241,7 +241,7 @@ export const INGEST_PLANES_BYTES = 40 * 1024 * 1024;
 export const KEPT_EXTENT_BYTES = 64 * 1024 * 1024;
 /** Memory of payloads that were decoded, for those that are read next. */
 export const PAYLOAD_POOL_BYTES = 16 * 1024 * 1024;
-/** Planes of candidates for a base that were compared, until the winner is encoded against. */
+/** Planes of candidates for a base that had to be decoded whole to be compared, until the winner is encoded against. */
 export const CANDIDATE_PLANES_BYTES = 16 * 1024 * 1024;
 /** Planes of bases that checkout and diff keep for the segments read next. */
 export const CHECKOUT_PLANES_BYTES = 48 * 1024 * 1024;
