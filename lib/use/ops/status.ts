@@ -18,7 +18,7 @@ import { openStaging } from '../history/lines/open-staging.js';
 import { Describer } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 import { type Followed, followed } from '../tracking/ahead-behind.js';
-import { absentFiles, type WorkChange, workChanges } from '../worktree/changes.js';
+import { type WorkChange, workChanges } from '../worktree/changes.js';
 import { modelsAmong } from '../worktree/left-out.js';
 import { PathInput, pathTest } from '../worktree/operands/path-input.js';
 import { walkFiles } from '../worktree/scan/walk-files.js';
@@ -120,6 +120,7 @@ export async function status(
     const line = await currentLine(repo, staging, model);
     const entries = staging.entries(model);
     const wanted = entries.filter(({ path }) => isWanted(path));
+    const work = await workChanges(repo, wanted, trustedNs, context);
     models.push({
       model,
       branch: line.branch,
@@ -128,8 +129,8 @@ export async function status(
       merging: await called(describer, staging.get(model)?.otherParents ?? []),
       current: model === head.model,
       staged: only(await stagedChanges(repo, line, entries)),
-      unstaged: await workChanges(repo, wanted, trustedNs, context),
-      absent: await absentFiles(repo, wanted),
+      unstaged: work.changes,
+      absent: work.absent,
       trackedFiles: entries.length,
     });
   }

@@ -41,20 +41,25 @@ export function wasHere(entry: Pick<StagedEntry, 'stat'>): boolean {
   return entry.stat !== null;
 }
 
-/** Work files that differ from their staged entries; those that were never written here do not. */
+/**
+ * Work files that differ from their staged entries, and tracked ones that are not there and never were: these do not
+ * differ.
+ */
 export async function workChanges(
   repo: ReadAccess,
   entries: readonly StagedEntry[],
   writtenNs: bigint,
   context: OpContext,
-): Promise<WorkChange[]> {
+): Promise<{ changes: WorkChange[]; absent: string[] }> {
   const changes: WorkChange[] = [];
+  const absent: string[] = [];
   const states = new WorkStates(repo, writtenNs, context.signal);
   const pace = new Pace(context.signal);
   for (const entry of entries) {
     if (pace.isDue()) await pace.step();
     if (states.isSurelySame(entry)) continue;
     const { status, odd } = await states.of(entry);
+    if (status === 'absent') absent.push(entry.path);
     if (status === 'same' || status === 'absent') continue;
     changes.push({
       path: entry.path,
@@ -63,23 +68,7 @@ export async function workChanges(
       ...(odd === null || odd.behind === null ? {} : { isBehind: true }),
     });
   }
-  return changes;
-}
-
-/** Tracked files that are not in the work tree and never were. */
-export async function absentFiles(
-  repo: ReadAccess,
-  entries: readonly StagedEntry[],
-): Promise<string[]> {
-  const guard = new LinkGuard(repo.layout.workTree);
-  const pace = new Pace();
-  const absent: string[] = [];
-  for (const entry of entries) {
-    if (wasHere(entry)) continue;
-    await pace.step();
-    if ((await lookAtWork(repo.layout, guard, entry.path)).kind === 'gone') absent.push(entry.path);
-  }
-  return absent;
+  return { changes, absent };
 }
 
 /**

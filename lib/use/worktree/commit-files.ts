@@ -172,7 +172,8 @@ async function trackedChanges(
   const taken = new Set([...plan.changed, ...plan.missing]);
   const entries = staging.entries(model).filter(({ path }) => taken.has(path));
   const changes: PathChange[] = [];
-  for (const { path, status, became } of await workChanges(repo, entries, writtenNs, context)) {
+  const work = await workChanges(repo, entries, writtenNs, context);
+  for (const { path, status, became } of work.changes) {
     if (became === undefined) changes.push({ path, status });
     else context.warn(`'${path}' keeps the content that was added last (${became})`);
   }

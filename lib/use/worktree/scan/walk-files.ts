@@ -164,7 +164,12 @@ async function nameProblem(layout: Layout, path: string): Promise<string | null>
 /** The folders that paths lie in. */
 export function foldersOf(paths: ReadonlySet<string>): Set<string> {
   const folders = new Set<string>();
+  let last = '';
   for (const path of paths) {
+    const folder = path.slice(0, Math.max(0, path.lastIndexOf('/')));
+    // Files of one folder come together.
+    if (folder === last) continue;
+    last = folder;
     for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1))
       folders.add(path.slice(0, at));
   }
