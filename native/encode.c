@@ -177,40 +177,20 @@ static int put_own(encoder *e, const uint8_t *const *child, const plane_start *s
   return DLV_OK;
 }
 
-/* Planes of digits that are needed at once: with DLV_BSUB and DLV_SUB16 that of a plane and the one above. */
-static uint32_t digit_planes(int transform, uint32_t width) {
-  if (transform == DLV_RAW) return 0;
-  const int is_whole = transform != DLV_BSUB && transform != DLV_SUB16;
-  return is_whole || width < 2 ? width : 2;
-}
-
-/* Makes the digits of plane k where they were not made with those of the planes above it. */
-static void make_digits(const encoder *e, int transform, const uint8_t *const *child, uint32_t k,
-                        uint8_t *const *digits) {
-  if (transform == DLV_RAW) return;
-  const int is_bytes = transform == DLV_BSUB || (transform == DLV_SUB16 && k >= 2);
-  if (is_bytes) {
-    dlv_digits(DLV_BSUB, child + k, e->base + k, 1, e->count, digits + k);
-  } else if (k == 0) {
-    const uint32_t width = transform == DLV_SUB16 ? 2 : e->width;
-    dlv_digits(transform, child, e->base, width, e->count, digits);
-  }
-}
-
 /* own_below: the deepest planes may be the child's own where their differences are noise. */
 static int put_planes(encoder *e, int transform, const uint8_t *const *child, int own_below,
                       uint8_t *scratch) {
   plane_start starts[DLV_WIDTH_MAX];
   const uint8_t *planes[DLV_WIDTH_MAX];
   uint8_t *digits[DLV_WIDTH_MAX];
-  const uint32_t at_once = digit_planes(transform, e->width);
+  const uint32_t at_once = dlv_digit_planes(transform, e->width);
   for (uint32_t k = 0; k < e->width; k++) {
     digits[k] = at_once > 0 ? scratch + (size_t)(k % at_once) * e->count : NULL;
     planes[k] = transform == DLV_RAW ? child[k] : digits[k];
   }
   for (uint32_t k = 0; k < e->width; k++) {
     if (aborted_now(e)) return DLV_ERR_ABORTED;
-    make_digits(e, transform, child, k, digits);
+    dlv_digits_of(transform, child, e->base, e->width, k, e->count, digits);
     const int kind = transform != DLV_RAW ? CONTEXT_BASE : k > 0 ? CONTEXT_OWN : CONTEXT_NONE;
     contexts may;
     set_planes(&may, kind, e->width, k, e->base, child, NULL);
@@ -278,7 +258,7 @@ static int put_body(encoder *e, const uint8_t *const *planes, const uint8_t *con
     transform = choose_transform(&s, no_prefix);
     scratch_give(scratch);
   }
-  const uint32_t planes_at_once = digit_planes(transform, width);
+  const uint32_t planes_at_once = dlv_digit_planes(transform, width);
   if (planes_at_once > 0) {
     digits = scratch_take((size_t)planes_at_once * e->count);
     if (digits == NULL) goto done;

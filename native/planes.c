@@ -57,6 +57,21 @@ void dlv_digits(int transform, const uint8_t *const *child, const uint8_t *const
   digits_body(transform, child, base, width, n, out);
 }
 
+uint32_t dlv_digit_planes(int transform, uint32_t width) {
+  if (transform == DLV_RAW) return 0;
+  return (transform == DLV_BSUB || transform == DLV_SUB16) && width > 2 ? 2 : width;
+}
+
+void dlv_digits_of(int transform, const uint8_t *const *child, const uint8_t *const *base,
+                   uint32_t width, uint32_t k, uint32_t n, uint8_t *const *out) {
+  if (transform == DLV_RAW) return;
+  if (transform == DLV_BSUB || (transform == DLV_SUB16 && k >= 2)) {
+    dlv_digits(DLV_BSUB, child + k, base + k, 1, n, out + k);
+  } else if (k == 0) {
+    dlv_digits(transform, child, base, transform == DLV_SUB16 ? 2 : width, n, out);
+  }
+}
+
 void dlv_undigits(int transform, uint8_t *const *planes, const uint8_t *const *base,
                   uint32_t planes_count, uint32_t n) {
 #ifdef DLV_X86

@@ -21,6 +21,11 @@ uint32_t dlv_transform_stop(int transform, uint32_t width, uint32_t wanted);
 /* Digits of child against base; not for RAW, SAME and PALETTE. */
 void dlv_digits(int transform, const uint8_t *const *child, const uint8_t *const *base,
                 uint32_t width, uint32_t n, uint8_t *const *out);
+/* Planes of digits that are needed at once: where digits are of one byte, of a plane and the one above it. */
+uint32_t dlv_digit_planes(int transform, uint32_t width);
+/* Digits of plane k, after those of the planes above, where they do not come with these; none for RAW. */
+void dlv_digits_of(int transform, const uint8_t *const *child, const uint8_t *const *base,
+                   uint32_t width, uint32_t k, uint32_t n, uint8_t *const *out);
 /* Turns `planes_count` (a stop) digit planes into child planes in place. */
 void dlv_undigits(int transform, uint8_t *const *planes, const uint8_t *const *base,
                   uint32_t planes_count, uint32_t n);
