@@ -2,6 +2,7 @@
  * Many segments that were announced, read in about their order: what their chains share is decoded
  * once, in bounded memory.
  *
+ * The kernel reads records from their files where it can; others are read ahead of their decoding.
  * Planes of bases that are used again are kept within `cacheBytes`. Future uses are known, so the
  * planes that are needed furthest in the future are evicted; they are decoded again when their time
  * comes. What was not announced, and a record that was re-encoded since its chain was laid out, is
@@ -14,6 +15,7 @@ import type { LinkBase } from './base-planes.js';
 import type { ChainForest, ChainNode, PlannedSegment } from './chain-forest.js';
 import { decodeLink, readLink } from './chain-link.js';
 import { ChainReader } from './chain-reader.js';
+import { decodeStraight, goesStraight } from './kernel-chains.js';
 import { leadingPlanes, leaseOf, type PlaneLease } from './plane-pool.js';
 import type { PlaneReader, SegmentRecords, SegmentRequest } from './plane-reader.js';
 import { newStats, type RetrievalStats } from './read-counts.js';
@@ -131,16 +133,23 @@ export class ForestReader implements PlaneReader {
     let link = 0;
     let ahead: Promise<SegmentRecord> | null = null;
     try {
-      ahead = made.length > 0 ? this.#read((made[0] as Held).node) : null;
+      const first = made[0]?.node;
+      if (first && !goesStraight(this.#records, first.entry)) ahead = this.#read(first);
       for (; link < made.length; link++) {
         const held = made[link] as Held;
         const basePlanes = base === null ? null : await base.ready;
-        const record = (await ahead) as SegmentRecord;
         throwIfAborted(this.#signal);
-        const next = made[link + 1];
-        ahead = next === undefined ? null : this.#read(next.node);
         const from = base === null ? null : { ...base.node.entry, planes: basePlanes ?? [] };
-        held.lease = await this.#decode(held.node, record, from);
+        const straight = ahead === null ? await this.#decodeStraight(held.node, from) : null;
+        if (straight !== null) {
+          held.lease = straight;
+        } else {
+          const record = await (ahead ?? this.#read(held.node));
+          throwIfAborted(this.#signal);
+          const next = made[link + 1];
+          ahead = next === undefined ? null : this.#read(next.node);
+          held.lease = await this.#decode(held.node, record, from);
+        }
         held.settle.resolve(held.lease.planes);
         if (base !== null) {
           endDue(held.node);
@@ -164,6 +173,11 @@ export class ForestReader implements PlaneReader {
 
   #read(node: ChainNode): Promise<SegmentRecord> {
     return readLink(this.#records, node, this.stats);
+  }
+
+  /** Planes of a link over those of its base, read by the kernel; null if it cannot. */
+  #decodeStraight(node: ChainNode, base: LinkBase | null): Promise<PlaneLease | null> {
+    return decodeStraight(this.#records, [node], base, { stats: this.stats, signal: this.#signal });
   }
 
   #decode(

@@ -34,6 +34,15 @@ interface OpenLink {
   readonly lent: LentPayloads;
 }
 
+/** True if the kernel may decode a segment straight from files, as far as can be told before it is opened. */
+export function goesStraight(
+  records: SegmentRecords,
+  { count, segment }: { readonly count: number; readonly segment: number },
+): boolean {
+  if (records.lendPayloads === undefined || !decodesChains()) return false;
+  return segmentElements(count, segment) >= STRAIGHT_ELEMENTS_MIN;
+}
+
 /** True if every link has the size that the one before it has: the kernel does nothing to a base. */
 function areAlike(links: readonly ChainLink[], base: LinkBase | null): boolean {
   const sizes = links.map(({ entry }) => entry);
@@ -108,9 +117,9 @@ export async function decodeStraight(
   { stats, signal }: { readonly stats: RetrievalStats; readonly signal: AbortSignal | undefined },
 ): Promise<PlaneLease | null> {
   const last = links.at(-1);
-  if (last === undefined || records.lendPayloads === undefined || !decodesChains()) return null;
+  if (last === undefined || !goesStraight(records, last.entry)) return null;
   const count = segmentElements(last.entry.count, last.entry.segment);
-  if (count < STRAIGHT_ELEMENTS_MIN || links.length > PLANNED_LINKS_MAX) return null;
+  if (links.length > PLANNED_LINKS_MAX) return null;
   if (!areAlike(links, base)) return null;
   const open = await openLinks(records, links);
   if (open === null) return null;
@@ -166,8 +175,7 @@ export async function sampleStraight(
   { sampling, signal }: { readonly sampling: Sampling; readonly signal: AbortSignal | undefined },
 ): Promise<Map<Id, Uint8Array[]> | null> {
   const elements = segmentElements(count, 0);
-  if (records.lendPayloads === undefined || !decodesChains()) return null;
-  if (elements < STRAIGHT_ELEMENTS_MIN) return null;
+  if (!goesStraight(records, { count, segment: 0 })) return null;
   const wanted = new Set([...sampled, id]);
   const links = await sampledLinks(records, id, wanted);
   const last = links?.at(-1)?.entry;

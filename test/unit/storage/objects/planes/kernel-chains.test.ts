@@ -10,8 +10,10 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { AbortedError, CorruptError } from '../../../../../lib/base/errors.js';
 import { loadKernel } from '../../../../../lib/base/native/kernel.js';
+import { planChains } from '../../../../../lib/storage/objects/planes/chain-forest.js';
 import type { ChainLink } from '../../../../../lib/storage/objects/planes/chain-link.js';
 import { ChainReader } from '../../../../../lib/storage/objects/planes/chain-reader.js';
+import { ForestReader } from '../../../../../lib/storage/objects/planes/forest-reader.js';
 import {
   decodeStraight,
   sampleStraight,
@@ -122,6 +124,43 @@ test('straight: a chain reader gives the same planes, and counts the same, witho
         t.deepEqual(one, other);
       }
     }
+  }
+});
+
+test('straight: a forest reader gives the same planes, and counts the same, without files', async (t) => {
+  for (const width of [2, 4, 8] as const) {
+    const made = await chainsIn(t, width, 0);
+    const { store, ids, contents } = made;
+    let lent = 0;
+    const readers = [true, false].map((lends) => ({
+      findSegment: store.findSegment.bind(store),
+      openSegment: store.openSegment.bind(store),
+      readSegment: store.readSegment.bind(store),
+      readPlanes: store.readPlanes.bind(store),
+      lendPayloads: async (...args: Parameters<ObjectStore['lendPayloads']>) => {
+        const payloads = lends ? await store.lendPayloads(...args) : null;
+        if (payloads !== null) lent++;
+        return payloads;
+      },
+    }));
+    for (const planes of [1, 2, 4, 8]) {
+      const requests = ids.map((id) => ({ id, segment: 0, planes }));
+      const stats = [];
+      for (const records of readers) {
+        const forest = await planChains(records, requests);
+        const reader = new ForestReader(records, forest, { cacheBytes: 4 * COUNT * width });
+        for (const [place, { node, planes: given }] of forest.order.entries()) {
+          const lease = await reader.lendAt(place);
+          const bytes = contents[ids.indexOf(node.entry.id)]!;
+          t.true(areEqual(lease.planes, planesOf(bytes, width).slice(0, given)));
+          lease.release();
+        }
+        reader.close();
+        stats.push(reader.stats);
+      }
+      t.deepEqual(stats[0], stats[1]);
+    }
+    t.is(lent > 0, native);
   }
 });
 
