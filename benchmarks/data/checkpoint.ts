@@ -11,7 +11,7 @@ import { WriteFile } from '../../lib/base/files/files.js';
 
 /** What to make. */
 export interface CheckpointOptions {
-  /** About this many bytes of tensors. */
+  /** Bytes of tensors, to a row. */
   bytes: number;
   dtype?: 'F32' | 'F64';
   /** Many tensors as in a transformer, or one. */
@@ -79,9 +79,10 @@ function planTensors(options: CheckpointOptions, elements: number): TensorPlan[]
   }
   const width = elements >= 200e6 ? 2048 : elements >= 20e6 ? 1024 : 256;
   const inner = (width * 11) / 4;
-  let total = 0;
+  const inLayer = 4 * width * width + 2 * width + 3 * inner * width;
+  let left = elements - 8 * width * width;
   add('model.embed_tokens.weight', [width * 8, width]);
-  for (let layer = 0; total < elements; layer++) {
+  for (let layer = 0; left >= inLayer; layer++) {
     const at = `model.layers.${layer}`;
     add(`${at}.input_layernorm.weight`, [width], 1);
     for (const name of ['q', 'k', 'v', 'o'])
@@ -90,8 +91,9 @@ function planTensors(options: CheckpointOptions, elements: number): TensorPlan[]
     add(`${at}.mlp.gate_proj.weight`, [inner, width]);
     add(`${at}.mlp.up_proj.weight`, [inner, width]);
     add(`${at}.mlp.down_proj.weight`, [width, inner]);
-    total = plans.reduce((sum, plan) => sum + plan.count, 0);
+    left -= inLayer;
   }
+  if (left >= width) add('lm_head.weight', [Math.floor(left / width), width]);
   return plans;
 }
 

@@ -49,7 +49,7 @@ interface Chain {
 async function chainOf(dir: string, { name, bytes, versions }: Chain): Promise<Series> {
   const files: InputFile[][] = [];
   for (let step = 0; step < versions; step++) {
-    const source = await once(path.join(dir, `${name}-${bytes}-${step}.safetensors`), (file) =>
+    const source = await once(path.join(dir, `${name}-of-${bytes}-${step}.safetensors`), (file) =>
       writeCheckpoint(file, { bytes, change: step === 0 ? 0 : CHANGE, steps: step }),
     );
     files.push([{ path: 'model.safetensors', source }]);
@@ -63,10 +63,10 @@ async function chainOf(dir: string, { name, bytes, versions }: Chain): Promise<S
 async function trainerOf(dir: string, bytes: number, versions: number): Promise<Series> {
   const files: InputFile[][] = [];
   for (let step = 0; step < versions; step++) {
-    const weights = await once(path.join(dir, `dense-${bytes}-${step}.safetensors`), (file) =>
+    const weights = await once(path.join(dir, `dense-of-${bytes}-${step}.safetensors`), (file) =>
       writeCheckpoint(file, { bytes, change: step === 0 ? 0 : CHANGE, steps: step }),
     );
-    const moments = await once(path.join(dir, `moments-${bytes}-${step}.safetensors`), (file) =>
+    const moments = await once(path.join(dir, `moments-of-${bytes}-${step}.safetensors`), (file) =>
       writeMoments(file, { like: weights, step }),
     );
     const folder = `checkpoint-${200 * (step + 1)}`;
