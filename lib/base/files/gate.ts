@@ -69,7 +69,8 @@ function check(place: string, last: boolean): boolean {
   const file = path.resolve(place);
   const root = guardOf(file);
   if (root === null) {
-    if (path.isAbsolute(place)) free = folder;
+    // Not so for 'a/', 'a/.' and 'a/..': these are outside of what is below 'a'.
+    if (path.dirname(file) === folder) free = folder;
     return false;
   }
   for (let at = root.length; at >= 0; ) {

@@ -223,3 +223,12 @@ test('gate: a folder that was looked at before it is guarded is guarded from the
   t.is(statNow(path.join(dir, 'other')), null);
   t.throws(() => statNow(below), { code: 'DLV_UNSAFE' });
 });
+
+test('gate: a guarded folder that was named with a slash or a dot at its end stays guarded', async (t) => {
+  const { root, outside } = await places(t);
+  await fs.symlink(path.join(outside, 'file'), path.join(root, 'link'));
+  for (const end of ['/', '/.', '/..']) {
+    statNow(`${root}${end}`);
+    await t.throwsAsync(ReadFile.open(path.join(root, 'link')), { code: 'DLV_UNSAFE' }, end);
+  }
+});
