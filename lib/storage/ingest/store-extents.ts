@@ -73,12 +73,16 @@ export class ExtentStore {
    * @throws what storing one of those before failed with.
    */
   async read(part: NewExtentPlace): Promise<Id> {
+    this.#planes.check();
     const { hashes, kept } = await hashExtent(this.#target.feed, part, this.#planes);
     this.#storing = this.#storing
       .then(() => this.#store(part, hashes, kept))
       .catch((error: unknown) => this.#planes.fail(error));
     // What is read twice has to be in the page cache still.
-    if (kept.length === 0) await this.#storing;
+    if (kept.length === 0) {
+      await this.#storing;
+      this.#planes.check();
+    }
     return hashes.id;
   }
 
