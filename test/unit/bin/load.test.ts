@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { statSync } from 'node:fs';
+import { copyFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import test from 'ava';
@@ -12,6 +12,7 @@ import {
   unpackCache,
 } from '../../../bin/load.js';
 import { PROJECT_ROOT } from '../../helpers/paths.js';
+import { tempDir } from '../../helpers/temp-dir.js';
 
 const SOURCE = '// 0a1b\nmodule.exports = 1;\n';
 const DATA = Buffer.from('what V8 made');
@@ -68,6 +69,44 @@ test('status, add and commit have code caches of their own, which hold less than
     const { size } = statSync(codeCacheFile(layer, command));
     t.true(size < all, `${command}: ${size} of ${all} bytes`);
   }
+});
+
+test('a cache of a command that is missing, damaged or of another source gives way to that of all; one that V8 refuses, to the source', async (t) => {
+  const bin = path.join(PROJECT_ROOT, 'dist/bin');
+  const folder = await tempDir(t);
+  const layer = layerFile(folder, 0);
+  copyFileSync(layerFile(bin, 0), layer);
+  copyFileSync(codeCacheFile(layerFile(bin, 0)), codeCacheFile(layer));
+  const source = readFileSync(layer, 'latin1');
+  const cache = readFileSync(codeCacheFile(layerFile(bin, 0), 'status'));
+  const data = unpackCache(source, cache) as Buffer;
+  const other = Buffer.from(data);
+  // Of another version of V8, as its second word says.
+  other[4]! ^= 1;
+  const script = `
+    import('${pathToFileURL(path.join(bin, 'load.js')).href}').then(({ loadCommand }) => {
+      const { main, loaded } = loadCommand('${folder}');
+      console.log(JSON.stringify([typeof main.runCli, loaded()[0].script.cachedDataRejected ?? null]));
+    });`;
+  const load = () =>
+    JSON.parse(
+      execFileSync(process.execPath, ['-e', script, 'dlv', 'status'], { encoding: 'utf8' }),
+    );
+  const own = codeCacheFile(layer, 'status');
+  t.deepEqual(load(), ['function', false], 'missing');
+  for (const [bytes, isRejected] of [
+    [cache, false],
+    [cache.subarray(0, 1000), false],
+    [Buffer.alloc(0), false],
+    [packCache(source.replace('// ', '// 0'), data), false],
+    [packCache(source, other), true],
+  ] as const) {
+    writeFileSync(own, bytes);
+    t.deepEqual(load(), ['function', isRejected], `${bytes.length} bytes`);
+  }
+  rmSync(codeCacheFile(layer));
+  writeFileSync(own, cache.subarray(0, 1000));
+  t.deepEqual(load(), ['function', null], 'none');
 });
 
 test('the layers of the command: one is loaded for what is in it, and what stands in a later one is found', async (t) => {
