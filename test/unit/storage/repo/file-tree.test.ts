@@ -145,6 +145,35 @@ test('tree: what is taken of the parent is what would have been made without it'
   );
 });
 
+test('tree: a page that was made before is not taken for another one that begins with the same file', async (t) => {
+  const rowed = (file: FileEntry): FileEntry => {
+    const row = encodeCanonical(packFile(file));
+    return { ...file, row: () => row };
+  };
+  const blobs = new MemoryBlobs();
+  const files = manyFiles(300)
+    .sort((a, b) => comparePaths(a.path, b.path))
+    .map(rowed);
+  const before = await buildTree(files, [], blobs);
+  const [first, second] = before.pages as [PageRef, PageRef];
+  t.deepEqual(await buildTree(files, [], blobs, before), before);
+  const at = first.count - 1;
+  const file = files[at] as FileEntry;
+  const others: [FileEntry[], Snapshot[]][] = [
+    [files.with(at, rowed(fileEntry(file.path, 'changed'))), []],
+    [files.toSpliced(at, 1), []],
+    [files.toSpliced(first.count, second.count), []],
+    [files, [snapshot(file.path)]],
+    [files, []],
+  ];
+  for (const [now, snapshots] of others) {
+    const alone = await buildTree(now, snapshots, blobs);
+    t.deepEqual(await buildTree(now, snapshots, blobs, before), alone);
+    t.deepEqual(await buildTree(now, snapshots, blobs, alone), alone);
+    t.deepEqual(await buildTree(now, snapshots, blobs, before), alone);
+  }
+});
+
 test('tree: pages that are known are checked against those that are read', async (t) => {
   const blobs = new MemoryBlobs();
   const { files } = changedFiles([]);
