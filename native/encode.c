@@ -177,13 +177,17 @@ static int put_own(encoder *e, const uint8_t *const *child, const plane_start *s
   return DLV_OK;
 }
 
-/* own_below: the deepest planes may be the child's own where their differences are noise. */
+/*
+ * own_below: the deepest planes may be the child's own where their differences are noise. So a plane of these that
+ * is stored is copied only once it is known which it is, if nothing else of its class waits for it.
+ */
 static int put_planes(encoder *e, int transform, const uint8_t *const *child, int own_below,
                       uint8_t *scratch) {
   plane_start starts[DLV_WIDTH_MAX];
   const uint8_t *planes[DLV_WIDTH_MAX];
   uint8_t *digits[DLV_WIDTH_MAX];
   const uint32_t at_once = dlv_digit_planes(transform, e->width);
+  const int may_own = own_below && !e->whole && (transform == DLV_BSUB || transform == DLV_SUB16);
   for (uint32_t k = 0; k < e->width; k++) {
     digits[k] = at_once > 0 ? scratch + (size_t)(k % at_once) * e->count : NULL;
     planes[k] = transform == DLV_RAW ? child[k] : digits[k];
@@ -197,11 +201,20 @@ static int put_planes(encoder *e, int transform, const uint8_t *const *child, in
     const uint8_t *above = transform != DLV_RAW && k > 0 ? planes[k - 1] : NULL;
     dlv_buffer *payload = &e->out->classes[plane_class(e->width, k)];
     starts[k] = (plane_start){e->out->head.length, payload->length};
+    e->defers = may_own && k >= DIFFERENCES_MIN && is_alone(e->width, k);
     const int failed = put_plane(e, planes[k], e->count, &may, above, payload);
+    e->defers = 0;
     if (failed) return failed;
   }
-  if (!own_below || e->whole || (transform != DLV_BSUB && transform != DLV_SUB16)) return DLV_OK;
+  if (!may_own) return DLV_OK;
   const uint32_t first = first_own(e, starts);
+  for (uint32_t k = DIFFERENCES_MIN; k < first; k++) {
+    if (!is_alone(e->width, k) || e->out->head.bytes[starts[k].head] != MODE_STORE) continue;
+    dlv_digits_of(transform, child, e->base, e->width, k, e->count, digits);
+    if (buffer_put(&e->out->classes[plane_class(e->width, k)], planes[k], e->count)) {
+      return DLV_ERR_MEMORY;
+    }
+  }
   return first < e->width ? put_own(e, child, starts, first) : DLV_OK;
 }
 
@@ -452,7 +465,8 @@ int dlv_segment_encode(const uint8_t *const *planes, const uint8_t *const *base,
       level < DLV_LEVEL_FAST || level > DLV_LEVEL_MAX) {
     return DLV_ERR_ARGUMENT;
   }
-  encoder e = {width, count, level, DLV_RAW, NULL, out, 0, 0, 0, aborted, NULL, NULL, NULL, NULL};
+  encoder e = {width, count, level,   DLV_RAW, NULL, out,  0,   0,
+               0,     0,     aborted, NULL,    NULL, NULL, NULL};
   stats_prepare();
   int failed = buffer_put_byte(&out->head, CODEC_RANS);
   if (!failed && base && same(planes, base, width, count)) {
@@ -483,6 +497,10 @@ void dlv_encoded_free(dlv_encoded *encoded) {
     if (!encoded->classes[c].lent) scratch_give(encoded->classes[c].bytes);
   }
   memset(encoded, 0, sizeof *encoded);
+}
+
+void dlv_encoded_share(dlv_encoded *encoded, const uint8_t *plane, uint32_t k, uint32_t width) {
+  if (is_alone(width, k)) encoded->shared[plane_class(width, k)] = plane;
 }
 
 void dlv_encoded_lend(dlv_encoded *encoded, uint8_t *room, uint32_t count, uint32_t width) {

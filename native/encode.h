@@ -18,6 +18,7 @@ typedef struct {
   uint32_t sampled;
   uint32_t whole;
   uint64_t cost;
+  int defers; /* planes that are stored are named in the head alone */
   const volatile int32_t *aborted; /* may be NULL */
   uint32_t *counts;                /* 256 × 256 */
   uint16_t *parts;                 /* BULK_PARTS */

@@ -102,7 +102,13 @@ static void join_rows(const stats_matrix *matrix, const bulk_cut *cut) {
 
 static int put_stored(encoder *e, const uint8_t *plane, uint32_t n, dlv_buffer *payload) {
   const int failed = buffer_put_byte(&e->out->head, MODE_STORE);
-  return failed ? failed : buffer_put(payload, plane, n);
+  if (failed || e->defers) return failed;
+  const uint8_t *shared = e->out->shared[payload - e->out->classes];
+  if (plane != shared || payload->length > 0) return buffer_put(payload, plane, n);
+  if (!payload->lent) scratch_give(payload->bytes);
+  /* Without room: what is put behind it goes into other memory. */
+  *payload = (dlv_buffer){(uint8_t *)(uintptr_t)shared, n, 0, 1};
+  return DLV_OK;
 }
 
 /* Counts of all symbols per table, at the start of e->counts. */

@@ -42,10 +42,11 @@ typedef struct {
   int lent;
 } dlv_buffer;
 
-/* Head and class payloads of an encoded segment. All zero before it is encoded, or lent memory. */
+/* Head and class payloads of an encoded segment. All zero before it is encoded, or memory is lent or shared. */
 typedef struct {
   dlv_buffer head;
-  dlv_buffer classes[3]; /* hi, mid, low */
+  dlv_buffer classes[3];    /* hi, mid, low */
+  const uint8_t *shared[3]; /* of each class, the plane that its payload may be itself; or NULL */
   int uses_base;
 } dlv_encoded;
 
@@ -63,6 +64,11 @@ void dlv_encoded_free(dlv_encoded *encoded);
  * that takes more than its planes do gets memory of its own (`lent` is 0 then).
  */
 void dlv_encoded_lend(dlv_encoded *encoded, uint8_t *room, uint32_t count, uint32_t width);
+/*
+ * Allows that plane k of the child is not copied where it is stored as it is and is all that its class has: the
+ * payload is the memory of the plane then, which is to stay as long. `bytes` of the class is `shared`.
+ */
+void dlv_encoded_share(dlv_encoded *encoded, const uint8_t *plane, uint32_t k, uint32_t width);
 
 /* Planes that have to be decoded to know the leading `wanted` exactly; negative on a damaged head. */
 int dlv_segment_stop(const uint8_t *head, size_t head_length, uint32_t width, uint32_t wanted);

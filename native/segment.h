@@ -26,6 +26,13 @@ static inline uint32_t plane_class(uint32_t width, uint32_t k) {
   return k < 4 ? 1 : 2;
 }
 
+/* 1 if no other plane belongs to the class of plane k. */
+static inline int is_alone(uint32_t width, uint32_t k) {
+  const uint32_t class = plane_class(width, k);
+  if (k > 0 && plane_class(width, k - 1) == class) return 0;
+  return k + 1 >= width || plane_class(width, k + 1) != class;
+}
+
 /* What the table of a symbol depends on, and the planes that tell it. */
 typedef struct {
   int kind;

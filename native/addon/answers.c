@@ -72,6 +72,23 @@ static napi_value room_payload(napi_env env, const job *j, const dlv_buffer *pay
   return array_over(env, room.buffer, offset, payload->length);
 }
 
+/* A payload that is a plane of the caller's: the plane, or a copy if it was transferred meanwhile. */
+static napi_value shared_payload(napi_env env, const job *j, int class) {
+  const dlv_buffer *payload = &j->encoded.classes[class];
+  kept_array plane;
+  if (kept(env, j->shared_refs[class], &plane)) return NULL;
+  if (plane.bytes == payload->bytes && plane.length == payload->length) return plane.array;
+  return copy_of(env, payload->bytes, payload->length);
+}
+
+static napi_value payload_answer(napi_env env, job *j, int class) {
+  dlv_buffer *payload = &j->encoded.classes[class];
+  if (!payload->lent) return own_payload(env, payload);
+  const uint8_t *shared = j->encoded.shared[class];
+  if (shared && payload->bytes == shared) return shared_payload(env, j, class);
+  return room_payload(env, j, payload);
+}
+
 static napi_value encoded_answer(napi_env env, job *j) {
   static const char *const NAMES[] = {"hi", "mid", "low"};
   napi_value answer, uses_base;
@@ -79,9 +96,7 @@ static napi_value encoded_answer(napi_env env, job *j) {
   const napi_value head = own_payload(env, &j->encoded.head);
   if (head == NULL || napi_set_named_property(env, answer, "head", head) != napi_ok) return NULL;
   for (int c = 0; c < 3; c++) {
-    dlv_buffer *payload = &j->encoded.classes[c];
-    const napi_value bytes =
-        payload->lent ? room_payload(env, j, payload) : own_payload(env, payload);
+    const napi_value bytes = payload_answer(env, j, c);
     if (bytes == NULL || napi_set_named_property(env, answer, NAMES[c], bytes) != napi_ok) {
       return NULL;
     }

@@ -28,6 +28,7 @@ void job_free(napi_env env, job *j) {
     block_release(j->fresh[k]);
     drop(env, j->out_refs[k]);
   }
+  for (int c = 0; c < 3; c++) drop(env, j->shared_refs[c]);
   drop(env, j->room_ref);
   drop(env, j->abort_ref);
   dlv_encoded_free(&j->encoded);

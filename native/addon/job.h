@@ -85,6 +85,7 @@ typedef struct {
   /* DECODE: the caller's planes (NULL: none), and blocks of planes of its own (NULL: copied). */
   napi_ref out_refs[DLV_WIDTH_MAX];
   block *fresh[DLV_WIDTH_MAX];
+  napi_ref shared_refs[3]; /* ENCODE: planes that may be payloads */
   napi_ref room_ref, abort_ref;
   napi_async_work work;
   napi_deferred deferred;

@@ -1,6 +1,7 @@
 #include "jobs.h"
 
 #include "job.h"
+#include "segment.h"
 
 static void keep_room(call *c, job *j, const view *room) {
   if (room->length < (size_t)j->count * j->width || !job_holds(j, room)) return;
@@ -9,11 +10,19 @@ static void keep_room(call *c, job *j, const view *room) {
   if (j->result == DLV_OK) j->result = job_keep(c->env, room->value, &j->room_ref);
 }
 
+/* Where a plane stays where it is, it may be a payload. */
+static void share_plane(call *c, job *j, uint32_t k, const view *plane) {
+  const uint32_t class = plane_class(j->width, k);
+  dlv_encoded_share(&j->encoded, plane->bytes, k, j->width);
+  if (j->encoded.shared[class] == NULL || j->result != DLV_OK) return;
+  j->result = job_keep(c->env, plane->value, &j->shared_refs[class]);
+}
+
 napi_value encode(napi_env env, napi_callback_info info) {
-  napi_value args[6];
+  napi_value args[7];
   view planes[DLV_WIDTH_MAX], base[DLV_WIDTH_MAX], room;
   uint32_t width = 0, base_width = 0;
-  call c = begin(env, info, 6, args);
+  call c = begin(env, info, 7, args);
   job *j = job_new(ENCODE);
   if (c.refused || j == NULL) return job_start(&c, j);
   j->has_base = !is_null(env, args[1]);
@@ -32,9 +41,12 @@ napi_value encode(napi_env env, napi_callback_info info) {
     apart(&c, "room", &room, 1, "planes", planes, width);
     apart(&c, "room", &room, 1, "base", base, base_width);
   }
+  const int shares = !is_undefined(env, args[6]) && flag_of(&c, "shares", args[6]);
   if (c.refused) return job_start(&c, j);
   for (uint32_t k = 0; k < width; k++) {
+    const uint32_t held = j->held_count;
     job_reads(j, &planes[k], &j->planes[k]);
+    if (shares && j->held_count > held) share_plane(&c, j, k, &planes[k]);
     if (j->has_base) job_reads(j, &base[k], &j->base[k]);
   }
   if (has_room) keep_room(&c, j, &room);

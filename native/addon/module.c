@@ -30,7 +30,7 @@
 #include "team.h"
 
 /* Raised when what functions take or answer changes: lib/base/native/kernel.ts asks for its own. */
-#define INTERFACE_VERSION 9
+#define INTERFACE_VERSION 10
 #define ALLOCATE_MAX (1u << 30)
 
 /* Throws what the call is refused for, or that the answer cannot be made. */

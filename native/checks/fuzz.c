@@ -71,6 +71,8 @@ static int round_trip(uint32_t inputs_per_segment) {
   dlv_encoded e = {0};
   uint8_t *room = malloc((size_t)n * width);
   if (below(2)) dlv_encoded_lend(&e, room, n, width);
+  const int shares = (int)below(2);
+  for (uint32_t k = 0; k < width && shares; k++) dlv_encoded_share(&e, child[k], k, width);
   if (dlv_segment_encode((const uint8_t *const *)child, under, n, width, (int)below(3),
                          (int)below(2), NULL, &e)) {
     fprintf(stderr, "encoding failed\n");

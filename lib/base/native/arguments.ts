@@ -102,9 +102,9 @@ export interface EncodeArguments {
 
 /** Reads the arguments of `encode`. @throws an Error with the number ERROR_ARGUMENT. */
 export function readEncode(
-  given: Unchecked<'planes' | 'base' | 'level' | 'noPrefix' | 'abort' | 'room'>,
+  given: Unchecked<'planes' | 'base' | 'level' | 'noPrefix' | 'abort' | 'room' | 'shares'>,
 ): EncodeArguments {
-  const { planes, base, level, noPrefix, abort, room } = given;
+  const { planes, base, level, noPrefix, abort, room, shares } = given;
   const child = listOf('planes', planes, 1, WIDTH_MAX);
   const under = base === null ? null : listOf('base', base, child.length, child.length);
   checkNumber('level', level, 0, LEVEL_MAX);
@@ -117,6 +117,7 @@ export function readEncode(
     checkApart('room', [room as Uint8Array], 'planes', child);
     checkApart('room', [room as Uint8Array], 'base', under ?? []);
   }
+  if (shares !== undefined) checkFlag('shares', shares);
   return { planes: child, base: under };
 }
 

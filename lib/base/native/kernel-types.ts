@@ -22,6 +22,8 @@ export interface Kernel {
    * @param abort  of `abortFlag`: once it is set, the promise is rejected soon.
    * @param room   as long as the planes and apart from them: memory that payloads are put into where
    *   they fit. The addon uses it if it is of `allocate`.
+   * @param shares  a plane of `allocate` that is stored as it is, and is all of its class, may be the payload
+   *   itself: the array that was given.
    */
   encode(
     planes: readonly Uint8Array[],
@@ -30,6 +32,7 @@ export interface Kernel {
     noPrefix: boolean,
     abort?: Int32Array,
     room?: Uint8Array,
+    shares?: boolean,
   ): Promise<KernelSegment>;
   /**
    * Decodes the leading `wanted` planes, which must be a stop of the head. Rejects with a KernelError.

@@ -123,10 +123,10 @@ export function loadWasm(bytes: Uint8Array): Kernel & KernelServices {
     new Uint8Array(exports.memory.buffer, at, length).slice();
 
   return {
-    async encode(planes, base, level, noPrefix, abort, room): Promise<KernelSegment> {
+    async encode(planes, base, level, noPrefix, abort, room, shares): Promise<KernelSegment> {
       await nextTurn();
       // Only now: planes may have been detached or resized since the call.
-      const given = readEncode({ planes, base, level, noPrefix, abort, room });
+      const given = readEncode({ planes, base, level, noPrefix, abort, room, shares });
       if (abort?.[0]) throw failure(ERROR_ABORTED, 'aborted');
       exports.wasm_reset();
       const count = (given.planes[0] as Uint8Array).length;

@@ -35,11 +35,12 @@ const TRANSFORM_MAX = TRANSFORM_PALETTE;
 export async function encodeRans(
   planes: readonly Uint8Array[],
   base: readonly Uint8Array[] | null,
-  { level = 1, noPrefix = false, signal, room }: EncodeOptions = {},
+  { level = 1, noPrefix = false, signal, room, sharesPlanes }: EncodeOptions = {},
 ): Promise<EncodedSegment> {
   try {
     const abort = signal && abortFlag(signal);
-    return await loadKernel().kernel.encode(planes, base, level, noPrefix, abort, room);
+    const { kernel } = loadKernel();
+    return await kernel.encode(planes, base, level, noPrefix, abort, room, sharesPlanes);
   } catch (error) {
     throw kernelError(error, 'a segment to encode');
   }

@@ -25,6 +25,11 @@ export interface EncodeOptions {
    * used again: fresh memory for each segment costs a share of the time that encoding takes.
    */
   room?: Uint8Array | undefined;
+  /**
+   * A plane that is stored as it is, and is all of its class, may be the payload itself: the array that was given.
+   * So it must not be changed before the payload is written. Default: false.
+   */
+  sharesPlanes?: boolean | undefined;
 }
 
 /** What decoding reads: the codec head and the class payloads that hold the wanted planes. */

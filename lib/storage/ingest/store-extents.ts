@@ -207,11 +207,18 @@ async function encodeJob(
   const room = planePool.lendRoom(width, elements);
   const { planes } = lease;
   const under = baseLease?.planes ?? null;
-  const coded = await encodeSegment(planes, under, { level, signal, room: room?.planes[0] });
+  const coded = await encodeSegment(planes, under, {
+    level,
+    signal,
+    room: room?.planes[0],
+    sharesPlanes: true,
+  });
   const scratch = planePool.lend.bind(planePool);
   const crcs = await verifySegment(coded, planes, under, { file: source.name, scratch });
-  lease.release();
   baseLease?.release();
+  // Planes that are stored as they are may be payloads.
+  const isShared = [coded.hi, coded.mid, coded.low].some((payload) => planes.includes(payload));
+  if (!isShared) lease.release();
   const head = encodeSegmentHead({
     codec: coded.head,
     ...(segment === 0 ? { runHashes: Buffer.concat(hashes.hashes), sketch: hashes.sketch } : {}),
@@ -235,6 +242,7 @@ async function encodeJob(
       low: coded.low,
       ...(crcs ? { crcs } : {}),
     });
+    if (isShared) lease.release();
     room?.release();
   };
 }

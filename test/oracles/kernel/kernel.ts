@@ -12,8 +12,8 @@ import { encodeReference } from './encode.js';
 
 /** The reference as a kernel: work is done at once, on the main thread. */
 export const referenceKernel: Kernel = {
-  async encode(planes, base, level, noPrefix, abort, room) {
-    const given = readEncode({ planes, base, level, noPrefix, abort, room });
+  async encode(planes, base, level, noPrefix, abort, room, shares) {
+    const given = readEncode({ planes, base, level, noPrefix, abort, room, shares });
     if (abort?.[0]) throw failure(ERROR_ABORTED, 'aborted');
     return encodeReference(given.planes, given.base, level, noPrefix);
   },

@@ -133,6 +133,10 @@ const WRONG: Readonly<Record<string, readonly [Call, string]>> = {
     encode(planes(1), [room.subarray(2, 2 + COUNT)], 1, false, undefined, room),
     "'room' overlaps 'base'",
   ],
+  'shares: a number': [
+    encode(planes(1), null, 1, false, undefined, undefined, 1),
+    "'shares' is not a boolean",
+  ],
   'head: missing': [decode(null, NONE, null, COUNT, 1, 1), "'head' is not a Uint8Array"],
   'classes: two': [
     decode(HEAD, NONE.slice(1), null, COUNT, 1, 1),

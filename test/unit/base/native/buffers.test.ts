@@ -169,6 +169,35 @@ if (!HAS_ADDON) {
     }
   });
 
+  test('buffers: a plane that is a payload is kept as long as that is, and copied if it was taken away', async (t) => {
+    const { native } = await undisturbed();
+    const random = seededRandom(5);
+    const child = CHILD.map((plane, k) => (k < 2 ? plane : plane.map(() => 256 * random())));
+    const coded = await native.encode(child, BASE, 1, false);
+    t.is(coded.low.length, COUNT);
+    const encode = (planes: Uint8Array[]) =>
+      native.encode(planes, BASE, 1, false, undefined, undefined, true);
+    let planes = copies(child, MAKE['of the kernel']);
+    const kept = encode(planes);
+    planes = [];
+    reuseMemory();
+    const found = await kept;
+    reuseMemory();
+    t.deepEqual(found, coded);
+    planes = copies(child, MAKE['of the kernel']);
+    const taken = encode(planes);
+    detach(planes[3] as Uint8Array);
+    reuseMemory();
+    const { mid, low } = await taken;
+    reuseMemory();
+    t.true(mid === planes[2]);
+    t.deepEqual(low, coded.low);
+    // What is not of the kernel is copied.
+    for (const make of [MAKE.plain, MAKE.resizable, MAKE.shared]) {
+      t.deepEqual(await encode(copies(child, make)), coded);
+    }
+  });
+
   test('buffers: room for payloads is kept as long as a payload is', async (t) => {
     const { native, coded } = await undisturbed();
     let room: Uint8Array | null = load('native').allocate(WIDTH * COUNT);

@@ -114,6 +114,14 @@ if (native === null || !('failAt' in native)) {
         operation: () => native.encode(ownChild, ownBase, 1, false, undefined, room),
         check: same,
       });
+      const last = native.allocate(count);
+      for (let i = 0; i < count; i++) last[i] = 256 * random();
+      const three = [...ownChild, last];
+      const unshared = await native.encode(three, null, 1, false);
+      await failEverywhere(t, native, 'a plane that is a payload', {
+        operation: () => native.encode(three, null, 1, false, undefined, undefined, true),
+        check: (given) => t.deepEqual(given, unshared),
+      });
       const alone = await native.encode(child, null, 2, true);
       await failEverywhere(t, native, 'alone', {
         operation: () => native.encode(ownChild, null, 2, true),

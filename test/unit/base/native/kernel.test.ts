@@ -169,6 +169,65 @@ test('kernel: payloads are put into memory of the caller, and nothing outside of
   }
 });
 
+test('kernel: a plane that is stored, and all of its class, is the payload itself where that is allowed', async (t) => {
+  const random = seededRandom(14);
+  // Shorter planes are not of the kernel.
+  const count = 70_000;
+  for (const kind of kinds().filter((k) => k !== 'reference')) {
+    const { kernel, allocate, native } = load(kind);
+    const kept = (plane: Uint8Array): Uint8Array => {
+      const memory = allocate(count + 4).subarray(4);
+      memory.set(plane);
+      return memory;
+    };
+    for (const width of [1, 2, 3, 4, 5, 8]) {
+      const { base, child } = (SHAPES.near as Make)(random, width, count);
+      for (let k = width === 1 ? 0 : 2; k < width; k++) child[k] = noise(random, count);
+      const planes = child.map(kept);
+      const alone = (k: number): boolean => k === width - 1 && width % 2 === 1;
+      for (const under of [null, base]) {
+        for (const level of [0, 1]) {
+          const own = await kernel.encode(child, under, level, false);
+          for (const room of [undefined, allocate(width * count)]) {
+            const shared = await kernel.encode(planes, under, level, false, undefined, room, true);
+            t.deepEqual(shared, own, `${kind}, ${width} planes, level ${level}`);
+            const payloads = [shared.hi, shared.mid, shared.low];
+            const found = planes.map((plane) => native !== null && payloads.includes(plane));
+            const wanted = planes.map(
+              (_, k) => native !== null && (alone(k) || (width === 4 && k > 1)),
+            );
+            t.deepEqual(found, wanted, `${kind}, ${width} planes, level ${level}`);
+            if (native)
+              await native.verify(shared.head, [shared.hi, shared.mid, shared.low], under, planes);
+          }
+        }
+      }
+      const copied = await kernel.encode(child, base, 1, false, undefined, undefined, true);
+      t.false([copied.hi, copied.mid, copied.low].some((payload) => child.includes(payload)));
+    }
+  }
+});
+
+test('kernel: differences that are noise above planes that are not stay differences', async (t) => {
+  const random = seededRandom(15);
+  const count = 33_000;
+  for (const width of [4, 8]) {
+    const { base, child } = (SHAPES.near as Make)(random, width, count);
+    for (let k = 2; k < width; k++) {
+      base[k] = noise(random, count);
+      child[k] = k % 2 === 0 ? noise(random, count) : (base[k] as Uint8Array).slice();
+    }
+    const expected = await referenceKernel.encode(child, base, 1, false);
+    t.true(expected.usesBase);
+    for (const kind of kinds()) {
+      const loaded = loadKind(kind);
+      const found = await loaded.kernel.encode(child, base, 1, false);
+      t.deepEqual(found, expected, `${kind}, ${width} planes`);
+      t.deepEqual(await decodeWith(loaded, found, base, { count, width }), child);
+    }
+  }
+});
+
 test('kernel: two and three planes alone are exact, and need no class that holds others', async (t) => {
   const random = seededRandom(5);
   for (const [shape, make] of Object.entries(SHAPES)) {
