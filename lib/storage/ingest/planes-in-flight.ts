@@ -1,6 +1,6 @@
 /**
- * Planes of extents that were read and are not encoded yet: reading goes on meanwhile, as far as their
- * memory allows.
+ * Planes of extents that were read and are not encoded yet, or stored as they are and not written yet: reading
+ * goes on meanwhile, as far as their memory allows.
  */
 import { INGEST_PLANES_BYTES } from '../../base/limits.js';
 import { leaseOf, type PlaneLease, planePool } from '../objects/planes/plane-pool.js';
