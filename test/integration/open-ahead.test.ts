@@ -1,4 +1,5 @@
 /** Small files are opened before their turn: what happens to them until then must not be missed. */
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import test from 'ava';
 import { add } from '../../lib/use/ops/add.js';
@@ -7,7 +8,7 @@ import { TestRepository } from '../helpers/repository.js';
 const NAMES = Array.from({ length: 12 }, (_, i) => `file-${String(i).padStart(2, '0')}`);
 
 /** Adds all files; `meanwhile` runs when the first bytes of the first file were read. */
-async function addWhile(repo: TestRepository, meanwhile: () => void): Promise<void> {
+async function addWhile(repo: TestRepository, meanwhile: () => void, paths = ['.']): Promise<void> {
   let isFirst = true;
   const progress = {
     ...repo.context.progress,
@@ -16,7 +17,7 @@ async function addWhile(repo: TestRepository, meanwhile: () => void): Promise<vo
       isFirst = false;
     },
   };
-  await repo.with((open) => add(open, { paths: ['.'] }, { ...repo.context, progress }));
+  await repo.with((open) => add(open, { paths }, { ...repo.context, progress }));
 }
 
 async function withFiles(t: Parameters<typeof TestRepository.create>[0]): Promise<TestRepository> {
@@ -66,3 +67,27 @@ test('add: a file that is removed while an earlier one is stored is left out, an
   await repo.json('checkout', 'HEAD', '--out', 'copy', '--force');
   t.true(there.every((name) => fs.existsSync(repo.file(`copy/${name}`))));
 });
+
+const onPosix = process.platform === 'win32' ? test.skip : test;
+
+onPosix(
+  'add: a FIFO in the place of a file is an error when it is opened, and not waited for',
+  async (t) => {
+    const repo = await TestRepository.create(t);
+    // One large file is opened ahead, so the third is not open when the first is stored.
+    const names = ['a.bin', 'b.bin', 'c.bin'];
+    for (const name of names) await repo.write(name, Buffer.alloc(300_000, name));
+    const adding = addWhile(
+      repo,
+      () => {
+        fs.rmSync(repo.file('c.bin'));
+        execFileSync('mkfifo', [repo.file('c.bin')]);
+      },
+      names,
+    );
+    await t.throwsAsync(adding, {
+      code: 'DLV_IO',
+      message: /^cannot read 'c\.bin': it is a FIFO, not a regular file/,
+    });
+  },
+);

@@ -54,12 +54,15 @@ async function makeFolders(dir: string): Promise<string | undefined> {
  */
 const WRITE_BYTES_MAX = 256 * 1024;
 
+/** To read: a FIFO is opened at once, without waiting for one who writes. Windows does not know the flag. */
+const READ_NOW = plain.constants.O_RDONLY | (plain.constants.O_NONBLOCK ?? 0);
+
 /** The primitives; tests replace members to inject faults. Nothing else in lib touches `fs` to write. */
 export const io = {
   open: async (file: string, flags: string, mode?: number): Promise<Handle> =>
     checkPlace(file)
       ? BlockingHandle.open(file, openFlags(flags), mode)
-      : fs.open(file, flags, mode),
+      : fs.open(file, flags === 'r' ? READ_NOW : flags, mode),
   /** Returns the bytes written, which may be fewer than asked. */
   write: async (handle: Handle, bytes: Uint8Array): Promise<number> =>
     (await handle.write(bytes, 0, Math.min(bytes.length, WRITE_BYTES_MAX))).bytesWritten,
@@ -143,6 +146,7 @@ const MEANING: Record<string, string> = {
   ETIMEDOUT: 'the drive did not answer in time',
   ENXIO: 'there is no such device',
   ENODEV: 'there is no such device',
+  ESPIPE: 'it is a FIFO, not a regular file',
   EXDEV: 'it is on another file system',
   EMLINK: 'it has too many links',
   EINVAL: 'the file system takes no such thing',

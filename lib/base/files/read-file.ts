@@ -69,7 +69,10 @@ export class ReadFile implements ByteSource {
     }
     try {
       await prepare?.(handle);
-      return new ReadFile(handle, name, toFileStat(await handle.stat({ bigint: true })));
+      const stat = await handle.stat({ bigint: true });
+      // Its size is 0, so it would be read as an empty file.
+      if (stat.isFIFO()) throw ioError('read', name, { code: 'ESPIPE' });
+      return new ReadFile(handle, name, toFileStat(stat));
     } catch (error) {
       await handle.close();
       throw ioError(prepare === null ? 'stat' : 'flush', name, error);

@@ -19,7 +19,16 @@ import type { FileLayout } from '../../pure/tensor/layout.js';
 /** ONNX files of one folder that are asked what they say of others. */
 const MODELS_PER_FOLDER_MAX = 64;
 
-const FILE_ERRORS = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EISDIR', 'ELOOP', 'ENXIO']);
+const FILE_ERRORS = new Set([
+  'ENOENT',
+  'ENOTDIR',
+  'EACCES',
+  'EPERM',
+  'EISDIR',
+  'ELOOP',
+  'ENXIO',
+  'ESPIPE',
+]);
 
 /** True for errors of one work file, called `name`; a full disk and the like concern all of them. */
 export function isOfFile(error: unknown, name: string): boolean {
