@@ -217,9 +217,19 @@ export function asDlvError(error: unknown): DlvError {
     const what = path === undefined ? syscall : `${syscall} '${path}'`;
     return new IoError(`cannot ${what}: ${code}`, { errno: code, file: path }, error);
   }
+  if (saysNoMemory(error)) {
+    const hint = 'close programs that hold much memory, or raise the limit (ulimit -v)';
+    return new IoError('memory is full (ENOMEM)', { errno: 'ENOMEM', hint }, error);
+  }
   const bug = new BugError(error.message, { hint: 'this is a mistake in dlv: please report it' });
   if (error.stack !== undefined) bug.stack = error.stack;
   return bug;
+}
+
+/** True for what the kernel, by its number -2, and Node say where the system gives no more memory. */
+function saysNoMemory(error: Error): boolean {
+  if ((error as { kernel?: unknown }).kernel === -2) return true;
+  return error instanceof RangeError && error.message === 'Array buffer allocation failed';
 }
 
 /** Asserts one of our own invariants. @throws {BugError} DLV_BUG */
