@@ -235,8 +235,8 @@ export const OPEN_FILES_MAX = 64;
 export const SAMPLE_CACHE_BYTES = 128 * 1024 * 1024;
 /** Segments that ingest encodes at once, as planes; with base and coded planes each takes 3 times that. */
 export const ENCODED_AHEAD_BYTES = 32 * 1024 * 1024;
-/** Planes of extents that were read, until they are encoded: the next one is read while one of 24 MiB is encoded. */
-export const INGEST_PLANES_BYTES = 40 * 1024 * 1024;
+/** Planes of extents that were read, until they are encoded or written: two of 24 MiB, so that one is read meanwhile. */
+export const INGEST_PLANES_BYTES = 48 * 1024 * 1024;
 /** A longer extent is read twice: its planes are not kept until its id is known. */
 export const KEPT_EXTENT_BYTES = 64 * 1024 * 1024;
 /** Memory of payloads that were decoded, for those that are read next. */
