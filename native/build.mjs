@@ -30,6 +30,7 @@ export const CORE = [
   'table.c',
   'encode.c',
   'encode_plane.c',
+  'encoded.c',
   'reader.c',
   'decode.c',
   'dispatch.c',
