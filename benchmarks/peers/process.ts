@@ -113,7 +113,7 @@ const TOUCH =
  * Brings the machine into one state before something is timed: what earlier steps wrote is on the device, and free memory
  * is there. Where a hypervisor takes back what is free for some seconds, whoever gets it next waits for it: `cp` of 1.4 GB
  * took 0.35 s or 2.4 s, by what had run before.
- * @param bytes  that what follows will read and write.
+ * @param bytes  of the files of the step; four times as much memory is written to, at most half of what is free.
  */
 export async function settleMachine(bytes: number): Promise<void> {
   await runProcess('sync', []);
