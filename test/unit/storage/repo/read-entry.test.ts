@@ -81,14 +81,15 @@ test('read entry: fields are those that decoding at once gives', (t) => {
       read++;
       t.deepEqual(fields, decoded(bytes));
     }),
-    { numRuns: 500 },
+    { numRuns: 2000 },
   );
   t.true(read > 50);
 });
 
 test('read entry: bytes that are accepted are accepted by the general way, which finds the same', (t) => {
   const change = fc.record({ at: fc.nat(400), byte: fc.nat(255) });
-  const cut = fc.nat(3);
+  // Most are whole: enough have to be accepted, whatever the seed is.
+  const cut = fc.oneof({ weight: 9, arbitrary: fc.constant(0) }, fc.nat(3));
   let accepted = 0;
   fc.assert(
     fc.property(entry, fc.array(change, { maxLength: 2 }), cut, (e, changes, less) => {
