@@ -10,36 +10,35 @@ import { fixture } from '../helpers/paths.js';
 import { bytes, externalData, onnxModel, tensorProto } from '../helpers/protobuf.js';
 import { TestRepository } from '../helpers/repository.js';
 
-test.serial(
-  'add --follow: what may not be read behind a link is kept, with a warning',
-  async (t) => {
-    const repo = await TestRepository.create(t);
-    const elsewhere = path.join(await fs.realpath(path.dirname(repo.dir)), 'elsewhere');
-    await fs.mkdir(path.join(elsewhere, 'run1'), { recursive: true });
-    await fs.writeFile(path.join(elsewhere, 'run1', 'model.pt'), 'weights');
-    await fs.writeFile(path.join(elsewhere, 'log'), 'one');
-    await fs.symlink(elsewhere, repo.file('data'));
-    await fs.symlink(path.join(elsewhere, 'run1', 'model.pt'), repo.file('best'));
-    await repo.with((open) => add(open, { paths: ['.'], follow: true }, repo.context));
-    await repo.with((open) => commit(open, { message: 'one' }, repo.context));
-    await fs.writeFile(path.join(elsewhere, 'log'), 'two, longer');
-    await whileDenied(path.join(elsewhere, 'run1'), async () => {
-      for (const paths of [['.'], ['data'], ['data/**']]) {
-        const said = await warned(repo, () =>
-          repo.with((open) => add(open, { paths, follow: true }, repo.context)),
-        );
-        t.regex(said, /'data\/run1\/model\.pt' may not be read: it keeps/, paths[0]);
-        t.notRegex(said, /--follow/);
-        t.deepEqual(await changes(repo), [
-          'staged modified data/log',
-          'modified best (unreadable)',
-          'modified data/run1/model.pt (unreadable)',
-        ]);
-      }
-    });
-    t.deepEqual(await changes(repo), ['staged modified data/log']);
-  },
-);
+test.serial('add --follow: what may not be read behind a link is kept, and an error', async (t) => {
+  const repo = await TestRepository.create(t);
+  const elsewhere = path.join(await fs.realpath(path.dirname(repo.dir)), 'elsewhere');
+  await fs.mkdir(path.join(elsewhere, 'run1'), { recursive: true });
+  await fs.writeFile(path.join(elsewhere, 'run1', 'model.pt'), 'weights');
+  await fs.writeFile(path.join(elsewhere, 'log'), 'one');
+  await fs.symlink(elsewhere, repo.file('data'));
+  await fs.symlink(path.join(elsewhere, 'run1', 'model.pt'), repo.file('best'));
+  await repo.with((open) => add(open, { paths: ['.'], follow: true }, repo.context));
+  await repo.with((open) => commit(open, { message: 'one' }, repo.context));
+  await fs.writeFile(path.join(elsewhere, 'log'), 'two, longer');
+  await whileDenied(path.join(elsewhere, 'run1'), async () => {
+    for (const paths of [['.'], ['data'], ['data/**']]) {
+      const said = await warned(repo, async () => {
+        const adding = repo.with((open) => add(open, { paths, follow: true }, repo.context));
+        const { message } = (await t.throwsAsync(adding, { code: 'DLV_IO' })) as Error;
+        repo.warnings.push(message);
+      });
+      t.regex(said, /'data\/run1\/model\.pt'.*: permission is denied/, paths[0]);
+      t.notRegex(said, /--follow/);
+      t.deepEqual(await changes(repo), [
+        'staged modified data/log',
+        'modified best (unreadable)',
+        'modified data/run1/model.pt (unreadable)',
+      ]);
+    }
+  });
+  t.deepEqual(await changes(repo), ['staged modified data/log']);
+});
 
 test('add --follow: a link behind a link that leads nowhere is not a deletion', async (t) => {
   for (const target of ['gone', 'circle', 'n'.repeat(300), 'file']) {

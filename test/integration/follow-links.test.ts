@@ -231,7 +231,7 @@ test('add --follow: what is gone from behind a link is staged as removed, a dang
 });
 
 test.serial(
-  'status, diff, add: a file that may not be read is said to be, and stops nothing',
+  'a file that may not be read: status and diff say so, add stores the others, commit -a makes no version',
   async (t) => {
     const repo = await TestRepository.create(t);
     for (const name of ['a', 'b']) await repo.write(name, `${name}1`);
@@ -252,8 +252,24 @@ test.serial(
           ['b', undefined],
         ],
       );
-      await repo.with((one) => add(one, { paths: ['.'] }, repo.context));
-      t.deepEqual(await changes(repo), ['staged modified b', 'modified a (unreadable)']);
+      const denied = { code: 'DLV_IO', message: /'a': permission is denied/ };
+      const all = { message: 'two', all: true };
+      await t.throwsAsync(
+        repo.with((one) => commit(one, all, repo.context)),
+        denied,
+      );
+      for (const options of [
+        { paths: ['.'] },
+        { paths: [], trackedOnly: true },
+        { paths: ['*'] },
+      ]) {
+        await t.throwsAsync(
+          repo.with((one) => add(one, options, repo.context)),
+          denied,
+        );
+        t.deepEqual(await changes(repo), ['staged modified b', 'modified a (unreadable)']);
+      }
+      await repo.with((one) => commit(one, { message: 'b alone' }, repo.context));
     } finally {
       io.open = open;
     }
@@ -267,7 +283,9 @@ test('add and status: a folder that may not be entered loses none of its files',
   await repo.write('e', 'changed');
   await fs.chmod(repo.file('d'), 0);
   try {
-    await repo.with((open) => add(open, { paths: ['.'] }, repo.context));
+    const added = repo.with((open) => add(open, { paths: ['.'] }, repo.context));
+    // Who may do anything may enter it.
+    await added.catch((error) => t.is(error.code, 'DLV_IO'));
     const { models } = await repo.with((open) => status(open, repo.context));
     t.deepEqual(models[0]?.staged, [{ path: 'e', status: 'modified' }]);
     t.false(models[0]?.unstaged.some((change) => change.status === 'deleted'));

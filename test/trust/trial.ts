@@ -10,6 +10,7 @@ import type { ErrorCode } from '../../lib/base/errors.js';
 import { io } from '../../lib/base/files/files.js';
 import { Layout } from '../../lib/storage/repo/layout.js';
 import { hasMoves } from '../../lib/storage/repo/moves/carry-out.js';
+import { isUnfinishedName } from '../../lib/storage/repo/processes/abandoned.js';
 import { Repository } from '../../lib/use/repository.js';
 import { tempDir } from '../helpers/temp-dir.js';
 import { readTree, type Tree } from '../helpers/tree.js';
@@ -108,6 +109,8 @@ export interface Look {
   fsck: boolean;
   /** What fsck may say. */
   harmless?: RegExp;
+  /** The command was cut off: the work tree may hold files that it did not finish, until the next command. */
+  wasCutOff?: boolean;
 }
 
 /** What was found. */
@@ -124,7 +127,7 @@ interface Found {
 export async function lookAt(
   dir: string,
   trial: Trial,
-  { allowed, byContent: told, fsck, harmless }: Look,
+  { allowed, byContent: told, fsck, harmless, wasCutOff }: Look,
 ): Promise<Found> {
   // Asked first: what looks at versions opens the repository, and so ends the moves.
   const isMoving = await hasMoves(new Layout(dir));
@@ -134,6 +137,12 @@ export async function lookAt(
     return { state: null, isMoving, wrong };
   }
   const state = told ? await byContent(dir, found) : found;
+  if (wasCutOff) {
+    for (const thing of state.keys()) {
+      if (thing.startsWith('work ') && isUnfinishedName(path.basename(thing.slice(5))))
+        state.delete(thing);
+    }
+  }
   const wrong = differences(state, ...allowed.map((one) => one ?? new Map()));
   wrong.push(...(await lostVersions(dir, trial)));
   if (fsck) {

@@ -67,7 +67,9 @@ export function register(program: Command, cli: Cli): void {
         '--hard, and restore of a named file replace the link by a regular file, whatever it ' +
         'points to; restore and reset --hard fail if one of the folders above the file is a ' +
         'link. Cycles and links into .dlv are skipped.\n\nA file that checkout --planes wrote is ' +
-        'refused, so that it does not replace the exact one, unless --approximate is given.',
+        'refused, so that it does not replace the exact one, unless --approximate is given.\n\nA file ' +
+        'that may not be read is an error, after the others were staged; a folder that may not be ' +
+        'read, and holds no tracked file, is skipped with a warning.',
       examples: [
         ['dlv add model.safetensors config.json', 'stages two files for the model that HEAD names'],
         ['dlv add .', 'stages everything that is not ignored'],
@@ -79,7 +81,7 @@ export function register(program: Command, cli: Cli): void {
       ],
       json: EXAMPLE,
       exitCodes: {
-        1: 'no such file, a file of another model, or a file that changed while it was read',
+        1: 'no such file, a file of another model, or a file that may not be read or changed while it was read',
       },
     })
     .argument('[paths...]', 'files, folders or globs')

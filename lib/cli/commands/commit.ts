@@ -242,7 +242,9 @@ export function register(program: Command, cli: Cli): void {
       ],
       json: EXAMPLE,
       exitCodes: {
-        1: 'nothing to commit, most files would be removed, or another command moved the branch',
+        1:
+          'nothing to commit, a file that may not be read, most files would be removed, or another command ' +
+          'moved the branch',
       },
     })
     .option('-m, --message <text>', 'message of the version; repeat for more paragraphs', collect)

@@ -10,7 +10,8 @@ export const FILE_FLAGS: FlagTable = {
     '--recursive': 'folders are taken with all that is in them: leave the flag out',
     '--glob': "dlv understands globs itself: dlv add '*.pt'",
     '--chmod': 'set the mode of the file itself, then add it: dlv keeps whether it can be executed',
-    '--ignore-errors': 'a file that cannot be read is skipped with a warning unless it is named',
+    '--ignore-errors':
+      'the other files are staged before a file that may not be read is an error: leave the flag out',
     '--refresh': "'dlv status' compares times; --rehash compares contents",
     '--renormalize': 'dlv changes no line ends: every file comes back byte for byte',
     '--no-all': "'dlv add -u' stages tracked files alone",

@@ -82,7 +82,7 @@ export async function add(
     }
     const changed = new Set([...changes.results.map(({ path }) => path), ...changes.plan.missing]);
     await warnOfMissing(repo.layout, { entries, changed, where: 'staged' }, context);
-    throwFailures(changes);
+    throwFailures(changes, context);
     return report(changes, session, started);
   });
 }
@@ -159,7 +159,7 @@ async function previewAdd(
   const asked = { ...options, ...(model === undefined ? {} : { model }) };
   const stage = await stageOptions(repo, onDisk.staging, asked, context);
   const plan = await planStage(repo, onDisk, stage, context);
-  throwFailures({ plan, results: [] });
+  throwFailures({ plan }, context);
   const row = (path: string, status: AddedFile['status'], bytes: number): AddedFile => ({
     path,
     status,

@@ -169,6 +169,7 @@ async function trackedChanges(
 ): Promise<PathChange[]> {
   const { staging, writtenNs } = onDisk;
   const plan = await planStage(repo, onDisk, trackedFiles(staging, model), context);
+  throwFailures({ plan }, context);
   const taken = new Set([...plan.changed, ...plan.missing]);
   const entries = staging.entries(model).filter(({ path }) => taken.has(path));
   const changes: PathChange[] = [];
@@ -197,7 +198,7 @@ export async function stageFirst(
     if (level !== undefined) options.level = level;
     if (options.paths.length > 0) {
       const changes = await storeChanges({ repo, session }, onDisk, options, context);
-      throwFailures(changes);
+      throwFailures(changes, context);
       await applyChanges({ repo, session }, staging, changes, options);
     }
   }

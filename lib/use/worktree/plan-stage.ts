@@ -16,7 +16,7 @@ import { checkNewModel } from '../history/lines/branches.js';
 import { currentLine, type Line } from '../history/lines/lines.js';
 import { WorkStates, wasHere } from './changes.js';
 import { leftOutWarning, modelsAmong } from './left-out.js';
-import { lookAtWork } from './scan/work-file.js';
+import { lookAtWork, UNREADABLE, unreadable } from './scan/work-file.js';
 import { type Selection, selectFiles, selectTracked } from './scan/work-tree.js';
 
 /** Which files, and how they are stored. */
@@ -54,7 +54,7 @@ export interface StagePlan {
   totalBytes: number;
   /** Paths that were named themselves: if one cannot be stored, that is an error. */
   named: ReadonlySet<string>;
-  /** Named files that could not be stored; the rest was. */
+  /** Files that could not be stored, of those that were named or may not be read; the rest was. */
   failures: { path: string; error: unknown }[];
 }
 
@@ -121,7 +121,9 @@ export async function planStage(
     const stat = there.kind === 'file' ? there.stat : behind;
     if (stat === null) {
       // Gone, or changed since it was listed; or in a folder whose names may be listed and no more.
-      if (there.kind === 'odd') context.warn(`'${path}' is skipped: it ${there.says}`);
+      if (there.kind !== 'odd') continue;
+      if (there.became === UNREADABLE.became) plan.failures.push({ path, error: unreadable(path) });
+      else context.warn(`'${path}' is skipped: it ${there.says}`);
       continue;
     }
     if (entry && isKnown && isClean(entry, stat, writtenNs)) {

@@ -27,6 +27,7 @@ import { leaveOutCopies } from './approximate-copies.js';
 import { modeOf, wasHere } from './changes.js';
 import { describedOtherwise } from './described-files.js';
 import { planStage, type StageOptions, type StagePlan } from './plan-stage.js';
+import { isDenied } from './scan/work-file.js';
 
 /** What `storeChanges` stored, not staged yet. */
 export interface StoredChanges {
@@ -121,7 +122,7 @@ async function storeFiles(
     follow,
     onBytes: (count) => context.progress.advance(count),
     onSkip: (path, error) => {
-      if (plan.named.has(path)) plan.failures.push({ path, error });
+      if (plan.named.has(path) || isDenied(error)) plan.failures.push({ path, error });
       else context.warn(`'${path}' is skipped: ${(error as Error).message}`);
     },
     ...(context.signal ? { signal: context.signal } : {}),
@@ -179,12 +180,18 @@ export function entryOf(
 }
 
 /**
- * Says what could not be stored of what was named, after the rest was staged.
- * @throws the error of the first such file, which also lists the others.
+ * Says what could not be stored, of what was named or may not be read, after the rest was staged.
+ * @throws the error of the first such file, after a warning for each of the others.
  */
-export function throwFailures({ plan }: StoredChanges): void {
+export function throwFailures(
+  { plan }: { plan: Pick<StagePlan, 'failures'> },
+  context: Pick<OpContext, 'warn'>,
+): void {
   const [first, ...others] = plan.failures;
   if (first === undefined) return;
+  for (const { path, error } of others) {
+    context.warn(`'${path}' was not stored either: ${(error as Error).message}`, 'last');
+  }
   if (others.length > 0 && first.error instanceof DlvError) {
     first.error.data.alsoFailed = others.map(({ path }) => path);
   }

@@ -139,7 +139,9 @@ async function examine(
     let isThere = false;
     if (!verb.mends || state.acknowledged) {
       const allowed = state.acknowledged ? [after] : [before, after];
-      const left = await lookAt(dir, trial, { allowed, byContent: false, fsck, ...harmless });
+      const wasCutOff = !state.acknowledged;
+      const look = { allowed, byContent: false, fsck, wasCutOff, ...harmless };
+      const left = await lookAt(dir, trial, look);
       wrong.push(...left.wrong);
       isThere = isDone(left, after);
     }

@@ -10,15 +10,12 @@ import { crc32 } from '../../../base/bytes/checksum.js';
 import { type Id, sha256Hex } from '../../../base/bytes/hash.js';
 import { assert } from '../../../base/errors.js';
 import {
-  listDirectory,
   patchFile,
   removeFile,
   renameFile,
-  statOrNull,
   syncDirectory,
   WriteFile,
 } from '../../../base/files/files.js';
-import { parseTemporaryName } from '../../../base/files/temporary-name.js';
 import { TRANSFER_PIECE_BYTES } from '../../../base/limits.js';
 import {
   checksumPatch,
@@ -27,7 +24,7 @@ import {
   localHeader,
   type WrittenEntry,
 } from '../../../pure/formats/zip/zip-records.js';
-import { ownerState } from '../../repo/processes/process-identity.js';
+import { removeUnfinished } from '../../repo/processes/abandoned.js';
 import { missingObject } from '../transports/object-there.js';
 import {
   bytesSource,
@@ -37,7 +34,6 @@ import {
   type UploadSource,
 } from '../transports/transport.js';
 import { encodeBundleHead, HEAD_NAME, isObjectName, STATE_NAMES } from './bundle-head.js';
-import { isBundle } from './bundle-transport.js';
 
 export class BundleWriter implements Transport {
   readonly shown: string;
@@ -97,24 +93,10 @@ export class BundleWriter implements Transport {
     this.#entries.set(name, entry);
   }
 
-  /** Removes what writers that are gone have left beside the place of the bundle. */
-  async #removeAbandoned(): Promise<void> {
-    const folder = path.dirname(this.shown);
-    for (const name of await listDirectory(folder)) {
-      const owner = parseTemporaryName(name);
-      const file = path.join(folder, name);
-      const there = owner === null ? null : await statOrNull(file);
-      if (owner === null || !there?.isFile) continue;
-      const place = { file, mtimeNs: there.stat.mtimeNs };
-      if ((await ownerState(owner, place)) !== 'dead' || !(await isBundle(file))) continue;
-      await removeFile(file);
-    }
-  }
-
   /** The file, which begins with what the bundle needs. */
   async #open(): Promise<WriteFile> {
     if (this.#file !== null) return this.#file;
-    await this.#removeAbandoned();
+    await removeUnfinished(path.dirname(this.shown));
     const file = await WriteFile.createTemporary(this.shown);
     this.#file = file;
     await this.#add(HEAD_NAME, bytesSource(encodeBundleHead(this.needs)), {});

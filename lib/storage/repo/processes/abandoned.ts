@@ -1,7 +1,7 @@
 /**
- * Unfinished files that killed commands left in folders of the user. They are there if the work
- * tree is on another disk than .dlv, where a rename from .dlv/tmp is not possible. gc does not know
- * these folders, so the next command that writes into one cleans it up.
+ * Unfinished files that killed commands left in folders of the user: beside a bundle, and in a work tree on
+ * another disk than .dlv, where a rename from .dlv/tmp is not possible. gc does not know these folders, so the
+ * next command that writes into one cleans it up.
  */
 import path from 'node:path';
 import { listEntries, removeFile, statOrNull } from '../../../base/files/files.js';

@@ -4,6 +4,7 @@
  */
 import { IoError } from '../../../base/errors.js';
 import { type FileStat, statNow, statOrNull } from '../../../base/files/files.js';
+import { meaningOf } from '../../../base/files/io.js';
 import { statThrough } from '../../../base/files/places/user-paths.js';
 import type { Layout } from '../../../storage/repo/layout.js';
 import type { LinkGuard } from '../../../storage/repo/work-path.js';
@@ -39,6 +40,17 @@ function odd(became: Oddity, says: string): WorkFile & { kind: 'odd' } {
 
 /** What is said of a file that this user may not look at. */
 export const UNREADABLE = odd('unreadable', 'may not be read');
+
+/** Why a file that this user may not look at was not stored. */
+export function unreadable(path: string): IoError {
+  return new IoError(`cannot read '${path}': ${meaningOf('EACCES')}`, {
+    file: path,
+    errno: 'EACCES',
+    hint:
+      "check the permissions of the file and of its folders; what .dlvignore names is left alone, and 'dlv rm " +
+      "--cached' stops tracking a file",
+  });
+}
 
 /** The state of a plain file that lies below no link; null for all else, which `lookAtWork` tells apart. */
 export function plainFileNow(layout: Layout, guard: LinkGuard, path: string): FileStat | null {

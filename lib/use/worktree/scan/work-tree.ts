@@ -17,7 +17,7 @@ import { LinkGuard, toVersionPath } from '../../../storage/repo/work-path.js';
 import { PathInput } from '../operands/path-input.js';
 import { LinkFollower } from './follow-links.js';
 import { foldersOf, NestedRepositories, type WalkOptions, walkFiles } from './walk-files.js';
-import { isDenied, lookAtWork } from './work-file.js';
+import { isDenied, lookAtWork, UNREADABLE, unreadable } from './work-file.js';
 
 /** What a selection of the work tree gave. Paths are those of versions, in order. */
 export interface Selection {
@@ -29,7 +29,10 @@ export interface Selection {
   missing: string[];
   /** Tracked paths that the selection covers and that are not plain files now. */
   odd: { path: string; says: string }[];
-  /** Paths that were named and are not plain files: an error, but no reason to drop the others. */
+  /**
+   * Paths that were named and are not plain files, and tracked ones that may not be looked at: an error, but no
+   * reason to drop the others.
+   */
   failures: { path: string; error: unknown }[];
   /** Sentences about what was left out. */
   warnings: string[];
@@ -210,13 +213,15 @@ class Selector {
 
   async finish(): Promise<Selection> {
     const candidates = [...this.#found.missing].filter((path) => !this.#found.files.has(path));
-    const { missing, odd } = await sortOut(this.#layout, candidates, this.#options.follow === true);
+    const follow = this.#options.follow === true;
+    // Files are among them if the names in their folder may not be listed.
+    const { files, missing, odd, failures } = await sortOut(this.#layout, candidates, follow);
     return {
-      files: [...this.#found.files].sort(comparePaths),
+      files: [...this.#found.files, ...files].sort(comparePaths),
       named: this.#found.named,
       missing: missing.sort(comparePaths),
       odd,
-      failures: this.#found.failures,
+      failures: [...this.#found.failures, ...failures],
       warnings: [...this.#found.warnings],
       gitIgnored: [...this.#found.gitIgnored]
         .filter((path) => !this.#found.files.has(path))
@@ -224,6 +229,8 @@ class Selector {
     };
   }
 }
+
+type Sorted = Pick<Selection, 'files' | 'missing' | 'odd' | 'failures'>;
 
 /**
  * Tells tracked paths that are gone from those that became something odd.
@@ -236,9 +243,9 @@ async function sortOut(
   paths: readonly string[],
   follow: boolean,
   follower: LinkFollower | null = null,
-): Promise<Pick<Selection, 'files' | 'missing' | 'odd'>> {
+): Promise<Sorted> {
   const guard = new LinkGuard(layout.workTree);
-  const sorted: Pick<Selection, 'files' | 'missing' | 'odd'> = { files: [], missing: [], odd: [] };
+  const sorted: Sorted = { files: [], missing: [], odd: [], failures: [] };
   const pace = new Pace();
   for (const path of paths) {
     await pace.step();
@@ -251,6 +258,8 @@ async function sortOut(
       (await follower.target(path, [])).kind === 'file'
     ) {
       sorted.files.push(path);
+    } else if (found.became === UNREADABLE.became) {
+      sorted.failures.push({ path, error: unreadable(path) });
     } else sorted.odd.push({ path, says: found.says });
   }
   return sorted;
@@ -266,7 +275,7 @@ export async function selectTracked(
   follow: boolean,
 ): Promise<Selection> {
   const sorted = await sortOut(layout, paths, follow, follow ? new LinkFollower(layout) : null);
-  return { ...sorted, named: new Set(), failures: [], warnings: [], gitIgnored: [] };
+  return { ...sorted, named: new Set(), warnings: [], gitIgnored: [] };
 }
 
 function ignored(input: string): UsageError {
