@@ -118,21 +118,41 @@ const COMMAND = {
  */
 const COPIES = [
   [
+    /__export=\(\w+,\w+\)=>\{for\(.*?\}(?=,__copyProps)/,
+    `__later=new Map,__export=(target,all)=>{__later.set(target,all)},__names=target=>{var all=__later.get(target)?.();
+__later.delete(target);for(var name in all)__defProp(target,name,{get:all[name],enumerable:!0});return target}`,
+  ],
+  [
     /__toESM=\(mod,isNodeMode,target\)=>\(.*?\)\),__toCommonJS=/,
     `__known=new Map,__toESM=mod=>mod.__esModule?mod:(__known.has(mod)||__known.set(mod,__create(mod,{default:{value:mod}})),
 __known.get(mod)),__toCommonJS=`,
   ],
   [
     /__toCommonJS=mod=>[^;]*;/,
-    '__toCommonJS=mod=>mod.__esModule?mod:__defProp(mod,"__esModule",{value:!0});',
+    '__toCommonJS=mod=>mod.__esModule?mod:__defProp(__names(mod),"__esModule",{value:!0});',
   ],
 ];
 
+/** The list of a module's names, as esbuild writes it: a getter for each. */
+const NAMES = /__export\(([\w$]+),(\{(?:[\w$]+:\(\)=>[\w$.]+,?)*\})\)/g;
+
+/** Makes the lists of names when their module is first asked for: a layer has a thousand of them, a command uses a few dozen. */
+function withLateNames(body) {
+  const lists = new Set([...body.matchAll(NAMES)].map(([, list]) => list));
+  return body
+    .replace(NAMES, '__export($1,()=>($2))')
+    .replace(
+      /(?<![\w$.])(__(?:export|toCommonJS)\()?([\w$]+_exports\d*)(?![\w$=])/g,
+      (text, call, list) => (call === undefined && lists.has(list) ? `__names(${list})` : text),
+    );
+}
+
+/** @throws {Error} if something is written in another way than COPIES knows. */
 function withoutCopies(body) {
   return COPIES.reduce((text, [copies, instead]) => {
     if (!copies.test(text)) throw new Error('esbuild makes copies in another way: see COPIES');
     return text.replace(copies, () => instead);
-  }, body);
+  }, withLateNames(body));
 }
 
 /** Writes a layer as a function of what a CommonJS module knows, below the hash of its text. */
@@ -178,40 +198,56 @@ function sink() {
   return stream;
 }
 
-/** A file with one tensor, of values that change a little from round to round. */
-function tensorFile(round) {
-  const values = Float32Array.from(
-    { length: 1 << 17 },
-    (_, i) => Math.sin(i) + round * 1e-6 * Math.cos(3 * i),
-  );
-  const size = values.byteLength;
-  const header = JSON.stringify({
-    w: { dtype: 'F32', shape: [values.length], data_offsets: [0, size] },
-  });
+/** Shapes of tensors: what has bases, what is split at once, and what is too small for either. */
+const SHAPES = [[512, 256], [256, 128], [256, 256], [64]];
+
+/** A checkpoint whose values change a little, and no two alike, from round to round. */
+function checkpoint(round) {
+  const header = { __metadata__: { format: 'pt', step: `${round}` } };
+  const values = [];
+  for (const [i, shape] of SHAPES.entries()) {
+    const begin = 4 * values.length;
+    const count = shape.reduce((a, b) => a * b);
+    for (let k = 0; k < count; k++) {
+      const place = values.length + 1;
+      values.push(Math.sin(place * place) / 8 + round * 1e-4 * Math.cos(place * (place + round)));
+    }
+    header[`layers.${i}.weight`] = {
+      dtype: 'F32',
+      shape,
+      data_offsets: [begin, 4 * values.length],
+    };
+  }
+  const text = Buffer.from(JSON.stringify(header));
   const length = Buffer.alloc(8);
-  length.writeUInt32LE(header.length);
-  return Buffer.concat([length, Buffer.from(header), Buffer.from(values.buffer)]);
+  length.writeUInt32LE(text.length);
+  return Buffer.concat([length, text, Buffer.from(Float32Array.from(values).buffer)]);
 }
+
+/** What is run for the cache of all commands that have none of their own. */
+const OTHERS = 'others';
 
 /**
  * Runs what people run most, so that the caches hold the functions that this took.
- * @param made  told a command that has caches of its own, after it ran and before any that calls much else.
+ * @param group  a command that has caches of its own, and is run alone for them; or OTHERS.
  */
-async function warm(runCli, folder, made) {
+async function warm(runCli, folder, group) {
   const env = { HOME: folder, DLV_AUTHOR_NAME: 'dlv', DLV_AUTHOR_EMAIL: 'dlv@localhost' };
   const host = { cwd: folder, env, signal: new AbortController().signal };
-  const run = (...argv) => runCli({ argv, ...host, stdout: sink(), stderr: sink() });
+  const here = (...argv) => runCli({ argv, ...host, stdout: sink(), stderr: sink() });
   /** In another process: what it calls is in no cache. */
   const apart = (...argv) =>
     promisify(execFile)(process.execPath, [ENTRY, ...argv], {
       ...host,
       env: { ...process.env, ...env },
     });
+  const run = (command, ...argv) =>
+    group === OTHERS || group === command ? here(command, ...argv) : apart(command, ...argv);
   let round = 0;
   const change = async () => {
     round++;
     await writeFile(path.join(folder, 'weights.bin'), Buffer.alloc(1 << 16, round));
-    await writeFile(path.join(folder, 'model.safetensors'), tensorFile(round));
+    await writeFile(path.join(folder, 'model.safetensors'), checkpoint(round));
   };
   await apart('init', '--model', 'net');
   await change();
@@ -220,19 +256,12 @@ async function warm(runCli, folder, made) {
   await run('status');
   await change();
   await run('status');
-  await made('status');
-  for (const message of ['2', '3']) {
-    await apart('add', '.');
-    await run('commit', '-m', message);
-    await change();
-  }
-  await made('commit');
-  for (const message of ['4', '5']) {
+  for (const message of ['2', '3', '4', '5']) {
     await run('add', '.');
-    await run('commit', '-m', message);
+    await run('commit', '-q', '-m', message);
     await change();
   }
-  await made('add');
+  if (group !== OTHERS) return;
   await run('init', path.join(folder, 'other'));
   await run('restore', '.');
   await run('status');
@@ -247,34 +276,42 @@ async function warm(runCli, folder, made) {
   await run('commit', '--help');
 }
 
-/** Writes the code caches. A package that is installed without them works, and starts slower. */
-async function compile({ codeCacheFile, loadCommand, packCache, withFirstFlag }) {
+/** Writes the code caches of one group. A package that is installed without them works, and starts slower. */
+async function compile({ codeCacheFile, loadCommand, packCache, withFirstFlag }, group) {
   const { main, loaded } = loadCommand(BIN, false);
-  const keep = async (group) => {
-    for (const { file, script, source } of loaded()) {
-      const target = codeCacheFile(file, group);
-      const unfinished = `${target}.${process.pid}`;
-      const data = withFirstFlag(() => script.createCachedData());
-      await writeFile(unfinished, packCache(source, data));
-      await rename(unfinished, target);
-    }
-  };
   const folder = await mkdtemp(path.join(tmpdir(), 'dlv-compile-'));
   try {
-    await warm(main.runCli, folder, keep);
+    await warm(main.runCli, folder, group);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  await keep(null);
+  for (const { file, script, source } of loaded()) {
+    const target = codeCacheFile(file, group === OTHERS ? null : group);
+    const unfinished = `${target}.${process.pid}`;
+    const data = withFirstFlag(() => script.createCachedData());
+    await writeFile(unfinished, packCache(source, data));
+    await rename(unfinished, target);
+  }
+}
+
+/** Writes all code caches, each in a process of its own: it holds all that its process has called. */
+async function compileAll({ OWN_CACHES }) {
+  const file = fileURLToPath(import.meta.url);
+  for (const group of [...OWN_CACHES, OTHERS]) {
+    await promisify(execFile)(process.execPath, [file, '--compile', group]);
+  }
 }
 
 /** The compiled bin/load.ts; none before the first build. */
 const loader = await import(pathToFileURL(path.join(BIN, 'load.js')).href).catch(() => null);
 
-if (process.argv[2] === '--compile') {
+const [, , asked, group] = process.argv;
+if (asked === '--compile' && group !== undefined) {
+  await compile(loader, group);
+} else if (asked === '--compile') {
   // npm runs this at install; in a fresh clone there is nothing to compile before the first build.
   if (loader?.findLayers() != null) {
-    await compile(loader).catch((error) => {
+    await compileAll(loader).catch((error) => {
       console.warn(`dlv: it will start slower, no code cache could be made: ${error.message}`);
     });
   }
@@ -283,5 +320,5 @@ if (process.argv[2] === '--compile') {
   await bundle(loader);
   await mkdir(path.join(DIST, 'ui'), { recursive: true });
   await makePage();
-  await compile(loader);
+  await compileAll(loader);
 }

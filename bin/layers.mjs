@@ -9,6 +9,7 @@ import path from 'node:path';
 /** The commands of each layer, by what they have in common; all others are in the last. */
 const LAYERS = [
   ['status'],
+  ['add', 'commit'],
   ['init', 'add', 'rm', 'mv', 'restore', 'commit', 'checkout', 'switch', 'show', 'reset', 'stash'],
   [],
 ];

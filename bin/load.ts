@@ -74,7 +74,13 @@ export function layerFile(folder: string, number: number): string {
 }
 
 /** Commands that have code caches of their own, with the functions that they call and hardly any others. */
-const OWN_CACHES: ReadonlySet<string | undefined> = new Set(['status', 'commit', 'add']);
+export const OWN_CACHES: ReadonlySet<string | undefined> = new Set(['status', 'commit', 'add']);
+
+/** The command that a command line names, as findVerb of lib/cli/main.ts finds it. */
+export function commandOf(argv: readonly string[]): string | undefined {
+  const at = argv.findIndex((word, i) => !word.startsWith('-') && argv[i - 1] !== '-C');
+  return argv[at];
+}
 
 /** Where the code cache of a layer stands. @param command  one of OWN_CACHES; null: that of all others. */
 export function codeCacheFile(file: string, command: string | null = null): string {
@@ -142,7 +148,9 @@ export function loadCommand(folder: string, useCache = true): LoadedCommand {
   const load = (number: number): LoadedLayer => {
     const file = layerFile(folder, number);
     const source = readFileSync(file, 'latin1'); // the bundler writes ASCII
-    const cachedData = useCache ? cacheFor(process.argv[2], file, source) : undefined;
+    const cachedData = useCache
+      ? cacheFor(commandOf(process.argv.slice(2)), file, source)
+      : undefined;
     const script = withFirstFlag(() => new Script(source, { filename: file, cachedData }));
     const module = { exports: {} };
     const define = script.runInThisContext() as (...values: unknown[]) => void;

@@ -6,6 +6,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import {
   codeCacheFile,
+  commandOf,
   layerFile,
   loadCommand,
   packCache,
@@ -109,6 +110,13 @@ test('a cache of a command that is missing, damaged or of another source gives w
   t.deepEqual(load(), ['function', null], 'none');
 });
 
+test('the cache of a command is found by its name, wherever global options are', (t) => {
+  t.is(commandOf(['add', '.']), 'add');
+  t.is(commandOf(['-q', '--no-color', 'commit', '-m', 'add']), 'commit');
+  t.is(commandOf(['-C', 'status', '-q', 'add', '.']), 'add');
+  t.is(commandOf(['--version']), undefined);
+});
+
 test('the layers of the command: one is loaded for what is in it, and what stands in a later one is found', async (t) => {
   const bin = path.join(PROJECT_ROOT, 'dist/bin');
   const { main, loaded } = loadCommand(bin);
@@ -126,7 +134,7 @@ test('the layers of the command: one is loaded for what is in it, and what stand
   t.is(await run('--version'), 0);
   t.regex(said.join(''), /Usage: dlv status[\s\S]*dlv \d/);
   t.is(await run('query', '--help'), 0);
-  t.true(files().includes(layerFile(bin, 2)));
+  t.true(files().includes(layerFile(bin, 3)));
   // What its modules need of other layers is there: each of them runs.
   for (const { table } of loaded()) for (const module of Object.values(table)) t.truthy(module());
   t.is(await run('archive', '--help'), 0);
