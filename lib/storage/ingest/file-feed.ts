@@ -11,7 +11,7 @@ import { RUN_DOMAIN } from '../../pure/tensor/extent-id.js';
 import { swapBytes } from '../../pure/tensor/planes.js';
 import { type PlaneLease, planePool } from '../objects/planes/plane-pool.js';
 
-const BLOCK_BYTES = 4 * 1024 * 1024;
+const BLOCK_BYTES = 512 * 1024;
 
 /** What a feed needs to let the kernel read. */
 export interface DirectReading {

@@ -9,6 +9,12 @@ import { keptMemory, kernelMemory } from './memory.js';
 export const SLAB_BYTES_MAX = 16 * 1024 * 1024;
 /** Chunks of smaller slabs are smaller: a command that needs a few must not touch much memory. */
 const SMALL_CHUNK_BYTES = 1024 * 1024;
+/**
+ * Larger slabs are cut from chunks of this size at first, and a command of a small file needs no others: V8 starts a
+ * collection where memory of 32 MiB came at once, whoever counts it.
+ */
+const MIDDLE_CHUNK_BYTES = 4 * 1024 * 1024;
+const MIDDLE_CHUNKS_MAX = 4;
 /** Large chunks that are allocated at once: memory that nothing has touched yet takes none. */
 const CHUNKS_AT_ONCE = 4;
 /**
@@ -16,7 +22,7 @@ const CHUNKS_AT_ONCE = 4;
  * to. What is more is counted, because payloads that were dropped go only when V8 collects.
  */
 const UNCOUNTED_BYTES = 32 * 1024 * 1024;
-/** Slabs of this size or more are cut from chunks of SLAB_BYTES_MAX. */
+/** Slabs of this size or more are cut from middle and large chunks. */
 const LARGE_SLAB_BYTES = 1024 * 1024;
 
 interface Chunk {
@@ -46,6 +52,7 @@ export class SlabMemory {
   /** Large chunks of which nothing is lent: slabs of any size can be cut from them. */
   readonly #empty: Chunk[] = [];
   #nextChunks = 1;
+  #middleChunks = 0;
   #uncounted = 0;
 
   /** A slab of at least `bytes`, SLAB_BYTES_MAX at most, with any content. */
@@ -92,7 +99,13 @@ export class SlabMemory {
 
   #chunkFor(size: number): Chunk {
     if (size < LARGE_SLAB_BYTES) return newChunk(this.#memory(SMALL_CHUNK_BYTES), 0);
-    if (this.#empty.length === 0) this.#allocate();
+    const empty = this.#empty.pop();
+    if (empty !== undefined) return empty;
+    if (size <= MIDDLE_CHUNK_BYTES && this.#middleChunks < MIDDLE_CHUNKS_MAX) {
+      this.#middleChunks++;
+      return newChunk(this.#memory(MIDDLE_CHUNK_BYTES), 0);
+    }
+    this.#allocate();
     return this.#empty.pop() as Chunk;
   }
 
