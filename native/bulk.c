@@ -95,6 +95,13 @@ void bulk_expand(const uint8_t *values, const uint8_t *base, const uint8_t *mask
 
 void bulk_count_rows(const uint8_t *bytes, const uint8_t *rows, uint32_t n, uint32_t row_count,
                      uint16_t *parts, uint32_t *counts) {
+#ifdef DLV_X86
+  const uint32_t whole = n & ~63u;
+  if (dlv_has_avx512() && bulk_count_rare_avx512(bytes, rows, whole, row_count, counts)) {
+    for (uint32_t i = whole; i < n; i++) counts[(uint32_t)rows[i] << 8 | bytes[i]]++;
+    return;
+  }
+#endif
   /* Four tables that are added at the end: an increment seldom waits for the one before. */
   const uint32_t size = row_count * 256;
   uint16_t *p0 = parts, *p1 = p0 + size, *p2 = p1 + size, *p3 = p2 + size;

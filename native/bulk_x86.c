@@ -73,10 +73,11 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi"))) void bulk_classe
     const uint8_t *p0, const uint8_t *p1, uint32_t shift, uint32_t n, const bulk_cut *cut,
     uint8_t *out) {
   uint8_t table[256];
-  uint32_t class = 0;
-  for (uint32_t context = 0; context < 256; context++) {
-    table[context] = cut ? (uint8_t)class : (uint8_t)context;
-    if (cut && class + 1 < cut->classes && cut->last[class] == context) class++;
+  for (uint32_t context = 0; !cut && context < 256; context++) table[context] = (uint8_t)context;
+  for (uint32_t class = 0, from = 0; cut && class < cut->classes; class++) {
+    const uint32_t end = class + 1 < cut->classes ? cut->last[class] + 1u : 256;
+    if (end > from) memset(table + from, (int)class, end - from);
+    from = end;
   }
   const __m512i t0 = _mm512_loadu_si512(table), t1 = _mm512_loadu_si512(table + 64);
   const __m512i t2 = _mm512_loadu_si512(table + 128), t3 = _mm512_loadu_si512(table + 192);
@@ -98,6 +99,32 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi"))) void bulk_classe
   for (; i < n; i++) {
     out[i] = table[(uint8_t)(p0[i] << shift | (p1 ? p1[i] >> (8 - shift) : 0))];
   }
+}
+
+AVX512 int bulk_count_rare_avx512(const uint8_t *bytes, const uint8_t *rows, uint32_t n,
+                                  uint32_t row_count, uint32_t *counts) {
+  const __m512i zero = _mm512_setzero_si512();
+  uint32_t others = 0;
+  for (uint32_t i = 0; i < n; i += 64) {
+    const __m512i b = _mm512_loadu_si512(bytes + i);
+    others += (uint32_t)__builtin_popcountll(_mm512_cmpneq_epi8_mask(b, zero));
+  }
+  if (others > n / 32) return 0;
+  uint32_t zeros[RANS_CLASSES_MAX] = {0};
+  for (uint32_t i = 0; i < n; i += 64) {
+    const __m512i b = _mm512_loadu_si512(bytes + i), r = _mm512_loadu_si512(rows + i);
+    uint64_t left = _mm512_cmpneq_epi8_mask(b, zero);
+    for (uint32_t row = 0; row < row_count; row++) {
+      const __mmask64 there = _mm512_cmpeq_epi8_mask(r, _mm512_set1_epi8((char)row));
+      zeros[row] += (uint32_t)__builtin_popcountll(there & ~left);
+    }
+    for (; left; left &= left - 1) {
+      const uint32_t at = i + (uint32_t)__builtin_ctzll(left);
+      counts[(uint32_t)rows[at] << 8 | bytes[at]]++;
+    }
+  }
+  for (uint32_t row = 0; row < row_count; row++) counts[row << 8] += zeros[row];
+  return 1;
 }
 
 AVX512 uint32_t bulk_compact_avx512(const uint8_t *plane, const uint8_t *mask, uint32_t n,

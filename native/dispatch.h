@@ -38,6 +38,13 @@ int dlv_has_avx512(void);
 
 rans_decode_rounds rans_decode_avx2, rans_decode_avx512;
 rans_encode_rounds rans_encode_avx2, rans_encode_avx512;
+/* The same from symbol 0 on and down to it, with AVX-512, for planes with `likely` symbols. */
+uint32_t rans_decode_likely(const uint8_t **at, const uint8_t *last, const uint8_t *classes,
+                            uint32_t n, uint32_t *states, const uint32_t *entries,
+                            rans_likely *likely, uint8_t *out);
+uint8_t *rans_encode_likely(const uint8_t *bytes, const uint8_t *classes, uint32_t i,
+                            uint32_t *states, const rans_symbol *symbols, rans_likely *likely,
+                            uint8_t *at);
 
 /* planes.h with AVX2. */
 void split_avx2(const uint8_t *bytes, uint32_t count, uint32_t width, uint8_t *const *planes);
@@ -57,6 +64,12 @@ uint32_t bulk_map_above_avx2(const uint8_t *above, uint32_t n, const bulk_map *m
 bulk_extremes bulk_extremes_avx2(const uint8_t *bytes, uint32_t n);
 uint32_t bulk_mask_avx2(const uint8_t *const *child, const uint8_t *const *base, uint32_t width,
                         uint32_t n, uint8_t *mask);
+/*
+ * bulk_count_rows for n ÷ 64 whole groups of which hardly any symbol is not 0. Answers 0, with nothing counted,
+ * if many are not.
+ */
+int bulk_count_rare_avx512(const uint8_t *bytes, const uint8_t *rows, uint32_t n,
+                           uint32_t row_count, uint32_t *counts);
 uint32_t bulk_compact_avx512(const uint8_t *plane, const uint8_t *mask, uint32_t n, uint8_t **out);
 uint32_t bulk_expand_avx512(const uint8_t **values, const uint8_t *base, const uint8_t *mask,
                             uint32_t n, uint8_t *out);

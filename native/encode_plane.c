@@ -167,13 +167,15 @@ static int put_coded(encoder *e, const uint8_t *plane, uint32_t n, const context
   uint8_t *room = scratch_take(rans_room(n));
   if (room == NULL) return DLV_ERR_MEMORY;
   rans_writer writer;
+  rans_likely likely;
+  rans_find_likely(tables, c->tables, &likely);
   rans_begin(&writer, n, room);
   int changed = 0;
   for (uint32_t end = n; end > 0 && !changed && !aborted_now(e);) {
     const uint32_t from = (end - 1) / BLOCK_ELEMENTS * BLOCK_ELEMENTS;
     find_classes(c, from, end - from, e->classes);
     const uint8_t *rows = c->kind == CONTEXT_NONE ? NULL : e->classes;
-    changed = rans_encode(&writer, plane + from, rows, end - from, e->symbols) != 0;
+    changed = rans_encode(&writer, plane + from, rows, end - from, e->symbols, &likely) != 0;
     end = from;
   }
   const size_t length = rans_length(&writer);

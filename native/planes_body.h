@@ -77,20 +77,23 @@ BODY void bytes_plus(uint8_t *restrict a, const uint8_t *restrict b, uint32_t n)
 BODY void pairs_minus(const uint8_t *restrict ah, const uint8_t *restrict al,
                       const uint8_t *restrict bh, const uint8_t *restrict bl, uint32_t n,
                       uint8_t *restrict high, uint8_t *restrict low) {
+  /* In bytes, with the borrow and the carry of 0x80: vectors of bytes take half as many instructions. */
   for (uint32_t i = 0; i < n; i++) {
-    const uint16_t d = (uint16_t)((uint16_t)(ah[i] << 8 | al[i]) - (uint16_t)(bh[i] << 8 | bl[i]));
-    low[i] = (uint8_t)d;
-    high[i] = (uint8_t)((uint16_t)(d + 0x80) >> 8);
+    const uint8_t d = (uint8_t)(al[i] - bl[i]);
+    const uint8_t borrow = al[i] < bl[i];
+    high[i] = (uint8_t)(ah[i] - bh[i] - borrow + (d >> 7));
+    low[i] = d;
   }
 }
 
 BODY void pairs_plus(uint8_t *restrict high, uint8_t *restrict low, const uint8_t *restrict bh,
                      const uint8_t *restrict bl, uint32_t n) {
   for (uint32_t i = 0; i < n; i++) {
-    const uint16_t d = (uint16_t)((high[i] << 8) + (int8_t)low[i]);
-    const uint16_t v = (uint16_t)(d + (uint16_t)(bh[i] << 8 | bl[i]));
-    low[i] = (uint8_t)v;
-    high[i] = (uint8_t)(v >> 8);
+    const uint8_t d = low[i];
+    const uint8_t v = (uint8_t)(d + bl[i]);
+    const uint8_t carry = v < d;
+    high[i] = (uint8_t)(high[i] + bh[i] + carry - (d >> 7));
+    low[i] = v;
   }
 }
 

@@ -5,22 +5,25 @@
 
 #include "dispatch.h"
 
+/* What encoding a symbol takes that has `freq` slots from `start` on. */
+static rans_symbol symbol_of(uint32_t freq, uint32_t start) {
+  uint32_t shift = 0, bias = start;
+  uint32_t reciprocal = 0xffffffffu;
+  if (freq < 2) {
+    bias = start + RANS_TOTAL - 1;
+  } else {
+    while (freq > (1u << shift)) shift++;
+    reciprocal = (uint32_t)(((1ull << (shift + 31)) + freq - 1) / freq);
+    shift--;
+  }
+  return (rans_symbol){reciprocal, (RANS_TOTAL - freq) | bias << 12 | shift << 24};
+}
+
 void rans_encoder(const rans_table *table, rans_symbol *symbols) {
   uint32_t start = 0;
   for (int s = 0; s < 256; s++) {
-    const uint32_t freq = table->freq[s];
-    uint32_t shift = 0, bias = start;
-    uint32_t reciprocal = 0xffffffffu;
-    if (freq < 2) {
-      bias = start + RANS_TOTAL - 1;
-    } else {
-      while (freq > (1u << shift)) shift++;
-      reciprocal = (uint32_t)(((1ull << (shift + 31)) + freq - 1) / freq);
-      shift--;
-    }
-    symbols[s].reciprocal = reciprocal;
-    symbols[s].packed = (RANS_TOTAL - freq) | bias << 12 | shift << 24;
-    start += freq;
+    symbols[s] = symbol_of(table->freq[s], start);
+    start += table->freq[s];
   }
 }
 
@@ -29,6 +32,21 @@ void rans_decoder(const rans_table *table, uint32_t *entries) {
   for (uint32_t s = 0; s < 256; s++) {
     uint32_t freq = table->freq[s];
     for (uint32_t i = 0; i < freq; i++) entries[slot++] = freq << 20 | i << 8 | s;
+  }
+}
+
+/* A plane is one of zeros if in a class so many of RANS_TOTAL are. */
+#define LIKELY_FROM (RANS_TOTAL - RANS_TOTAL / 32)
+
+void rans_find_likely(const rans_table *tables, uint32_t classes, rans_likely *likely) {
+  memset(likely, 0, sizeof *likely);
+  for (uint32_t class = 0; class < classes; class++) {
+    const uint32_t freq = tables[class].freq[0];
+    const rans_symbol symbol = symbol_of(freq, 0);
+    likely->freq[class] = freq;
+    likely->reciprocal[class] = symbol.reciprocal;
+    likely->packed[class] = symbol.packed;
+    likely->worth |= freq >= LIKELY_FROM;
   }
 }
 
@@ -63,7 +81,7 @@ void rans_begin(rans_writer *writer, uint32_t n, uint8_t *out) {
 }
 
 int rans_encode(rans_writer *writer, const uint8_t *bytes, const uint8_t *classes, uint32_t n,
-                const rans_symbol *symbols) {
+                const rans_symbol *symbols, rans_likely *likely) {
   const uint32_t lanes = writer->lanes;
   uint32_t *states = writer->states;
   uint8_t *at = writer->at;
@@ -88,8 +106,12 @@ int rans_encode(rans_writer *writer, const uint8_t *bytes, const uint8_t *classe
   if (rounds_from > 0) at = rans_encode_wasm(bytes, classes, rounds_from, states, symbols, at);
 #elif defined(DLV_X86)
   if (rounds_from > 0) {
-    rans_encode_rounds *rounds = dlv_has_avx512() ? rans_encode_avx512 : rans_encode_avx2;
-    at = rounds(bytes, classes, rounds_from, states, symbols, at);
+    if (dlv_has_avx512() && likely->worth) {
+      at = rans_encode_likely(bytes, classes, rounds_from, states, symbols, likely, at);
+    } else {
+      rans_encode_rounds *rounds = dlv_has_avx512() ? rans_encode_avx512 : rans_encode_avx2;
+      at = rounds(bytes, classes, rounds_from, states, symbols, at);
+    }
   }
 #endif
   writer->at = at;
@@ -231,13 +253,26 @@ static rans_decode_rounds *rounds_of(uint32_t lanes) {
 #endif
 }
 
+/* Rounds from the first symbol on, by whichever way is best for the plane. */
+static uint32_t first_rounds(rans_reader *reader, const uint8_t *last, const uint8_t *classes,
+                             uint32_t n, const uint32_t *entries, rans_likely *likely,
+                             uint8_t *out) {
+#ifdef DLV_X86
+  if (likely->worth && reader->lanes == RANS_LANES_LARGE && dlv_has_avx512()) {
+    return rans_decode_likely(&reader->at, last, classes, n, reader->states, entries, likely, out);
+  }
+#endif
+  (void)likely;
+  return rounds_of(reader->lanes)(&reader->at, last, classes, 0, n, reader->states, entries, out);
+}
+
 int rans_decode(rans_reader *reader, const uint8_t *classes, uint32_t n, const uint32_t *entries,
-                uint8_t *out) {
+                rans_likely *likely, uint8_t *out) {
   rans_decode_rounds *rounds = rounds_of(reader->lanes);
   uint32_t i = 0;
   if ((size_t)(reader->end - reader->at) >= RANS_ROUND_BYTES) {
     const uint8_t *last = reader->end - RANS_ROUND_BYTES;
-    i = rounds(&reader->at, last, classes, 0, n, reader->states, entries, out);
+    i = first_rounds(reader, last, classes, n, entries, likely, out);
   }
   /*
    * The last words are read from a copy with zeros behind it. Otherwise a plane with few words would be

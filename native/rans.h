@@ -46,6 +46,19 @@ void rans_encoder(const rans_table *table, rans_symbol *symbols);
 /* Decode entries: freq << 20 | (slot − start) << 8 | symbol, RANS_TOTAL of them. */
 void rans_decoder(const rans_table *table, uint32_t *entries);
 
+/*
+ * Of each class, what symbol 0 has: for planes that hardly ever have another one. A round of 64 zeros needs no look
+ * into large tables. Says nothing of what comes out, only how it is found.
+ */
+typedef struct {
+  int worth; /* 0 for other planes, and once too many rounds have another symbol */
+  uint32_t freq[RANS_CLASSES_MAX];
+  uint32_t reciprocal[RANS_CLASSES_MAX];
+  uint32_t packed[RANS_CLASSES_MAX];
+} rans_likely;
+
+void rans_find_likely(const rans_table *tables, uint32_t classes, rans_likely *likely);
+
 /* A stream that is being written from its end to its beginning. */
 typedef struct {
   uint32_t states[RANS_LANES_LARGE];
@@ -71,7 +84,7 @@ void rans_begin(rans_writer *writer, uint32_t n, uint8_t *out);
  * when another thread changes bytes between counting and encoding.
  */
 int rans_encode(rans_writer *writer, const uint8_t *bytes, const uint8_t *classes, uint32_t n,
-                const rans_symbol *symbols);
+                const rans_symbol *symbols, rans_likely *likely);
 /* Bytes of the whole stream; 0 if it has symbols that its tables do not have. */
 size_t rans_length(const rans_writer *writer);
 /* Writes the stream: rans_length(writer) bytes at `out`, which is not where it was encoded. */
@@ -92,7 +105,7 @@ int rans_open(rans_reader *reader, const uint8_t *in, size_t length, uint32_t n)
  * RANS_TOTAL per class; every class byte must be below the number of classes there.
  */
 int rans_decode(rans_reader *reader, const uint8_t *classes, uint32_t n, const uint32_t *entries,
-                uint8_t *out);
+                rans_likely *likely, uint8_t *out);
 /* Checks that the stream is used up. */
 int rans_close(const rans_reader *reader);
 

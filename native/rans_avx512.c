@@ -52,6 +52,14 @@ AVX512 static inline __m512i widen(const uint8_t *bytes) {
   return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)bytes));
 }
 
+/* The words that low states take. */
+AVX512 static inline __m512i feed(__m512i x, __mmask16 low, const uint8_t **at) {
+  const __m256i words = _mm256_maskz_expand_epi16(low, _mm256_loadu_si256((const void *)*at));
+  const __m512i fed = _mm512_or_si512(_mm512_slli_epi32(x, 16), _mm512_cvtepu16_epi32(words));
+  *at += 2 * (size_t)__builtin_popcount(low);
+  return _mm512_mask_mov_epi32(x, low, fed);
+}
+
 AVX512 uint32_t rans_decode_avx512(const uint8_t **at_inout, const uint8_t *last,
                                    const uint8_t *classes, uint32_t i, uint32_t n, uint32_t *states,
                                    const uint32_t *entries, uint8_t *out) {
@@ -75,11 +83,7 @@ AVX512 uint32_t rans_decode_avx512(const uint8_t **at_inout, const uint8_t *last
       const __m512i next =
           _mm512_add_epi32(_mm512_mullo_epi32(freq, _mm512_srli_epi32(x[v], RANS_BITS)), bias);
       const __mmask16 mask = _mm512_cmplt_epu32_mask(next, low);
-      const __m256i words = _mm256_maskz_expand_epi16(mask, _mm256_loadu_si256((const void *)at));
-      const __m512i fed =
-          _mm512_or_si512(_mm512_slli_epi32(next, 16), _mm512_cvtepu16_epi32(words));
-      x[v] = _mm512_mask_mov_epi32(next, mask, fed);
-      at += 2 * (size_t)__builtin_popcount(mask);
+      x[v] = feed(next, mask, &at);
     }
   }
   for (int v = 0; v < 4; v++) _mm512_storeu_si512(states + 16 * v, x[v]);
@@ -87,45 +91,140 @@ AVX512 uint32_t rans_decode_avx512(const uint8_t **at_inout, const uint8_t *last
   return i;
 }
 
+/* A plane keeps its likely symbol as long as no more than one in so many rounds has another one. */
+#define LIKELY_ROUNDS 4
+
+AVX512 uint32_t rans_decode_likely(const uint8_t **at_inout, const uint8_t *last,
+                                   const uint8_t *classes, uint32_t n, uint32_t *states,
+                                   const uint32_t *entries, rans_likely *likely, uint8_t *out) {
+  const uint8_t *at = *at_inout;
+  __m512i x[4];
+  for (int v = 0; v < 4; v++) x[v] = _mm512_loadu_si512(states + 16 * v);
+  const __m512i slot_mask = _mm512_set1_epi32(RANS_TOTAL - 1);
+  const __m512i bias_mask = _mm512_set1_epi32(0xfff);
+  const __m512i low = _mm512_set1_epi32(RANS_LOW);
+  const __m512i freqs = _mm512_loadu_si512(likely->freq);
+  uint32_t i = 0, others = 0;
+  for (; n - i >= 64 && at <= last; i += 64) {
+    __m512i class[4], slots[4], next[4];
+    __m512i all = _mm512_set1_epi32(-1);
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++) {
+      class[v] = classes ? widen(classes + i + 16 * v) : _mm512_setzero_si512();
+      slots[v] = _mm512_and_si512(x[v], slot_mask);
+      const __m512i freq = _mm512_permutexvar_epi32(class[v], freqs);
+      /* Negative where the symbol is 0. */
+      all = _mm512_and_si512(all, _mm512_sub_epi32(slots[v], freq));
+      next[v] = _mm512_mullo_epi32(freq, _mm512_srli_epi32(x[v], RANS_BITS));
+      next[v] = _mm512_add_epi32(next[v], slots[v]);
+    }
+    _mm512_storeu_si512(out + i, _mm512_setzero_si512());
+    if (__builtin_expect(_mm512_cmplt_epi32_mask(all, _mm512_setzero_si512()) != 0xffff, 0)) {
+      others++;
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; v++) {
+        const __m512i place = _mm512_or_si512(slots[v], _mm512_slli_epi32(class[v], RANS_BITS));
+        const __m512i entry = fetch_entry(entries, place);
+        _mm_storeu_si128((__m128i *)(out + i + 16 * v), _mm512_cvtepi32_epi8(entry));
+        const __m512i bias = _mm512_and_si512(_mm512_srli_epi32(entry, 8), bias_mask);
+        next[v] =
+            _mm512_mullo_epi32(_mm512_srli_epi32(entry, 20), _mm512_srli_epi32(x[v], RANS_BITS));
+        next[v] = _mm512_add_epi32(next[v], bias);
+      }
+    }
+    const __m512i least =
+        _mm512_min_epu32(_mm512_min_epu32(next[0], next[1]), _mm512_min_epu32(next[2], next[3]));
+    if (__builtin_expect(_mm512_cmplt_epu32_mask(least, low) != 0, 0)) {
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; v++) {
+        next[v] = feed(next[v], _mm512_cmplt_epu32_mask(next[v], low), &at);
+      }
+    }
+    for (int v = 0; v < 4; v++) x[v] = next[v];
+  }
+  if (others > i / 64 / LIKELY_ROUNDS) likely->worth = 0;
+  for (int v = 0; v < 4; v++) _mm512_storeu_si512(states + 16 * v, x[v]);
+  *at_inout = at;
+  return i;
+}
+
+/* Encodes sixteen symbols of which each has what encoding takes; their words, if any, go below `at`. */
+AVX512 static inline __m512i push(__m512i x, __m512i reciprocal, __m512i packed, uint8_t **at) {
+  const __m512i complement = _mm512_and_si512(packed, _mm512_set1_epi32(0xfff));
+  const __m512i reach = _mm512_add_epi32(_mm512_srli_epi32(x, 20), complement);
+  const __mmask16 full = _mm512_cmpge_epu32_mask(reach, _mm512_set1_epi32(RANS_TOTAL));
+  const uint32_t words = (uint32_t)__builtin_popcount(full);
+  /* Their words at the end of a vector; what stands before them is written over later. */
+  const __m256i kept = _mm256_maskz_compress_epi16(full, _mm512_cvtepi32_epi16(x));
+  const __m256i lanes = _mm256_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m256i shift = _mm256_add_epi16(lanes, _mm256_set1_epi16((short)words));
+  _mm256_storeu_si256((__m256i *)(*at - 32), _mm256_permutexvar_epi16(shift, kept));
+  *at -= 2 * (size_t)words;
+  const __m512i now = _mm512_mask_srli_epi32(x, full, x, 16);
+  const __m512i even = _mm512_srli_epi64(_mm512_mul_epu32(now, reciprocal), 32);
+  const __m512i odd =
+      _mm512_mul_epu32(_mm512_srli_epi64(now, 32), _mm512_srli_epi64(reciprocal, 32));
+  const __m512i high = _mm512_mask_mov_epi32(even, 0xaaaa, odd);
+  const __m512i q = _mm512_srlv_epi32(high, _mm512_srli_epi32(packed, 24));
+  const __m512i bias = _mm512_and_si512(_mm512_srli_epi32(packed, 12), _mm512_set1_epi32(0xfff));
+  return _mm512_add_epi32(_mm512_add_epi32(now, bias), _mm512_mullo_epi32(q, complement));
+}
+
+/* The same, of symbols that stand at `places` in their tables. */
+AVX512 static inline __m512i push_from(__m512i x, const rans_symbol *symbols,
+                                       const uint16_t *places, uint8_t **at) {
+  const __m512i firsts =
+      _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  const __m512i seconds = _mm512_or_si512(firsts, _mm512_set1_epi32(1));
+  const __m512i low = fetch_eight(symbols, places);
+  const __m512i high = fetch_eight(symbols, places + 8);
+  return push(x, _mm512_permutex2var_epi32(low, firsts, high),
+              _mm512_permutex2var_epi32(low, seconds, high), at);
+}
+
 AVX512 uint8_t *rans_encode_avx512(const uint8_t *bytes, const uint8_t *classes, uint32_t i,
                                    uint32_t *states, const rans_symbol *symbols, uint8_t *at) {
   __m512i x[4];
   for (int v = 0; v < 4; v++) x[v] = _mm512_loadu_si512(states + 16 * v);
-  const __m512i field = _mm512_set1_epi32(0xfff);
-  const __m512i firsts =
-      _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-  const __m512i seconds = _mm512_or_si512(firsts, _mm512_set1_epi32(1));
-  const __m256i lanes = _mm256_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  const __m512i total = _mm512_set1_epi32(RANS_TOTAL);
   uint16_t places[64] __attribute__((aligned(64)));
   while (i > 0) {
     i -= 64;
     find_places(bytes + i, classes ? classes + i : NULL, places);
 #pragma GCC unroll 4
+    for (int v = 3; v >= 0; v--) x[v] = push_from(x[v], symbols, places + 16 * v, &at);
+  }
+  for (int v = 0; v < 4; v++) _mm512_storeu_si512(states + 16 * v, x[v]);
+  return at;
+}
+
+AVX512 uint8_t *rans_encode_likely(const uint8_t *bytes, const uint8_t *classes, uint32_t i,
+                                   uint32_t *states, const rans_symbol *symbols,
+                                   rans_likely *likely, uint8_t *at) {
+  const __m512i firsts = _mm512_loadu_si512(likely->reciprocal);
+  const __m512i seconds = _mm512_loadu_si512(likely->packed);
+  __m512i x[4];
+  for (int v = 0; v < 4; v++) x[v] = _mm512_loadu_si512(states + 16 * v);
+  uint16_t places[64] __attribute__((aligned(64)));
+  const uint32_t rounds = i / 64;
+  uint32_t others = 0;
+  while (i > 0) {
+    i -= 64;
+    const __m512i symbol = _mm512_loadu_si512(bytes + i);
+    if (__builtin_expect(_mm512_test_epi8_mask(symbol, symbol) != 0, 0)) {
+      others++;
+      find_places(bytes + i, classes ? classes + i : NULL, places);
+#pragma GCC unroll 4
+      for (int v = 3; v >= 0; v--) x[v] = push_from(x[v], symbols, places + 16 * v, &at);
+      continue;
+    }
+#pragma GCC unroll 4
     for (int v = 3; v >= 0; v--) {
-      const __m512i low = fetch_eight(symbols, places + 16 * v);
-      const __m512i high_half = fetch_eight(symbols, places + 16 * v + 8);
-      const __m512i reciprocal = _mm512_permutex2var_epi32(low, firsts, high_half);
-      const __m512i packed = _mm512_permutex2var_epi32(low, seconds, high_half);
-      const __m512i complement = _mm512_and_si512(packed, field);
-      const __m512i reach = _mm512_add_epi32(_mm512_srli_epi32(x[v], 20), complement);
-      const __mmask16 full = _mm512_cmpge_epu32_mask(reach, total);
-      const uint32_t words = (uint32_t)__builtin_popcount(full);
-      /* Their words at the end of a vector; what stands before them is written over later. */
-      const __m256i kept = _mm256_maskz_compress_epi16(full, _mm512_cvtepi32_epi16(x[v]));
-      const __m256i shift = _mm256_add_epi16(lanes, _mm256_set1_epi16((short)words));
-      _mm256_storeu_si256((__m256i *)(at - 32), _mm256_permutexvar_epi16(shift, kept));
-      at -= 2 * (size_t)words;
-      const __m512i now = _mm512_mask_srli_epi32(x[v], full, x[v], 16);
-      const __m512i even = _mm512_srli_epi64(_mm512_mul_epu32(now, reciprocal), 32);
-      const __m512i odd =
-          _mm512_mul_epu32(_mm512_srli_epi64(now, 32), _mm512_srli_epi64(reciprocal, 32));
-      const __m512i high = _mm512_mask_mov_epi32(even, 0xaaaa, odd);
-      const __m512i q = _mm512_srlv_epi32(high, _mm512_srli_epi32(packed, 24));
-      const __m512i bias = _mm512_and_si512(_mm512_srli_epi32(packed, 12), field);
-      x[v] = _mm512_add_epi32(_mm512_add_epi32(now, bias), _mm512_mullo_epi32(q, complement));
+      const __m512i class = classes ? widen(classes + i + 16 * v) : _mm512_setzero_si512();
+      x[v] = push(x[v], _mm512_permutexvar_epi32(class, firsts),
+                  _mm512_permutexvar_epi32(class, seconds), &at);
     }
   }
+  if (others > rounds / LIKELY_ROUNDS) likely->worth = 0;
   for (int v = 0; v < 4; v++) _mm512_storeu_si512(states + 16 * v, x[v]);
   return at;
 }

@@ -120,6 +120,7 @@ static int open_coded(segment_reader *r, dlv_input *head, uint32_t k, const know
   for (uint32_t t = 0; t < p->c.tables; t++) {
     rans_decoder(&tables[t], p->entries + t * RANS_TOTAL);
   }
+  rans_find_likely(tables, p->c.tables, &p->likely);
   return DLV_OK;
 }
 
@@ -190,7 +191,7 @@ static int plane_block(segment_reader *r, uint32_t k, uint32_t from, uint32_t n,
   set_planes(&p->c, p->c.kind, r->width, k, known->base, known->own, known->above);
   find_classes(&p->c, 0, n, r->rows);
   const uint8_t *rows = p->c.kind == CONTEXT_NONE ? NULL : r->rows;
-  return rans_decode(&p->rans, rows, n, p->entries, out) ? DLV_ERR_CORRUPT : DLV_OK;
+  return rans_decode(&p->rans, rows, n, p->entries, &p->likely, out) ? DLV_ERR_CORRUPT : DLV_OK;
 }
 
 int reader_block(segment_reader *r, uint32_t from, uint32_t n, const uint8_t *const *base,

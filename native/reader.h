@@ -24,6 +24,7 @@ typedef struct {
   uint64_t taken; /* of them, by the window */
   const uint8_t *bytes; /* the payload in memory, or NULL */
   uint32_t *entries; /* RANS_TOTAL for each table */
+  rans_likely likely;
   uint8_t *window; /* what was read of a file and not decoded yet */
   rans_reader rans;
 } plane_reader;

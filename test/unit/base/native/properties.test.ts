@@ -101,6 +101,33 @@ test('codec: level fast around the size of its sample, and where the sample is n
   t.is(coded.hi.length, count);
 });
 
+test('codec: planes that are nearly all zeros, with other symbols in one part, in all, and at their ends', async (t) => {
+  const shares = fc.constantFrom(0, 0.0003, 0.003, 0.02, 0.3);
+  const parts = fc.array(shares, { minLength: 1, maxLength: 6 });
+  const counts = fc.integer({ min: 30_000, max: 120_000 });
+  await fc.assert(
+    fc.asyncProperty(parts, counts, fc.nat(), LEVELS, async (plan, count, seed, level) => {
+      const random = seededRandom(seed);
+      const byte = (): number => Math.floor(random() * 256);
+      // Exponents of few values, so that planes have contexts, and of some a difference has no other digit than 0.
+      const base = [0, 1, 2, 3].map((k) =>
+        new Uint8Array(count).map(() => (k === 0 ? 0x38 + Math.floor(4 * random() ** 4) : byte())),
+      );
+      const [high, ...others] = base as [Uint8Array, ...Uint8Array[]];
+      const child = [high.slice(), ...others.map((plane) => plane.slice())];
+      for (let i = 0; i < count; i++) {
+        const share = plan[Math.floor((i * plan.length) / count)] as number;
+        const isOther = random() < share && (high[i] as number) !== 0x38;
+        if (isOther || (i === count - 1 && seed % 2 === 1)) (child[0] as Uint8Array)[i] = byte();
+      }
+      const pair = { child, base, width: 4 };
+      await decodeAll(pair, await encodeAll(pair, level, false));
+    }),
+    { numRuns: runsOf(40), includeErrorInReport: true },
+  );
+  t.pass();
+});
+
 test('codec: around the bound of 256 Ki elements', async (t) => {
   const counts = fc.constantFrom(262_143, 262_144, 262_145);
   await fc.assert(
