@@ -7,7 +7,7 @@
  * file begins with the CRC-32 of what follows: the first line of the source, which names its content,
  * and V8's data. (A sha256 would load Node's crypto, which most of `status` does not need.)
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -109,9 +109,28 @@ export function unpackCache(source: string, file: Buffer): Buffer | undefined {
   return body.subarray(0, line.length).equals(line) ? body.subarray(line.length) : undefined;
 }
 
+/** Memory that files are read into one after the other: fresh memory for each would cost a fault for every page. */
+let memory = Buffer.allocUnsafeSlow(2 * 1024 * 1024);
+
+/** The content of a file, until the next one is read. @throws if there is none. */
+function readWhole(file: string): Buffer {
+  const fd = openSync(file, 'r');
+  try {
+    const { size } = fstatSync(fd);
+    if (size > memory.length) memory = Buffer.allocUnsafeSlow(size);
+    let done = 0;
+    for (let got = -1; done < size && got !== 0; done += got) {
+      got = readSync(fd, memory, done, size - done, done);
+    }
+    return memory.subarray(0, done);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 function readCache(file: string, source: string): Buffer | undefined {
   try {
-    return unpackCache(source, readFileSync(file));
+    return unpackCache(source, readWhole(file));
   } catch {
     return undefined; // there is none
   }
@@ -147,7 +166,7 @@ export function loadCommand(folder: string, useCache = true): LoadedCommand {
   const importModule = (url: string): Promise<unknown> => import(url);
   const load = (number: number): LoadedLayer => {
     const file = layerFile(folder, number);
-    const source = readFileSync(file, 'latin1'); // the bundler writes ASCII
+    const source = readWhole(file).toString('latin1'); // the bundler writes ASCII
     const cachedData = useCache
       ? cacheFor(commandOf(process.argv.slice(2)), file, source)
       : undefined;

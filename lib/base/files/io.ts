@@ -29,6 +29,8 @@ async function isFolder(dir: string): Promise<boolean> {
  */
 async function makeFolders(dir: string): Promise<string | undefined> {
   const make = async (): Promise<string | undefined> => {
+    // Mostly it is there: looking takes a tenth of what an error costs.
+    if (plain.statSync(dir, { throwIfNoEntry: false })?.isDirectory()) return undefined;
     try {
       plain.mkdirSync(dir);
       return dir;

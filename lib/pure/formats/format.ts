@@ -7,6 +7,7 @@
  */
 
 import type { ByteSource } from '../../base/bytes/byte-source.js';
+import { PLAIN } from '../../base/bytes/printable.js';
 import { CorruptError } from '../../base/errors.js';
 import type { FileLayout } from '../tensor/layout.js';
 
@@ -59,5 +60,5 @@ export function corrupt(source: { name: string }, what: string, offset?: number)
 
 /** True if `text` is Unicode that UTF-8 can hold: it has no half of a surrogate pair. */
 export function isWellFormed(text: string): boolean {
-  return !/\p{Surrogate}/u.test(text);
+  return PLAIN.test(text) || !/\p{Surrogate}/u.test(text);
 }

@@ -11,12 +11,14 @@ import { PATH_BYTES_MAX } from '../../base/limits.js';
 const PART_BYTES_MAX = 255;
 /** Code points that some file systems drop when they compare names. */
 const IGNORABLE = /[\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]/g;
+/** Text in which the classes below find nothing: V8 takes a tenth of a millisecond to make each of them. */
+const PLAIN = /^[\x20-\x7e]*$/;
 /** Half of a surrogate pair: no valid UTF-8 gives it. */
 const LONE_SURROGATE = /\p{Cs}/u;
 
 /** True if the text can be written as UTF-8 and read back. */
 export function isWellFormed(text: string): boolean {
-  return !LONE_SURROGATE.test(text);
+  return PLAIN.test(text) || !LONE_SURROGATE.test(text);
 }
 
 /** True for names that some file system takes for `.dlv` or `.git`. */

@@ -133,10 +133,11 @@ export class PackSession implements Readers, SegmentRecords {
   }
 
   async openSegment(id: Id, segment: number): Promise<SegmentHeadAt | null> {
-    return (
-      (await this.#writer.open?.openSegment(id, segment)) ??
-      this.#host.store.here.openSegment(id, segment)
-    );
+    const own = await this.#writer.open?.openSegment(id, segment);
+    if (own) return own;
+    const { here } = this.#host.store;
+    const entry = await here.findSegment(id, segment);
+    return (entry && this.sketches.heads.known(entry)) ?? here.openSegment(id, segment);
   }
 
   async readPlanes(head: SegmentHeadAt, classes: PlaneClass[]): Promise<SegmentRecord | null> {

@@ -23,6 +23,7 @@ import {
   sketchSamples,
 } from '../../../pure/codec/sketch.js';
 import type { Layout } from '../../repo/layout.js';
+import { ROW_BYTES } from '../../store/indexes/index-rows.js';
 import type { ObjectStore } from '../../store/object-store.js';
 import {
   isSetId,
@@ -56,6 +57,10 @@ export function sketchOfHead(
 
 /** Sets of fewer extents are read again by each command rather than kept in a file. */
 const KEPT_EXTENTS_MIN = 64;
+
+/** Those of a set without segments. */
+const NO_GROUPS = Promise.resolve(new SketchGroups());
+
 /** Extents of one width and count that are compared, those stored last: a hundredth of a second. */
 const ROWS_MAX = 1 << 18;
 
@@ -189,6 +194,7 @@ export class Sketches {
   }
 
   #groupsOf(info: SetInfo): Promise<SketchGroups> {
+    if (info.bytes.hi === 0) return NO_GROUPS;
     let groups = this.#sets.get(info.id);
     if (groups === undefined) {
       groups = this.#openSet(info);
@@ -199,7 +205,8 @@ export class Sketches {
 
   /** Sketches of a listed set: from the catalog, else from the heads of its records. */
   async #openSet(info: SetInfo): Promise<SketchGroups> {
-    const kept = this.#layout === null ? null : await this.#readKept(this.#layout, info.id);
+    const mayBeKept = info.bytes.idx >= KEPT_EXTENTS_MIN * ROW_BYTES.segment;
+    const kept = this.#layout && mayBeKept ? await this.#readKept(this.#layout, info.id) : null;
     if (kept !== null) return kept;
     const { groups, complete, extents } = await this.#readSet(info);
     if (complete && extents >= KEPT_EXTENTS_MIN && this.#layout !== null) {

@@ -7,10 +7,12 @@
  * one can never remove the lock of a new owner. Break locks are locks themselves, hence recursive.
  * Start at `withLock`. @see docs/format/refs.md
  */
+
 import path from 'node:path';
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { sha256Hex } from '../../../base/bytes/hash.js';
 import { steadyMs } from '../../../base/bytes/pace.js';
+import { PLAIN } from '../../../base/bytes/printable.js';
 import { seal, unseal } from '../../../base/bytes/sealed.js';
 import { assert, isDamage, LockedError } from '../../../base/errors.js';
 import { io, ioError, ReadFile, removeFile, WriteFile } from '../../../base/files/files.js';
@@ -256,10 +258,7 @@ function pause(ms: number, signal?: AbortSignal): Promise<void> {
 
 function commandLine(): string {
   const [, script = 'dlv', ...args] = process.argv;
-  return [path.basename(script), ...args]
-    .join(' ')
-    .replace(/\p{Cc}/gu, ' ')
-    .slice(0, 200);
+  return [path.basename(script), ...args].join(' ').slice(0, 200);
 }
 
 /** A lock file, and what it locks as messages say it: `repository '/models/net'`. */
@@ -301,7 +300,8 @@ export async function withLockFile<T>(
   options: LockOptions = {},
 ): Promise<T> {
   const { timeoutMs = TIMEOUT_MS, signal } = options;
-  const command = (options.command ?? commandLine()).replace(/\p{Cc}/gu, ' ');
+  const asked = options.command ?? commandLine();
+  const command = PLAIN.test(asked) ? asked : asked.replace(/\p{Cc}/gu, ' ');
   const deadline = steadyMs() + timeoutMs;
   let wait = POLL_MS_MIN;
   let nonce: string | null;

@@ -3,13 +3,15 @@
  * part without '@', so that `model/branch` and `model@n` have one reading.
  */
 import { type Id, isId } from '../../../base/bytes/hash.js';
+import { PLAIN } from '../../../base/bytes/printable.js';
 import { UsageError } from '../../../base/errors.js';
 import { REF_NAME_BYTES_MAX, REF_PART_BYTES_MAX } from '../../../base/limits.js';
 
 /** Why `name` cannot be (the tail of) a ref name, as the rest of a sentence; or null. */
 export function refNameProblem(name: string): string | null {
   if (name === '') return 'is empty';
-  if (/\p{Cs}|\p{Cc}/u.test(name)) return 'holds a character that cannot be shown';
+  if (!PLAIN.test(name) && /\p{Cs}|\p{Cc}/u.test(name))
+    return 'holds a character that cannot be shown';
   const bad = /[ ~^:?*[\\]|\.\.|@\{/.exec(name);
   if (bad) return `holds '${bad[0]}'`;
   if (name === '@' || name === 'HEAD') return 'names the current version already';

@@ -7,9 +7,11 @@
  * written after its ref, that of a deletion before, and both are synced: a log whose last line leads to
  * a version belongs to a ref that has to be there. @see docs/format/refs.md
  */
+
 import path from 'node:path';
 import { type Id, isId } from '../../../base/bytes/hash.js';
 import { filledLines } from '../../../base/bytes/lines.js';
+import { PLAIN } from '../../../base/bytes/printable.js';
 import { checkReadable, lineSum } from '../../../base/bytes/sealed.js';
 import { appendLines } from '../../../base/files/append-lines.js';
 import { makeDurableDirectory } from '../../../base/files/files.js';
@@ -49,7 +51,7 @@ const NO_VERSION = '0'.repeat(64);
 export const NOT_A_VERSION = NO_VERSION as Id;
 
 function oneLine(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cs}]+/gu, ' ').trim();
+  return (PLAIN.test(text) ? text : text.replace(/[\p{Cc}\p{Cs}]+/gu, ' ')).trim();
 }
 
 /** One line, with its checksum and line feed. */

@@ -3,7 +3,9 @@
  * else git's config, else the user of the system and its clock. What a repository says of them, dlv's
  * or git's, holds only where the user trusts it (settings/config.ts).
  */
+
 import { userInfo } from 'node:os';
+import { PLAIN } from '../../../base/bytes/printable.js';
 import { UsageError } from '../../../base/errors.js';
 import type { Author } from '../version/version.js';
 import type { Config } from './config.js';
@@ -64,7 +66,10 @@ export function momentOf(date: Date): Moment {
 }
 
 function plain(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cs}<>]+/gu, ' ').trim();
+  const plain = PLAIN.test(text)
+    ? text.replace(/[<>]+/g, ' ')
+    : text.replace(/[\p{Cc}\p{Cs}<>]+/gu, ' ');
+  return plain.trim();
 }
 
 function systemUser(): string {

@@ -3,7 +3,9 @@
  *
  * Files and snapshots are in file-tree.ts, its bytes in version-bytes.ts. @see docs/format/version.md
  */
+
 import type { Id } from '../../../base/bytes/hash.js';
+import { PLAIN } from '../../../base/bytes/printable.js';
 import {
   MESSAGE_BYTES_MAX,
   NAME_BYTES_MAX,
@@ -91,7 +93,7 @@ export function compareMetrics(a: Metric, b: Metric): number {
 
 function lineProblem(text: string, what: string): string | null {
   if (!isWellFormed(text)) return `${what} is not valid UTF-8`;
-  if (/\p{Cc}/u.test(text)) return `${what} holds a control character`;
+  if (!PLAIN.test(text) && /\p{Cc}/u.test(text)) return `${what} holds a control character`;
   if (Buffer.byteLength(text) > NAME_BYTES_MAX) return `${what} is over ${NAME_BYTES_MAX} bytes`;
   return null;
 }

@@ -41,7 +41,7 @@ import { WriteQueue } from './write-queue.js';
 /** Places are not checked while files still grow. */
 const ANY_SIZE: DataSizes = { blob: 2 ** 52, hi: 2 ** 52, mid: 2 ** 52, low: 2 ** 52 };
 
-/** A header is joined with leading planes of less than this, to be written at once. */
+/** A header is joined with planes behind it of less than this, to be written at once. */
 const JOINED_BYTES_MAX = 64 * 1024;
 
 export interface PackSetWriterOptions {
@@ -153,10 +153,10 @@ export class PackSetWriter implements RecordSink {
     const header = encodeSegmentHeader(record, inline ? null : places, absent);
     const offset = hi.offset;
     const tail = inline ? [record.hi, record.mid, record.low] : [record.hi];
-    if (inline || record.hi.length < JOINED_BYTES_MAX) {
+    if (tail.reduce((sum, { length }) => sum + length, 0) < JOINED_BYTES_MAX) {
       await hi.write(Buffer.concat([header.bytes, ...tail]));
     } else {
-      for (const bytes of [header.bytes, ...tail]) await hi.write(bytes);
+      for (const bytes of [header.bytes, ...tail]) if (bytes.length > 0) await hi.write(bytes);
     }
     this.#index.addSegment({
       id: record.id,
