@@ -4,5 +4,5 @@ import { killWorkers } from './kills.js';
 
 test('kill: nothing that was acknowledged is lost and no file is torn', async (t) => {
   t.timeout(600_000);
-  t.true((await killWorkers(t, 2, 1)) > 1);
+  t.true((await killWorkers(t, { count: 2, least: 1, seed: 1 })) > 1);
 });

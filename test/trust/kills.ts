@@ -63,11 +63,16 @@ async function makeRepository(dir: string): Promise<[Id, FileHashes]> {
   }
 }
 
-/** Kills `count` workers. @returns numbers of versions acknowledged. */
+/** Lives that a worker is given at most where few versions are acknowledged, as a multiple of those asked for. */
+const MORE_LIVES = 4;
+
+/**
+ * Kills `count` workers, and goes on until more than `least` versions were acknowledged: on a busy machine a life
+ * may be too short for one. @returns the number of versions acknowledged.
+ */
 export async function killWorkers(
   t: ExecutionContext,
-  count: number,
-  seed: number,
+  { count, least, seed }: { count: number; least: number; seed: number },
 ): Promise<number> {
   const dir = path.join(await tempDir(t), 'repo');
   const [first, files] = await makeRepository(dir);
@@ -76,7 +81,9 @@ export async function killWorkers(
   const random = seededRandom(seed);
   const steps: Record<string, number> = {};
   let life: number | undefined;
-  for (let kill = 1; kill <= count; kill++) {
+  const isWanted = (kill: number): boolean =>
+    kill <= count || (acknowledged.size <= least && kill <= MORE_LIVES * count);
+  for (let kill = 1; isWanted(kill); kill++) {
     const worker = startWorker('work', dir, String(seed * 1000 + kill));
     const took = await liveAndDie(worker, 'ack', life, random);
     life ??= LIVES * (took ?? 0);
