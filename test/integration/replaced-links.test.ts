@@ -181,3 +181,68 @@ test.serial('add: files of a folder whose names may not be listed are stored', a
   }
   t.deepEqual(await changes(repo), ['staged modified d/x']);
 });
+
+test.serial('a preview fails as the command would, and stages nothing', async (t) => {
+  const repo = await TestRepository.create(t);
+  for (const name of ['a', 'b']) await repo.write(name, name);
+  await repo.commit('one');
+  for (const name of ['a', 'b', 'c']) await repo.write(name, `${name} changed`);
+  const { access } = fs;
+  const refused = (file: string, mode: number): Promise<void> =>
+    file === repo.file('a') || file === repo.file('c')
+      ? Promise.reject(Object.assign(new Error('denied'), { code: 'EACCES' }))
+      : access(file, mode);
+  Object.assign(fs, { access: refused });
+  const dry = { dryRun: true };
+  try {
+    for (const [name, act] of Object.entries({
+      'add -n .': () => repo.with((one) => add(one, { paths: ['.'], ...dry }, repo.context)),
+      'add -n -u': () =>
+        repo.with((one) => add(one, { paths: [], trackedOnly: true, ...dry }, repo.context)),
+      'commit -a --dry-run': () =>
+        repo.with((one) => dryCommit(one, { message: 'two', all: true }, repo.context)),
+    })) {
+      await t.throwsAsync(act, { code: 'DLV_IO', message: /^cannot read 'a'/ }, name);
+    }
+    const { files } = await repo.with((one) => add(one, { paths: ['b'], ...dry }, repo.context));
+    t.deepEqual(
+      files.map(({ path: file }) => file),
+      ['b'],
+    );
+  } finally {
+    Object.assign(fs, { access });
+  }
+  t.deepEqual(await changes(repo), ['modified a', 'modified b', 'untracked c']);
+});
+
+test.serial('what is named and lies where nobody may look is denied, not missing', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('d', 'd');
+  await repo.commit('one');
+  await repo.write('e', 'e');
+  const elsewhere = path.join(await fs.realpath(path.dirname(repo.dir)), 'elsewhere');
+  await fs.mkdir(elsewhere);
+  await fs.writeFile(path.join(elsewhere, 'log.csv'), 'step,loss\n1,2\n');
+  const file = path.join(elsewhere, 'log.csv');
+  await fs.symlink(file, repo.file('link'));
+  const { open } = io;
+  const denied = Object.assign(new Error('denied'), { code: 'EACCES' });
+  io.open = (place, ...how) => (place === file ? Promise.reject(denied) : open(place, ...how));
+  try {
+    await whileDenied(elsewhere, async () => {
+      for (const options of [{ from: file }, { logs: [file], allowEmpty: true }]) {
+        await t.throwsAsync(
+          repo.with((one) => commit(one, { message: 'one', ...options }, repo.context)),
+          { code: 'DLV_IO', message: /log\.csv': permission is denied/ },
+        );
+      }
+      await t.throwsAsync(
+        repo.with((one) => add(one, { paths: ['link', 'e'], follow: true }, repo.context)),
+        { code: 'DLV_IO', message: /^cannot read 'link'/ },
+      );
+    });
+  } finally {
+    io.open = open;
+  }
+  t.deepEqual(await changes(repo), ['staged added e']);
+});

@@ -20,6 +20,7 @@ import {
   type StoredChanges,
   storeChanges,
   throwFailures,
+  throwForeseen,
   trackedFiles,
 } from '../worktree/stage-files.js';
 
@@ -159,7 +160,7 @@ async function previewAdd(
   const asked = { ...options, ...(model === undefined ? {} : { model }) };
   const stage = await stageOptions(repo, onDisk.staging, asked, context);
   const plan = await planStage(repo, onDisk, stage, context);
-  throwFailures({ plan }, context);
+  await throwForeseen(repo, plan, context);
   const row = (path: string, status: AddedFile['status'], bytes: number): AddedFile => ({
     path,
     status,

@@ -121,7 +121,10 @@ async function checkPlace(target: string, force: boolean): Promise<void> {
   if (there === null) {
     const folder = path.dirname(target);
     if ((await leadsTo(folder)) === 'folder') return;
-    throw new NotFoundError(`there is no folder '${folder}'`, { kind: 'path', name: folder });
+    throw new NotFoundError(`there is no folder '${folder}'`, {
+      ...{ kind: 'path', name: folder },
+      hint: 'make the folder, or name a file in another one',
+    });
   }
   if (there === 'file' && (force || (await isBundle(target)))) return;
   throw new ExistsError(`'${target}' exists and is no bundle`, {

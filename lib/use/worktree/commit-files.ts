@@ -36,6 +36,7 @@ import {
   storeChanges,
   storeDescribed,
   throwFailures,
+  throwForeseen,
   trackedFiles,
 } from './stage-files.js';
 
@@ -169,7 +170,7 @@ async function trackedChanges(
 ): Promise<PathChange[]> {
   const { staging, writtenNs } = onDisk;
   const plan = await planStage(repo, onDisk, trackedFiles(staging, model), context);
-  throwFailures({ plan }, context);
+  await throwForeseen(repo, plan, context);
   const taken = new Set([...plan.changed, ...plan.missing]);
   const entries = staging.entries(model).filter(({ path }) => taken.has(path));
   const changes: PathChange[] = [];

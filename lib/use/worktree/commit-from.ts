@@ -28,6 +28,7 @@ import { moveReason } from '../history/lines/moves.js';
 import { openStaging } from '../history/lines/open-staging.js';
 import { Describer } from '../history/versions.js';
 import type { CommitRequest, CommittedVersion } from './commit-files.js';
+import { notReadable } from './scan/work-file.js';
 
 /** A version of what lies in a folder. */
 export interface CommitFromRequest extends Omit<CommitRequest, 'stage' | 'amend'> {
@@ -77,6 +78,7 @@ interface Place {
 
 async function filesOf({ from, held }: CommitFromRequest, context: OpContext): Promise<Place[]> {
   const there = await statThrough(from);
+  if (there.kind === 'denied') throw notReadable(from);
   if (there.kind !== 'file' && there.kind !== 'folder') {
     throw new NotFoundError(`there is no file or folder '${from}'`, {
       kind: 'path',

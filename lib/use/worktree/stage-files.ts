@@ -7,6 +7,7 @@
 
 import { pushAll } from '../../base/bytes/many.js';
 import { ConflictError, DlvError, UsageError } from '../../base/errors.js';
+import { mayRead } from '../../base/files/places/user-paths.js';
 import { type CodecLevel, parseLevel } from '../../pure/codec/segment.js';
 import { DESCRIBING_FORMATS } from '../../pure/formats/format.js';
 import {
@@ -27,7 +28,7 @@ import { leaveOutCopies } from './approximate-copies.js';
 import { modeOf, wasHere } from './changes.js';
 import { describedOtherwise } from './described-files.js';
 import { planStage, type StageOptions, type StagePlan } from './plan-stage.js';
-import { isDenied } from './scan/work-file.js';
+import { isDenied, unreadable } from './scan/work-file.js';
 
 /** What `storeChanges` stored, not staged yet. */
 export interface StoredChanges {
@@ -196,6 +197,19 @@ export function throwFailures(
     first.error.data.alsoFailed = others.map(({ path }) => path);
   }
   throw first.error;
+}
+
+/** Says what could not be stored, before anything is: what may not be read, as far as can be told without reading. */
+export async function throwForeseen(
+  { layout }: Pick<LineAccess, 'layout'>,
+  plan: Pick<StagePlan, 'changed' | 'failures'>,
+  context: Pick<OpContext, 'warn'>,
+): Promise<void> {
+  for (const path of plan.changed) {
+    if (await mayRead(layout.workFile(path))) continue;
+    plan.failures.push({ path, error: unreadable(path) });
+  }
+  throwFailures({ plan }, context);
 }
 
 /**

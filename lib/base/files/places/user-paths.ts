@@ -70,6 +70,14 @@ export async function mayWriteIn(folder: string): Promise<boolean> {
   );
 }
 
+/** False if this user may not read what a path leads to. Nothing is opened. */
+export async function mayRead(place: string): Promise<boolean> {
+  return fs.access(place, fs.constants.R_OK).then(
+    () => true,
+    (error) => LEADS_NOWHERE[error.code ?? '']?.kind !== 'denied',
+  );
+}
+
 /** A path without links; as it was given if nothing is there. For paths of the user. */
 export async function realPath(place: string): Promise<string> {
   try {

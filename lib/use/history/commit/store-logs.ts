@@ -145,11 +145,15 @@ async function readPlace(
   room: number,
 ): Promise<{ files: LogFile[]; read: ReadLog[] }> {
   const { kind } = await statThrough(place);
-  if (kind !== 'file' && kind !== 'folder') {
-    throw new NotFoundError(`there is no log '${place}'`, { kind: 'file', name: place });
+  if (kind !== 'file' && kind !== 'folder' && kind !== 'denied') {
+    throw new NotFoundError(`there is no log '${place}'`, {
+      ...{ kind: 'file', name: place },
+      hint: 'name a file, or the folder of a run, behind --log',
+    });
   }
   const name = place.split(/[\\/]/).at(-1) as string;
-  if (kind === 'file') {
+  // What may not be looked at is an error of the reader.
+  if (kind !== 'folder') {
     const bytes = await readLogFile(place, room);
     return { files: [{ name, bytes }], read: [{ name, content: readNamedLog(name, bytes) }] };
   }

@@ -41,15 +41,19 @@ function odd(became: Oddity, says: string): WorkFile & { kind: 'odd' } {
 /** What is said of a file that this user may not look at. */
 export const UNREADABLE = odd('unreadable', 'may not be read');
 
+const CHECK = 'check the permissions of the file and of its folders';
+
 /** Why a file that this user may not look at was not stored. */
 export function unreadable(path: string): IoError {
-  return new IoError(`cannot read '${path}': ${meaningOf('EACCES')}`, {
-    file: path,
-    errno: 'EACCES',
-    hint:
-      "check the permissions of the file and of its folders; what .dlvignore names is left alone, and 'dlv rm " +
-      "--cached' stops tracking a file",
-  });
+  const leaveOut =
+    "what .dlvignore names is left alone, and 'dlv rm --cached' stops tracking a file";
+  return notReadable(path, `${CHECK}; ${leaveOut}`);
+}
+
+/** Why what was named, and is not of the work tree, cannot be read. */
+export function notReadable(place: string, hint = CHECK): IoError {
+  const message = `cannot read '${place}': ${meaningOf('EACCES')}`;
+  return new IoError(message, { file: place, errno: 'EACCES', hint });
 }
 
 /** The state of a plain file that lies below no link; null for all else, which `lookAtWork` tells apart. */

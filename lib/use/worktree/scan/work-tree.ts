@@ -8,6 +8,7 @@ import nodePath from 'node:path';
 import { Pace } from '../../../base/bytes/pace.js';
 import { DlvError, NotFoundError, UsageError } from '../../../base/errors.js';
 import { statOrNull } from '../../../base/files/files.js';
+import { statThrough } from '../../../base/files/places/user-paths.js';
 import { isGlob } from '../../../pure/paths/glob.js';
 import { comparePaths } from '../../../pure/paths/version-path.js';
 import type { Layout } from '../../../storage/repo/layout.js';
@@ -151,6 +152,8 @@ class Selector {
       const folder = path.slice(0, Math.max(0, path.lastIndexOf('/')));
       const target = await this.#follower.target(path, await this.#follower.chainOf(folder));
       if (target.kind !== 'none') return target.kind;
+      if ((await statThrough(this.#layout.workFile(path))).kind === 'denied')
+        throw unreadable(path);
       throw new UsageError(`cannot add '${input}': ${target.why}`, { path });
     }
     if (there.isFile) return 'file';
