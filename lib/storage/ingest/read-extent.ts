@@ -30,14 +30,19 @@ export interface ExtentPlace {
   offset: number;
 }
 
+/** Called when more of an extent was read, with the planes of its segments so far and how many of them are filled. */
+export type OnRead = (kept: readonly PlaneLease[], whole: number) => void;
+
 /**
  * Reads an extent.
+ * @param onRead  not called for one that is not kept.
  * @returns its hashes, and the planes of its segments: none of them if they are too many.
  */
 export async function hashExtent(
   feed: FileFeed,
   part: ExtentPlace,
   inFlight: PlanesInFlight,
+  onRead: OnRead = () => {},
 ): Promise<{ hashes: ReadExtent; kept: PlaneLease[] }> {
   const { width, count, byteSwap } = part;
   const hasher = new ExtentHasher(width, count);
@@ -63,6 +68,7 @@ export async function hashExtent(
       if (digests === undefined) await splitNext(feed, target, byteSwap);
       sketcher.add(target);
       await (digests ? hasher.addHashed(digests) : hasher.addRun(target));
+      if (keep) onRead(kept, first + run < elements ? segment : segment + 1);
     }
   }
   const hashes = { ...(await hasher.finish()), sketch: sketcher.finish() };

@@ -3,26 +3,27 @@
  * and written to the session in the order of the file.
  */
 import type { Id } from '../../base/bytes/hash.js';
-import { isUnreadable } from '../../base/errors.js';
 import type { ReadFile } from '../../base/files/files.js';
 import { ENCODED_AHEAD_BYTES, SEGMENT_ELEMENTS } from '../../base/limits.js';
-import { isLater, type Operation } from '../../pure/codec/operation.js';
-import { encodeSegment, verifySegment } from '../../pure/codec/segment.js';
-import { type DeltaPlace, lendUnder } from '../objects/planes/base-planes.js';
-import { type PlaneLease, planePool } from '../objects/planes/plane-pool.js';
-import type { PlaneReader } from '../objects/planes/plane-reader.js';
-import { encodeSegmentHead, segmentElements } from '../objects/planes/segment-head.js';
+import type { PlaneLease } from '../objects/planes/plane-pool.js';
+import { segmentElements } from '../objects/planes/segment-head.js';
 import type { PackSession } from '../objects/session.js';
-import { OBJECTS_FLAG, QUANTISED_FLAG } from '../repo/format.js';
 import { segmentCount } from '../store/types.js';
 import { BaseChooser, type ChooserOptions, type ChosenBase } from './bases/choose-base.js';
 import { DerivedBases } from './bases/derived-bases.js';
 import type { ExtentView } from './bases/derived-extent.js';
-import type { BaseFinder, FittedBase } from './bases/named-bases.js';
+import type { BaseFinder } from './bases/named-bases.js';
+import { codeSegment, type SegmentJob, writeOf } from './code-segment.js';
+import {
+  type BegunSegment,
+  type EarlyHost,
+  EarlySegments,
+  type Guessing,
+} from './early-segments.js';
 import type { FileFeed } from './file-feed.js';
 import { PlanesInFlight } from './planes-in-flight.js';
 import { type ExtentPlace, hashExtent, type ReadExtent, rereadSegment } from './read-extent.js';
-import { WorkInFlight, type Write } from './work-in-flight.js';
+import { WorkInFlight } from './work-in-flight.js';
 
 /** Where extents come from and go to. */
 export interface ExtentTarget {
@@ -30,16 +31,6 @@ export interface ExtentTarget {
   readonly source: ReadFile;
   readonly feed: FileFeed;
   readonly options: ChooserOptions & { readonly bases: BaseFinder; readonly signal?: AbortSignal };
-}
-
-/** A segment to be encoded, and what it may be a delta against. */
-interface SegmentJob {
-  readonly hashes: ReadExtent;
-  readonly segment: number;
-  readonly lease: PlaneLease;
-  readonly base: FittedBase | null;
-  /** What is done to the base first. */
-  readonly operation: Operation | undefined;
 }
 
 /** An extent to be stored: where it is, and what sees it. */
@@ -50,14 +41,35 @@ export interface NewExtentPlace extends ExtentPlace {
   readonly view: ExtentView | null;
 }
 
+/** An extent that was read: its planes if they are kept, and those of its segments that are being encoded. */
+interface NewExtentRead {
+  readonly hashes: ReadExtent;
+  readonly kept: readonly PlaneLease[];
+  readonly early: EarlySegments;
+}
+
+/** A segment to be written: its planes, and its encoding if that was begun before the id was known. */
+interface SegmentRead {
+  readonly hashes: ReadExtent;
+  readonly lease: PlaneLease;
+  readonly job: SegmentJob;
+  readonly begun: BegunSegment | null;
+}
+
 export class ExtentStore {
   readonly #target: ExtentTarget;
   readonly #chooser: BaseChooser;
   readonly #derived: DerivedBases;
   readonly #planes = new PlanesInFlight();
   readonly #encoding = new WorkInFlight((error) => this.#planes.fail(error));
+  readonly #host: EarlyHost;
+  readonly #guessing: Guessing = { isOver: false };
   /** The extent read last is stored, after those before it. */
   #storing: Promise<void> = Promise.resolve();
+  /** Extents that were read and of which not all segments are in flight. */
+  #unstored = 0;
+  /** The extent that is being read. */
+  #early: EarlySegments | null = null;
   /** Extents of this file that are being stored or are stored. */
   readonly #started = new Set<Id>();
 
@@ -66,6 +78,15 @@ export class ExtentStore {
     const { session, options } = target;
     this.#chooser = new BaseChooser(session, options);
     this.#derived = new DerivedBases(session, options.isUsable ?? (() => true));
+    const { bases: finder, level, signal } = options;
+    this.#host = {
+      ...{ session, finder, level, file: target.source.name, chooser: this.#chooser },
+      ...{ bases: this.#chooser.planes, ...(signal ? { signal } : {}) },
+      // Those before come first: they are to be written before room is given back here.
+      takeRoom: (bytes) =>
+        this.#unstored === 0 && this.#encoding.takeRoom(bytes, ENCODED_AHEAD_BYTES),
+      giveRoom: (bytes) => this.#encoding.giveRoom(bytes),
+    };
   }
 
   /**
@@ -74,9 +95,17 @@ export class ExtentStore {
    */
   async read(part: NewExtentPlace): Promise<Id> {
     this.#planes.check();
-    const { hashes, kept } = await hashExtent(this.#target.feed, part, this.#planes);
+    const early = new EarlySegments(this.#host, part, this.#guessing);
+    this.#early = early;
+    const { hashes, kept } = await hashExtent(
+      this.#target.feed,
+      part,
+      this.#planes,
+      (some, whole) => early.advance(some, whole),
+    );
+    this.#unstored++;
     this.#storing = this.#storing
-      .then(() => this.#store(part, hashes, kept))
+      .then(() => this.#storeRead(part, { hashes, kept, early }))
       .catch((error: unknown) => this.#planes.fail(error));
     // What is read twice has to be in the page cache still.
     if (kept.length === 0) {
@@ -86,17 +115,24 @@ export class ExtentStore {
     return hashes.id;
   }
 
+  async #storeRead(part: NewExtentPlace, read: NewExtentRead): Promise<void> {
+    try {
+      await this.#store(part, read);
+    } finally {
+      this.#unstored--;
+      // Nothing that reads its planes outlives a failure.
+      await read.early.settle();
+    }
+  }
+
   /** Stores an extent unless it is there; the extents before it are stored or being encoded. */
-  async #store(
-    part: NewExtentPlace,
-    hashes: ReadExtent,
-    kept: readonly PlaneLease[],
-  ): Promise<void> {
+  async #store(part: NewExtentPlace, { hashes, kept, early }: NewExtentRead): Promise<void> {
     this.#planes.check();
     const { id, width, count, sketch } = hashes;
     const { session, source, options } = this.#target;
     const segments = segmentCount(count);
     if (this.#started.has(id) || (await session.hasExtent(id, segments))) {
+      await early.drop();
       for (const lease of kept) lease.release();
       return;
     }
@@ -107,7 +143,9 @@ export class ExtentStore {
       const base = candidate === null ? null : await this.#chooser.fit(id, candidate, segment);
       const lease =
         kept[segment] ?? (await rereadSegment(source, part, { segment, hashes }, options.signal));
-      await this.#encodeSoon({ hashes, segment, lease, base, operation: candidate?.operation });
+      const job = { width, count, segment, base, operation: candidate?.operation };
+      const begun = await early.take(job);
+      await this.#encodeSoon({ hashes, lease, job, begun });
     }
   }
 
@@ -157,16 +195,21 @@ export class ExtentStore {
   }
 
   /** Starts the encoding of a segment; waits while too many are in flight. Records stay in order. */
-  async #encodeSoon(job: SegmentJob): Promise<void> {
-    const { hashes, segment } = job;
-    const bytes = hashes.width * segmentElements(hashes.count, segment);
-    await this.#encoding.roomFor(bytes, ENCODED_AHEAD_BYTES);
-    this.#encoding.start(hashes.id, bytes, encodeJob(this.#target, this.#chooser.planes, job));
+  async #encodeSoon({ hashes, lease, job, begun }: SegmentRead): Promise<void> {
+    const { session } = this.#target;
+    const bytes = job.width * segmentElements(job.count, job.segment);
+    // What was begun is in flight already.
+    if (begun === null) await this.#encoding.roomFor(bytes, ENCODED_AHEAD_BYTES);
+    const coding = begun?.coded ?? codeSegment(this.#host, job, lease.planes, hashes.id);
+    begun?.giveRoom();
+    const work = coding.then((coded) => writeOf(session, hashes, coded, lease));
+    this.#encoding.start(hashes.id, bytes, work);
   }
 
   /** Waits for all that is being stored: it is written into the session, and must not outlive a failure. */
   async settle(): Promise<void> {
     await this.#storing;
+    await this.#early?.settle();
     await this.#encoding.settle();
   }
 
@@ -175,74 +218,4 @@ export class ExtentStore {
     this.#planes.check();
     this.#encoding.check();
   }
-}
-
-/** Planes of a base; null if it is damaged, which must not keep new work from being stored. */
-async function basePlanes(
-  session: PackSession,
-  reader: PlaneReader,
-  place: DeltaPlace,
-): Promise<PlaneLease | null> {
-  try {
-    return await lendUnder(session, reader, place);
-  } catch (error) {
-    if (isUnreadable(error)) return null;
-    throw error;
-  }
-}
-
-/** Encodes a segment and checks what it decodes to. @returns  what writes it, once it is its turn. */
-async function encodeJob(
-  { session, source, options }: ExtentTarget,
-  bases: PlaneReader,
-  { hashes, segment, lease, base, operation }: SegmentJob,
-): Promise<Write> {
-  const { width, count, id } = hashes;
-  const { level, signal } = options;
-  const elements = segmentElements(count, segment);
-  const baseLease =
-    base === null
-      ? null
-      : await basePlanes(session, bases, { id, width, count, segment, base: base.id, operation });
-  const room = planePool.lendRoom(width, elements);
-  const { planes } = lease;
-  const under = baseLease?.planes ?? null;
-  const coded = await encodeSegment(planes, under, {
-    level,
-    signal,
-    room: room?.planes[0],
-    sharesPlanes: true,
-  });
-  const scratch = planePool.lend.bind(planePool);
-  const crcs = await verifySegment(coded, planes, under, { file: source.name, scratch });
-  baseLease?.release();
-  // Planes that are stored as they are may be payloads.
-  const isShared = [coded.hi, coded.mid, coded.low].some((payload) => planes.includes(payload));
-  if (!isShared) lease.release();
-  const head = encodeSegmentHead({
-    codec: coded.head,
-    ...(segment === 0 ? { runHashes: Buffer.concat(hashes.hashes), sketch: hashes.sketch } : {}),
-    ...(coded.usesBase ? { operation } : {}),
-  });
-  return async () => {
-    if (coded.usesBase && operation !== undefined) {
-      session.needsFlag(isLater(operation) ? QUANTISED_FLAG : OBJECTS_FLAG);
-    }
-    await session.putSegment({
-      id,
-      segment,
-      segments: segmentCount(count),
-      width,
-      count,
-      base: coded.usesBase ? (base as FittedBase).id : null,
-      depth: coded.usesBase ? (base as FittedBase).depth : 0,
-      head,
-      hi: coded.hi,
-      mid: coded.mid,
-      low: coded.low,
-      ...(crcs ? { crcs } : {}),
-    });
-    if (isShared) lease.release();
-    room?.release();
-  };
 }

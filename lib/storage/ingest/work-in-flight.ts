@@ -38,6 +38,18 @@ export class WorkInFlight {
     this.check();
   }
 
+  /** Counts `bytes` as in flight without work, if they and the rest in memory are at most `limit`. */
+  takeRoom(bytes: number, limit: number): boolean {
+    if (this.#jobs.length >= JOBS_MAX || this.#bytes + bytes > limit) return false;
+    this.#bytes += bytes;
+    return true;
+  }
+
+  /** Ends what `takeRoom` began. */
+  giveRoom(bytes: number): void {
+    this.#bytes -= bytes;
+  }
+
   /**
    * Counts work of `bytes` as in flight until it is written, after all that was started before it.
    * What it fails with is thrown by `check`.

@@ -172,9 +172,12 @@ export class BaseChooser {
     return candidates.filter((candidate) => candidate === best || !line.has(candidate.fitted.id));
   }
 
-  /** Goes from a candidate to the base of one segment of `extent`, or null: materialize. */
+  /**
+   * Goes from a candidate to the base of one segment of an extent, or null: materialize.
+   * @param extent  its id, if that is known.
+   */
   async fit(
-    extent: Id,
+    extent: Id | null,
     { id, operation }: ChosenBase,
     segment: number,
   ): Promise<FittedBase | null> {
@@ -188,10 +191,11 @@ export class BaseChooser {
       return entry && { base: entry.base, bytes: storedBytes(entry), isDerived };
     };
     const fitted = await fitBase(id, lookup, limits, extent);
-    return fitted !== null && this.#isUsable(fitted.id) ? fitted : null;
+    return fitted !== null && this.isUsable(fitted.id) ? fitted : null;
   }
 
-  #isUsable(id: Id): boolean {
+  /** False for extents that must not become bases. */
+  isUsable(id: Id): boolean {
     return this.#options.isUsable?.(id) ?? true;
   }
 
@@ -231,7 +235,7 @@ export class BaseChooser {
     const { id: own, width, count, sketch } = extent;
     const scores = new Map<Id, number>();
     for (const id of namesakes) {
-      if (id === own || !this.#isUsable(id)) continue;
+      if (id === own || !this.isUsable(id)) continue;
       // An extent of the same name and without a sketch counts as close.
       const distance = (await this.#distanceTo(extent, id)) ?? 4 * width;
       scores.set(id, Math.max(0, distance - NAMESAKE_BITS));
@@ -240,7 +244,7 @@ export class BaseChooser {
     if (!near && (this.#options.level > 0 || scores.size === 0)) {
       const found = await this.#session.sketches.nearest(sketch, width, count, NEIGHBOURS_MAX);
       for (const { id, distance } of found) {
-        const isNew = id !== own && !scores.has(id) && this.#isUsable(id);
+        const isNew = id !== own && !scores.has(id) && this.isUsable(id);
         if (isNew && distance < unrelatedBits(width)) scores.set(id, distance);
       }
     }
