@@ -2,7 +2,7 @@
  * Segments of an extent that are encoded while its next ones are read, before its id is known: on a guess which base
  * it will have. What was guessed wrong is encoded again, and then nothing is guessed any more.
  *
- * Without it, reading and encoding would take turns wherever planes in flight have room for one extent alone.
+ * Without this, reading and encoding take turns wherever planes in flight have room for one extent alone.
  */
 import type { Id } from '../../base/bytes/hash.js';
 import { SEGMENT_ELEMENTS } from '../../base/limits.js';
@@ -116,7 +116,7 @@ export class EarlySegments {
     this.#started.set(segment, { bytes, base, coded });
   }
 
-  /** The namesake, unless the extent seems to be equal to it or to have nothing in common with it. */
+  /** The namesake; null where the extent seems to be equal to it, and needs no encoding. */
   async #ask(first: PlaneLease): Promise<Guess | null> {
     const { session, finder, chooser } = this.#host;
     const { keys, width, count } = this.#place;

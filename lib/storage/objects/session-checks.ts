@@ -11,7 +11,7 @@ import { linksOf } from './chain.js';
  * is stored once more then, in a set that comes first in the manifest.
  */
 export class WholeChains {
-  /** True if a chain was found broken since the last set was published: the open set has to come first. */
+  /** True if a chain was found broken: sets that are listed from then on have to come first. */
   foundBroken = false;
   readonly #store: ObjectStore;
   /** Records whose chains were followed to the end. */

@@ -12,6 +12,7 @@ import { CHAIN_DEPTH_MAX } from '../../base/limits.js';
 import { encodeBlob } from '../../pure/codec/blob-coder.js';
 import type { LockWait } from '../repo/processes/lock.js';
 import type { ObjectStore } from '../store/object-store.js';
+import type { PackSetWriter } from '../store/packs/pack-writer.js';
 import type { SegmentHeadAt } from '../store/packs/read-records.js';
 import { RollingWriter } from '../store/packs/rolling-writer.js';
 import { UNNAMED_SET } from '../store/packs/waiting-segments.js';
@@ -54,6 +55,12 @@ export interface SessionHost {
   signal?: AbortSignal;
 }
 
+/** A segment of an extent, or a blob. */
+interface RecordPlace {
+  readonly id: Id;
+  readonly segment: number | null;
+}
+
 export class PackSession implements Readers, SegmentRecords {
   readonly blobs: Blobs;
   readonly planes: PlaneReader;
@@ -64,8 +71,8 @@ export class PackSession implements Readers, SegmentRecords {
   readonly published: SetInfo[] = [];
   readonly #host: SessionHost;
   readonly #writer: RollingWriter;
-  /** Bases of the open set that are in listed sets. */
-  readonly #bases = new Map<string, { id: Id; segment: number | null }>();
+  /** Bases of each set that is not listed yet, where another set has them. */
+  readonly #bases = new Map<PackSetWriter, Map<string, RecordPlace>>();
   readonly #seen: SeenSets;
   readonly #chains: WholeChains;
   /** What readers of the open set must know. */
@@ -79,7 +86,8 @@ export class PackSession implements Readers, SegmentRecords {
     this.#writer = new RollingWriter({
       backend: host.store.backend,
       tmpName: host.tmpName,
-      onSealed: (sealed) => this.#publish(sealed),
+      onSealed: (sealed, set) => this.#publish(sealed, set),
+      overlaps: true,
       ...(host.fullBytes === undefined ? {} : { fullBytes: host.fullBytes }),
     });
     this.blobs = new Blobs(this);
@@ -90,14 +98,13 @@ export class PackSession implements Readers, SegmentRecords {
 
   async readBlob(id: Id): Promise<BlobRecord | null> {
     this.#seen.see();
-    return (await this.#writer.open?.readBlob(id)) ?? this.#host.store.here.readBlob(id);
+    const own = await this.#readOwn((set) => set.readBlob(id));
+    return own ?? this.#host.store.here.readBlob(id);
   }
 
   async readSegment(id: Id, segment: number, classes: PlaneClass[]): Promise<SegmentRecord | null> {
-    return (
-      (await this.#writer.open?.readSegment(id, segment, classes)) ??
-      this.#host.store.here.readSegment(id, segment, classes)
-    );
+    const own = await this.#readOwn((set) => set.readSegment(id, segment, classes));
+    return own ?? this.#host.store.here.readSegment(id, segment, classes);
   }
 
   /** The sketch of an extent, stored or of this session's open set; null if it has none. */
@@ -128,12 +135,30 @@ export class PackSession implements Readers, SegmentRecords {
   /** The entry of a segment, live or of this session's open set; null if it is nowhere. */
   async findSegment(id: Id, segment: number): Promise<SegmentEntry | null> {
     this.#seen.see();
-    const own = this.#writer.open?.findSegment(id, segment);
-    return own ?? this.#host.store.here.findSegment(id, segment);
+    for (const set of this.#writer.unlisted) {
+      const own = set.findSegment(id, segment);
+      if (own !== null) return own;
+    }
+    return this.#host.store.here.findSegment(id, segment);
+  }
+
+  /** What a set has that is not listed yet. One that is listed meanwhile is read in the store: its files have other names. */
+  async #readOwn<T>(read: (set: PackSetWriter) => Promise<T | null>): Promise<T | null> {
+    for (const set of this.#writer.unlisted) {
+      try {
+        const found = await read(set);
+        if (found !== null) return found;
+      } catch (error) {
+        if (!isUnreadable(error)) throw error;
+        await this.#writer.behind();
+        if (this.#writer.unlisted.includes(set)) throw error;
+      }
+    }
+    return null;
   }
 
   async openSegment(id: Id, segment: number): Promise<SegmentHeadAt | null> {
-    const own = await this.#writer.open?.openSegment(id, segment);
+    const own = await this.#readOwn((set) => set.openSegment(id, segment));
     if (own) return own;
     const { here } = this.#host.store;
     const entry = await here.findSegment(id, segment);
@@ -148,33 +173,31 @@ export class PackSession implements Readers, SegmentRecords {
 
   async lendPayloads(head: SegmentHeadAt, classes: PlaneClass[]): Promise<LentPayloads | null> {
     if (head.entry.set === UNNAMED_SET) {
-      return (await this.#writer.open?.lendPayloads(head, classes)) ?? null;
+      return this.#readOwn((set) => set.lendPayloads(head, classes));
     }
     return this.#host.store.lendPayloads(head, classes);
   }
 
   async hasBlob(id: Id): Promise<boolean> {
     this.#seen.see();
-    if (this.#writer.open?.hasBlob(id)) return true;
+    if (this.#writer.unlisted.some((set) => set.hasBlob(id))) return true;
     return (await this.#host.store.hasBlob(id)) && (await this.#chains.isWhole(id, null));
   }
 
   /** True if every segment is stored. */
   async hasExtent(id: Id, segments: number): Promise<boolean> {
     this.#seen.see();
-    const own = this.#writer.open;
-    if (own !== null) {
-      let inOwn = 0;
-      while (inOwn < segments && own.hasSegment(id, inOwn)) inOwn++;
-      if (inOwn === segments) return true;
-      // An extent whose segments are spread over the roll-over of a set.
-      if (inOwn > 0 || own.hasSegment(id, segments - 1)) {
-        for (let s = 0; s < segments; s++) {
-          if (!own.hasSegment(id, s) && !(await this.#host.store.here.findSegment(id, s)))
-            return false;
-        }
-        return true;
+    const own = this.#writer.unlisted;
+    const isOwn = (s: number): boolean => own.some((set) => set.hasSegment(id, s));
+    let inOwn = 0;
+    while (inOwn < segments && isOwn(inOwn)) inOwn++;
+    if (inOwn === segments) return true;
+    // An extent whose segments are spread over the roll-over of a set.
+    if (inOwn > 0 || isOwn(segments - 1)) {
+      for (let s = 0; s < segments; s++) {
+        if (!isOwn(s) && !(await this.#host.store.here.findSegment(id, s))) return false;
       }
+      return true;
     }
     if (!(await this.#host.store.hasExtent(id))) return false;
     for (let s = 0; s < segments; s++) if (!(await this.#chains.isWhole(id, s))) return false;
@@ -209,7 +232,7 @@ export class PackSession implements Readers, SegmentRecords {
     const { codec, payload } = coded;
     const record = { id, kind, codec, base: chosenBase, depth, rawBytes: bytes.length, payload };
     await this.#writer.write(async (set) => {
-      if (record.base !== null && !set.hasBlob(record.base)) this.#relyOn(record.base, null);
+      if (record.base !== null && !set.hasBlob(record.base)) this.#relyOn(set, record.base, null);
       await set.addBlob(record);
     });
     return id;
@@ -232,7 +255,7 @@ export class PackSession implements Readers, SegmentRecords {
     assert(record.depth <= CHAIN_DEPTH_MAX, `a chain of ${record.depth} links`);
     const { segment, base } = record;
     await this.#writer.write(async (set) => {
-      if (base !== null && !set.hasSegment(base, segment)) this.#relyOn(base, segment);
+      if (base !== null && !set.hasSegment(base, segment)) this.#relyOn(set, base, segment);
       await set.addSegment(record);
     });
   }
@@ -248,21 +271,21 @@ export class PackSession implements Readers, SegmentRecords {
     return this.#writer.flush();
   }
 
-  async #publish(sealed: SealedSet): Promise<void> {
+  async #publish(sealed: SealedSet, set: PackSetWriter): Promise<void> {
     const { info } = sealed;
     await this.#host.locked(async (requireFlag) => {
-      await this.#checkBases();
+      await this.#checkBases(this.#bases.get(set) ?? new Map());
       for (const flag of this.#flags) await requireFlag(flag);
       const inFront = (sets: readonly SetInfo[]) => [info, ...sets.filter((s) => s.id !== info.id)];
       await this.#host.store.publish([sealed], this.#chains.foundBroken ? inFront : undefined);
     }, this.#wait);
-    this.#chains.foundBroken = false;
     this.published.push(info);
-    this.#bases.clear();
+    this.#bases.delete(set);
   }
 
-  #relyOn(id: Id, segment: number | null): void {
-    this.#bases.set(`${id}/${segment}`, { id, segment });
+  #relyOn(set: PackSetWriter, id: Id, segment: number | null): void {
+    const bases = this.#bases.get(set) ?? new Map<string, RecordPlace>();
+    this.#bases.set(set, bases.set(`${id}/${segment}`, { id, segment }));
   }
 
   /**
@@ -277,7 +300,7 @@ export class PackSession implements Readers, SegmentRecords {
    * Every base of the new set must be live when the set is listed.
    * @throws {ConflictError} if garbage collection took one: the command has to store it again.
    */
-  async #checkBases(): Promise<void> {
+  async #checkBases(bases: ReadonlyMap<string, RecordPlace>): Promise<void> {
     const { store } = this.#host;
     const generation = store.generation;
     const undisturbed = await this.isUndisturbed();
@@ -288,7 +311,7 @@ export class PackSession implements Readers, SegmentRecords {
         hint: 'run the command again',
       });
     }
-    for (const { id, segment } of this.#bases.values()) {
+    for (const { id, segment } of bases.values()) {
       const found = segment === null ? store.findBlob(id) : store.here.findSegment(id, segment);
       if ((await found) !== null) continue;
       throw new ConflictError(

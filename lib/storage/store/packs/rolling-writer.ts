@@ -1,6 +1,6 @@
 /**
  * Writes records into one pack set after another: a set that is full is finished and handed on before
- * the next record is added.
+ * the next record is added, or while the next set is written.
  *
  * Calls may overlap: they take turns. After a failure the open set is gone, and nothing of it is
  * handed on.
@@ -20,8 +20,13 @@ export interface RollingWriterOptions {
   readonly backend: Backend;
   /** A name under tmp/ for the files of the next set, another at every call. */
   tmpName(): string;
-  /** Takes a finished set: its files are still in tmp/, and are the receiver's from now on. */
-  onSealed(sealed: SealedSet): Promise<void> | void;
+  /**
+   * Takes a finished set: its files are still in tmp/, and are the receiver's from now on. One at a time.
+   * @param set  what wrote it.
+   */
+  onSealed(sealed: SealedSet, set: PackSetWriter): Promise<void> | void;
+  /** True: the next set is written while one is finished and handed on. Default: records wait for that. */
+  readonly overlaps?: boolean;
   /** Bytes of its largest file from which a set is full; default PACK_BYTES_TARGET. */
   readonly fullBytes?: number;
   /** Classes of planes that get no file. */
@@ -31,15 +36,29 @@ export interface RollingWriterOptions {
 export class RollingWriter implements RecordSink {
   readonly #options: RollingWriterOptions;
   #open: PackSetWriter | null = null;
+  /** The set that is handed on while the next one is written, until that is over. */
+  #behind: { readonly set: PackSetWriter; readonly over: Promise<void> } | null = null;
+  /** What a set behind failed with, until somebody was told. */
+  #failure: { readonly error: unknown } | null = null;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: RollingWriterOptions) {
     this.#options = options;
   }
 
-  /** The set that is being written, or being handed on; null if there is none. */
+  /** The set that is being written, or being handed on before the next one is; null if there is none. */
   get open(): PackSetWriter | null {
     return this.#open;
+  }
+
+  /** The open set, and the one that is handed on while that is written: what was added and is listed nowhere yet. */
+  get unlisted(): readonly PackSetWriter[] {
+    return [this.#open, this.#behind?.set ?? null].filter((set) => set !== null);
+  }
+
+  /** Waits until the set is handed on that was full before the open one, or failed to be. */
+  async behind(): Promise<void> {
+    await this.#behind?.over;
   }
 
   addBlob(record: BlobRecord): Promise<void> {
@@ -53,17 +72,21 @@ export class RollingWriter implements RecordSink {
   /** Runs `add` on the open set, in its turn, and hands the set on if it is full then. */
   write(add: (set: PackSetWriter) => Promise<void>): Promise<void> {
     return this.#inTurn(async () => {
-      const { backend, tmpName, fullBytes, absent = [] } = this.#options;
+      const { backend, tmpName, fullBytes, absent = [], overlaps = false } = this.#options;
+      if (this.#failure !== null) await this.#fail();
       const how = { absent, ...(fullBytes === undefined ? {} : { fullBytes }) };
       this.#open ??= await PackSetWriter.create(backend, tmpName(), how);
       await add(this.#open);
-      if (this.#open.isFull) await this.#finish(this.#open);
+      if (!this.#open.isFull) return;
+      if (overlaps) await this.#leaveBehind(this.#open);
+      else await this.#finish(this.#open);
     });
   }
 
   /** Finishes the open set, unless it is empty, and hands it on. */
   flush(): Promise<void> {
     return this.#inTurn(async () => {
+      await this.#handedOn();
       if (this.#open?.isEmpty) await this.#drop();
       else if (this.#open !== null) await this.#finish(this.#open);
     });
@@ -71,12 +94,46 @@ export class RollingWriter implements RecordSink {
 
   /** Removes the open set. */
   abort(): Promise<void> {
-    return this.#inTurn(() => this.#drop());
+    return this.#inTurn(async () => {
+      await this.behind();
+      this.#failure = null;
+      await this.#drop();
+    });
+  }
+
+  /** Finishes the open set while the next one is written: what that relies on may be in it. */
+  async #leaveBehind(set: PackSetWriter): Promise<void> {
+    await this.#handedOn();
+    const handOn = async (): Promise<void> => {
+      try {
+        await this.#options.onSealed(await set.finish(), set);
+      } catch (error) {
+        this.#failure = { error };
+        await set.abort();
+      }
+      this.#behind = null;
+    };
+    this.#open = null;
+    this.#behind = { set, over: handOn() };
+  }
+
+  /** Waits for the set behind. @throws what it failed with. */
+  async #handedOn(): Promise<void> {
+    await this.behind();
+    if (this.#failure !== null) await this.#fail();
+  }
+
+  /** Removes the open set, which may rely on one that is gone. @throws what that one failed with. */
+  async #fail(): Promise<never> {
+    const { error } = this.#failure as { error: unknown };
+    this.#failure = null;
+    await this.#drop();
+    throw error;
   }
 
   async #finish(set: PackSetWriter): Promise<void> {
     try {
-      await this.#options.onSealed(await set.finish());
+      await this.#options.onSealed(await set.finish(), set);
       this.#open = null;
     } catch (error) {
       await this.#drop();

@@ -3,6 +3,7 @@
  * what fails is neither handed on nor left behind.
  * Method: a backend in memory, sets that are full after a few records, receivers that fail.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import test from 'ava';
 import { type Id, objectId } from '../../../../../lib/base/bytes/hash.js';
 import { MemoryBackend } from '../../../../../lib/storage/store/backends/memory-backend.js';
@@ -20,7 +21,10 @@ function record(number: number): BlobRecord {
 }
 
 /** A writer of sets of some four records, and what it handed on. */
-function rolling(onSealed: (sealed: SealedSet) => Promise<void> | void = () => {}) {
+function rolling(
+  onSealed: (sealed: SealedSet) => Promise<void> | void = () => {},
+  overlaps = false,
+) {
   const backend = new MemoryBackend();
   const sealed: SealedSet[] = [];
   let names = 0;
@@ -28,6 +32,7 @@ function rolling(onSealed: (sealed: SealedSet) => Promise<void> | void = () => {
     backend,
     tmpName: () => `tmp/1-1/set-${names++}`,
     fullBytes: 2000,
+    overlaps,
     async onSealed(set) {
       await onSealed(set);
       sealed.push(set);
@@ -119,4 +124,64 @@ test('rolling: after a failed write the writer says so until it is aborted', asy
   t.is(await left(), 0);
   await writer.addBlob(record(3));
   await writer.flush();
+});
+
+/** Adds records until a set is full. */
+async function fill(writer: RollingWriter, from: number): Promise<BlobRecord[]> {
+  const records = Array.from({ length: 4 }, (_, i) => record(from + i));
+  for (const one of records) await writer.addBlob(one);
+  return records;
+}
+
+test('rolling: the next set is written while one is handed on, and both are read', async (t) => {
+  const ends: (() => void)[] = [];
+  const handOn = () => new Promise<void>((resolve) => ends.push(resolve));
+  const { writer, sealed, left } = rolling(handOn, true);
+  const [first] = await fill(writer, 0);
+  const next = record(50);
+  await writer.addBlob(next);
+  t.is(sealed.length, 0);
+  t.is(writer.unlisted.length, 2);
+  t.true(writer.open?.hasBlob(next.id));
+  t.true(writer.unlisted.some((set) => set.hasBlob(first!.id)));
+  // A second full set waits for the first one.
+  const second = fill(writer, 10);
+  while (ends.length === 0) await nextTurn();
+  await nextTurn();
+  t.is(ends.length, 1, 'one at a time');
+  ends[0]!();
+  await second;
+  t.is(sealed.length, 1);
+  const flushed = writer.flush();
+  for (let i = 1; i < 3; i++) {
+    while (ends.length === i) await nextTurn();
+    ends[i]!();
+  }
+  await flushed;
+  t.is(sealed.length, 3);
+  t.deepEqual(writer.unlisted, []);
+  t.true((await left()) > 0);
+});
+
+test('rolling: what follows a set that nobody takes is not handed on, and the next record says why', async (t) => {
+  let fails = true;
+  const { writer, sealed, left } = rolling(() => {
+    if (fails) throw new Error('another command was first');
+  }, true);
+  const [lost] = await fill(writer, 0);
+  await writer.behind();
+  await t.throwsAsync(writer.addBlob(record(20)), { message: /another command/ });
+  t.deepEqual(writer.unlisted, []);
+  t.is(await left(), 0);
+  await fill(writer, 0);
+  await t.throwsAsync(writer.flush(), { message: /another command/ });
+  t.is(await left(), 0);
+  await fill(writer, 0);
+  await writer.abort();
+  t.is(await left(), 0, 'whoever gives up need not be told');
+  fails = false;
+  await writer.addBlob(record(30));
+  t.false(writer.open?.hasBlob(lost!.id));
+  await writer.flush();
+  t.is(sealed.length, 1);
 });
