@@ -289,7 +289,7 @@ export class PackSetWriter implements RecordSink {
         low: this.#elsewhere.low || size('low'),
       };
       const index = this.#index.finish(sizes);
-      for (const file of this.#files.values()) await file.syncAndClose();
+      await syncAll([...this.#files.values()]);
       const idx = await this.#backend.createWriter(this.#name('idx'));
       this.#files.set('idx', idx);
       await idx.write(index.bytes);
@@ -316,4 +316,10 @@ export class PackSetWriter implements RecordSink {
       await this.#backend.remove(this.#name(fileClass)).catch(() => {});
     }
   }
+}
+
+/** Flushes files to the device, which takes several in one wait, and closes them. @throws what the first one failed with. */
+async function syncAll(files: readonly BackendWriter[]): Promise<void> {
+  const ends = await Promise.allSettled(files.map((file) => file.syncAndClose()));
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
 }
