@@ -56,10 +56,7 @@ export interface SessionHost {
 }
 
 /** A segment of an extent, or a blob. */
-interface RecordPlace {
-  readonly id: Id;
-  readonly segment: number | null;
-}
+type RecordPlace = { readonly id: Id; readonly segment: number | null };
 
 export class PackSession implements Readers, SegmentRecords {
   readonly blobs: Blobs;
