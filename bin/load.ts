@@ -36,13 +36,11 @@ const FIRST_HEAP = '--heap-growing-percent=0';
  * layers' and that of each module of Node; then all of its source is compiled again.
  */
 export function withFirstFlag<T>(load: () => T): T {
-  v8.setFlagsFromString(FIRST_OPTIMIZING);
-  v8.setFlagsFromString(FIRST_HEAP);
+  v8.setFlagsFromString(`${FIRST_OPTIMIZING} ${FIRST_HEAP}`);
   try {
     return load();
   } finally {
-    v8.setFlagsFromString(LATE_OPTIMIZING);
-    v8.setFlagsFromString(SMALL_HEAP);
+    v8.setFlagsFromString(`${LATE_OPTIMIZING} ${SMALL_HEAP}`);
   }
 }
 

@@ -89,13 +89,13 @@ export const io = {
     else await fs.rename(from, to);
   },
   unlink: async (file: string): Promise<void> => {
-    checkFolders(file);
-    await fs.unlink(file);
+    if (checkFolders(file)) plain.unlinkSync(file);
+    else await fs.unlink(file);
   },
   link: async (from: string, to: string): Promise<void> => {
-    checkPlace(from);
-    checkFolders(to);
-    await fs.link(from, to);
+    const isOurs = checkPlace(from);
+    if (checkFolders(to) && isOurs) plain.linkSync(from, to);
+    else await fs.link(from, to);
   },
   rmdir: async (dir: string): Promise<void> => {
     if (checkFolders(dir)) plain.rmdirSync(dir);

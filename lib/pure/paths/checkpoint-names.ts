@@ -41,8 +41,16 @@ const NAMED = new RegExp(FILE_ROLES.map(([, { source }]) => source).join('|'));
 /** Folders that hold optimizer state, as sharded training writes them. */
 const OPTIMIZER_FOLDER = /^optimizer(_\d+)?$/;
 
+/** What was asked last: several rooms ask for the same path in turn. */
+let asked: { path: string; role: NamedRole | null } = { path: '', role: null };
+
 /** What the name of a file says it is for; null: its content says it. */
 export function roleOfName(path: string): NamedRole | null {
+  if (path !== asked.path) asked = { path, role: findRole(path) };
+  return asked.role;
+}
+
+function findRole(path: string): NamedRole | null {
   const folders = path.toLowerCase().split('/');
   const name = folders.pop() as string;
   // Most names are none of them, and one pattern is compiled sooner than thirteen.

@@ -3,7 +3,7 @@
  * never prompts, never takes git's locks and never runs for long.
  */
 import path from 'node:path';
-import { statOrNull } from '../../../base/files/files.js';
+import { statNow } from '../../../base/files/files.js';
 import { realPath } from '../../../base/files/places/user-paths.js';
 import type { GitState } from '../version/version.js';
 
@@ -71,14 +71,22 @@ async function withoutFilters(dir: string, signal?: AbortSignal): Promise<string
   return options;
 }
 
+/** False also where it cannot be told. */
+function isThere(place: string): boolean {
+  try {
+    return statNow(place) !== null;
+  } catch {
+    return false;
+  }
+}
+
 /** False if `dir` is surely in no git repository: then no process has to be started to learn it. */
-async function mayHaveGit(dir: string): Promise<boolean> {
+function mayHaveGit(dir: string): boolean {
   if (process.env.GIT_DIR !== undefined) return true;
   for (let at = dir; ; at = path.dirname(at)) {
     // A bare repository has HEAD itself where others have .git.
     for (const name of ['.git', 'HEAD']) {
-      const found = await statOrNull(path.join(at, name)).catch(() => null);
-      if (found !== null) return true;
+      if (isThere(path.join(at, name))) return true;
     }
     if (path.dirname(at) === at) return false;
   }
@@ -91,7 +99,7 @@ async function mayHaveGit(dir: string): Promise<boolean> {
  * Changes inside of submodules are not looked for, since git reads their settings for that.
  */
 export async function readGitState(dir: string, signal?: AbortSignal): Promise<GitState | null> {
-  if (!(await mayHaveGit(await realPath(dir)))) return null;
+  if (!mayHaveGit(await realPath(dir))) return null;
   const head = await git(dir, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'], signal);
   const commit = head.stdout.trim();
   if (head.code !== 0 || !/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(commit)) return null;
@@ -112,7 +120,7 @@ export async function readGitDiff(
   most: number,
   signal?: AbortSignal,
 ): Promise<{ text: string; cut: boolean } | null> {
-  if (!(await mayHaveGit(await realPath(dir)))) return null;
+  if (!mayHaveGit(await realPath(dir))) return null;
   const filters = await withoutFilters(dir, signal);
   if (filters === null) return null;
   const flags = ['--no-ext-diff', '--no-textconv', '--no-color', '--ignore-submodules=all'];
