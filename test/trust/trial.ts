@@ -73,6 +73,25 @@ export async function makeTrial(
   return { verb, argv, dir, tree, acknowledged, given, ...states };
 }
 
+/**
+ * What a command may leave of `before` that failed and staged for a branch apart: what nothing is staged for is
+ * staged as the branch is, before the first change to it.
+ */
+function begunApart(
+  before: State | null,
+  { after, acknowledged }: Pick<Trial, 'after' | 'acknowledged'>,
+): State | null {
+  if (before === null) return null;
+  const begun = new Map(before);
+  for (const thing of after.keys()) {
+    const [, line, file] = /^staged apart (\S+) (.*)$/.exec(thing) ?? [];
+    if (line === undefined || file === undefined || begun.has(thing)) continue;
+    const tip = acknowledged.get(after.get(`ref refs/heads/${line}`) as Id);
+    if (tip?.[file] !== undefined) begun.set(thing, tip[file]);
+  }
+  return begun;
+}
+
 /** Adds what is left of a version of which something was given up, if something was. */
 async function addGiven(
   dir: string,
@@ -190,7 +209,8 @@ export async function lookAfter(dir: string, trial: Trial, failed: boolean): Pro
   const wrong: string[] = [];
   let isThere = false;
   if (!verb.mends || !failed) {
-    const allowed = failed ? [beforeByContent, afterByContent] : [afterByContent];
+    const begun = begunApart(beforeByContent, trial);
+    const allowed = failed ? [beforeByContent, begun, afterByContent] : [afterByContent];
     const left = await lookAt(dir, trial, { allowed, byContent: true, fsck: true });
     wrong.push(...left.wrong);
     isThere = isDone(left, afterByContent);

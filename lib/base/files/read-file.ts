@@ -67,15 +67,17 @@ export class ReadFile implements ByteSource {
     } catch (error) {
       throw ioError('open', name, error);
     }
+    let what = 'flush';
     try {
       await prepare?.(handle);
+      what = 'stat';
       const stat = await handle.stat({ bigint: true });
       // Its size is 0, so it would be read as an empty file.
       if (stat.isFIFO()) throw ioError('read', name, { code: 'ESPIPE' });
       return new ReadFile(handle, name, toFileStat(stat));
     } catch (error) {
       await handle.close();
-      throw ioError(prepare === null ? 'stat' : 'flush', name, error);
+      throw ioError(what, name, error);
     }
   }
 

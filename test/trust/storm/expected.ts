@@ -3,7 +3,6 @@
  * for every ref the contents that it may have. A command that was killed leaves a ref with two.
  */
 import type { Id } from '../../../lib/base/bytes/hash.js';
-import { Layout } from '../../../lib/storage/repo/layout.js';
 import { readRef } from '../../../lib/storage/repo/refs/refs.js';
 import { Repository } from '../../../lib/use/repository.js';
 import { type Acknowledged, type FileHashes, rebuildVersion } from '../record.js';
@@ -64,13 +63,18 @@ export class Expected {
   }
 }
 
-/** Content of the version that a ref names. */
+/** Longest time that all others together keep the lock, however busy the machine is. */
+const LOCK_MS = 120_000;
+
+/**
+ * Content of the version that a ref names. It is read under the lock: before that, the next process may still
+ * carry out what one that was killed had begun to move.
+ */
 async function readContent(dir: string, ref: string): Promise<Content> {
-  const id = await readRef(new Layout(dir), ref);
-  if (id === null) return NONE;
-  const repo = await Repository.open(dir);
+  const repo = await Repository.open(dir, { lockTimeoutMs: LOCK_MS });
   try {
-    return contentOf(await rebuildVersion(repo, id));
+    const id = await repo.locked(() => readRef(repo.layout, ref));
+    return id === null ? NONE : contentOf(await rebuildVersion(repo, id));
   } finally {
     await repo.close();
   }

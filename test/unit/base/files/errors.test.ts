@@ -4,7 +4,13 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { IoError } from '../../../../lib/base/errors.js';
 import { appendLines } from '../../../../lib/base/files/append-lines.js';
-import { io, ioError, WriteFile, writeFileAtomic } from '../../../../lib/base/files/files.js';
+import {
+  io,
+  ioError,
+  ReadFile,
+  WriteFile,
+  writeFileAtomic,
+} from '../../../../lib/base/files/files.js';
 import { newOwnName } from '../../../../lib/base/files/process.js';
 import { newTemporaryName } from '../../../../lib/base/files/temporary-name.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
@@ -48,6 +54,24 @@ test.serial('files: a file that failed once names what it was to become', async 
   await t.throwsAsync(file.write(Buffer.from('x')), { message: /'.*\/state': the device failed/ });
   await t.throwsAsync(file.write(Buffer.from('x')), { message: /'.*\/state': an earlier write/ });
   await t.throwsAsync(file.syncAndClose(), { message: /'.*\/state': an earlier write failed/ });
+});
+
+test.serial('files: a file that cannot be opened for reading says which call failed', async (t) => {
+  const file = path.join(await tempDir(t), 'weights');
+  await fs.writeFile(file, 'w');
+  t.teardown(() => Object.assign(io, real));
+  for (const [call, word] of [
+    ['datasync', 'flush'],
+    ['stat', 'stat'],
+  ] as const) {
+    io.open = async (...args) => {
+      const handle = await real.open(...args);
+      const failing = () => Promise.reject(Object.assign(new Error(call), { code: 'EIO' }));
+      return Object.assign(handle, { [call]: failing });
+    };
+    const message = new RegExp(`^cannot ${word} '.*/weights': the device failed`);
+    await t.throwsAsync(ReadFile.openFlushed(file), { instanceOf: IoError, message });
+  }
 });
 
 test.serial(
