@@ -108,7 +108,8 @@ export const io = {
 };
 
 const REMEDY: Record<string, string> = {
-  ENOSPC: 'free some disk space and run the command again; nothing was lost',
+  ENOSPC:
+    "free some disk space ('dlv gc' removes what killed commands left) and run the command again; nothing was lost",
   EDQUOT: 'free some of the disk quota and run the command again; nothing was lost',
   EROFS: 'the file system is read-only; mount it writable or work on a copy',
   EACCES: 'check the permissions of the file and of its folder',

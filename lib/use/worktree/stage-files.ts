@@ -191,7 +191,7 @@ export function throwFailures(
   const [first, ...others] = plan.failures;
   if (first === undefined) return;
   for (const { path, error } of others) {
-    context.warn(`'${path}' was not stored either: ${(error as Error).message}`, 'last');
+    context.warn(`'${path}' cannot be stored either: ${(error as Error).message}`, 'last');
   }
   if (others.length > 0 && first.error instanceof DlvError) {
     first.error.data.alsoFailed = others.map(({ path }) => path);
