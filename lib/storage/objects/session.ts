@@ -25,7 +25,6 @@ import type {
   SegmentRecord,
   SetInfo,
 } from '../store/types.js';
-
 import { Blobs } from './blobs.js';
 import { ChainReader } from './planes/chain-reader.js';
 import type { PlaneReader, SegmentRecords } from './planes/plane-reader.js';
@@ -69,7 +68,7 @@ export class PackSession implements Readers, SegmentRecords {
   readonly #host: SessionHost;
   readonly #writer: RollingWriter;
   /** Bases of each set that is not listed yet, where another set has them. */
-  readonly #bases = new Map<PackSetWriter, Map<string, RecordPlace>>();
+  readonly #bases = new WeakMap<PackSetWriter, Map<string, RecordPlace>>();
   readonly #seen: SeenSets;
   readonly #chains: WholeChains;
   /** What readers of the open set must know. */
@@ -262,6 +261,11 @@ export class PackSession implements Readers, SegmentRecords {
     this.#flags.add(flag);
   }
 
+  /** Waits until no full set is being listed. @throws what that failed with. */
+  settle(): Promise<void> {
+    return this.#writer.settle();
+  }
+
   /** Makes everything stored so far durable and lists it in the manifest. */
   flush(how: LockWait = {}): Promise<void> {
     this.#wait = how;
@@ -277,7 +281,6 @@ export class PackSession implements Readers, SegmentRecords {
       await this.#host.store.publish([sealed], this.#chains.foundBroken ? inFront : undefined);
     }, this.#wait);
     this.published.push(info);
-    this.#bases.delete(set);
   }
 
   #relyOn(set: PackSetWriter, id: Id, segment: number | null): void {
@@ -286,16 +289,16 @@ export class PackSession implements Readers, SegmentRecords {
   }
 
   /**
-   * True if all that this session found stored still is: no set has gone from the manifest since.
+   * True if all that this session found stored still is: no set has gone from the manifest since, none of its own failed.
    * Reads the manifest again; the caller holds the lock if the answer is to last.
    */
-  isUndisturbed(): Promise<boolean> {
-    return this.#seen.areListed();
+  async isUndisturbed(): Promise<boolean> {
+    return (await this.#seen.areListed()) && !this.#writer.hasLost;
   }
 
   /**
    * Every base of the new set must be live when the set is listed.
-   * @throws {ConflictError} if garbage collection took one: the command has to store it again.
+   * @throws {ConflictError} if garbage collection took one, or it failed: the command has to store it again.
    */
   async #checkBases(bases: ReadonlyMap<string, RecordPlace>): Promise<void> {
     const { store } = this.#host;
@@ -313,10 +316,7 @@ export class PackSession implements Readers, SegmentRecords {
       if ((await found) !== null) continue;
       throw new ConflictError(
         'an object that new ones build on was collected as garbage meanwhile',
-        {
-          id,
-          hint: 'run the command again',
-        },
+        { id, hint: 'run the command again' },
       );
     }
   }

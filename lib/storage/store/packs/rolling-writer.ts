@@ -41,6 +41,8 @@ export class RollingWriter implements RecordSink {
   /** What a set behind failed with, until somebody was told. */
   #failure: { readonly error: unknown } | null = null;
   #turn: Promise<unknown> = Promise.resolve();
+  /** True once records were given up, by a failure or an abort: what relies on them must not be handed on. */
+  hasLost = false;
 
   constructor(options: RollingWriterOptions) {
     this.#options = options;
@@ -59,6 +61,11 @@ export class RollingWriter implements RecordSink {
   /** Waits until the set is handed on that was full before the open one, or failed to be. */
   async behind(): Promise<void> {
     await this.#behind?.over;
+  }
+
+  /** The same, in its turn. @throws what that failed with, unless somebody was told. */
+  settle(): Promise<void> {
+    return this.#inTurn(() => this.#handedOn());
   }
 
   addBlob(record: BlobRecord): Promise<void> {
@@ -109,6 +116,7 @@ export class RollingWriter implements RecordSink {
         await this.#options.onSealed(await set.finish(), set);
       } catch (error) {
         this.#failure = { error };
+        this.hasLost = true;
         await set.abort();
       }
       this.#behind = null;
@@ -144,6 +152,7 @@ export class RollingWriter implements RecordSink {
   async #drop(): Promise<void> {
     const set = this.#open;
     this.#open = null;
+    if (set?.isEmpty === false) this.hasLost = true;
     await set?.abort();
   }
 

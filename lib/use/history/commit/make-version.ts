@@ -166,6 +166,7 @@ export async function storeVersion(
   };
   // A number that is given stays given: whatever refuses or stops the version does so before.
   encodeVersion(draft);
+  await session.settle();
   const number = await giveNumber(repo, model, near === null ? parents : [...parents, near]);
   const version = { ...draft, number };
   const id = await writeVersion(version, writer);
