@@ -28,7 +28,7 @@ import { Describer } from '../history/versions.js';
 import { workChanges } from './changes.js';
 import { describedByChanged, describedOtherwise } from './described-files.js';
 import { warnOfMissing } from './missing-references.js';
-import { planStage, type StageOptions } from './plan-stage.js';
+import { planStage, type StageOptions, type StagePlan } from './plan-stage.js';
 import {
   applyChanges,
   entryOf,
@@ -221,8 +221,13 @@ async function restageDescribed(
   const described = await describedOtherwise(repo, onDisk, { model: line.model, paths }, context);
   const level = parseLevel(repo.config.get('codec.level'));
   const known = new Map(staging.entries(line.model).map((entry) => [entry.path, entry]));
-  const plan = { line, known, named: new Set<string>(), failures: [] };
+  const failures: StagePlan['failures'] = [];
+  const plan = { line, known, named: new Set<string>(), failures };
   for (const result of await storeDescribed(target, { plan, described, level }, context)) {
     if (result.sha256 === known.get(result.path)?.sha256) staging.put(line.model, entryOf(result));
+  }
+  // It was added before, and stays laid out as it was.
+  for (const { path, error } of failures) {
+    context.warn(`'${path}' is skipped: ${(error as Error).message}`);
   }
 }
