@@ -62,7 +62,9 @@ static int product(const machine *m, const int32_t *words) {
   memcpy(&w, words, 12 * sizeof *words);
   const int is_sized = is_size(w.rows) && is_size(w.columns) && is_size(w.inner);
   const int is_strided = w.a_row >= 0 && w.a_column >= 0 && w.b_row >= 0 && w.b_column >= 0;
-  if (!is_sized || !is_strided || w.c_row < w.columns) return DLV_ERR_ARGUMENT;
+  /* One product summed up many times is no use to anyone, and the arena would not bound how often. */
+  const int moves = w.inner == 1 || w.a_column > 0 || w.b_row > 0;
+  if (!is_sized || !is_strided || !moves || w.c_row < w.columns) return DLV_ERR_ARGUMENT;
   if (!within(m, w.a_at, reach(w.rows, w.a_row, w.inner, w.a_column)) ||
       !within(m, w.b_at, reach(w.inner, w.b_row, w.columns, w.b_column)) ||
       !within(m, w.c_at, reach(w.rows, w.c_row, w.columns, 1))) {

@@ -62,7 +62,9 @@ function underValgrind(args) {
 }
 
 function fuzz(args) {
-  return spawnSync(PROGRAM, args, { stdio: 'inherit' }).status ?? 1;
+  const { status, signal, error } = spawnSync(PROGRAM, args, { stdio: 'inherit' });
+  if (status === null) process.stderr.write(`the fuzzer ended by ${signal ?? error}\n`);
+  return status ?? 1;
 }
 
 function fuzzFor(seconds) {
