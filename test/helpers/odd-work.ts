@@ -27,6 +27,21 @@ export async function warned(
   return repo.warnings.join('\n');
 }
 
+/** Runs something while nobody may list the names in a folder, though files in it may be read. @param denied real path. */
+export async function whileUnlisted(denied: string, action: () => Promise<unknown>): Promise<void> {
+  const { readdirSync } = plain;
+  const refused = (...args: unknown[]): unknown => {
+    if (args[0] === denied) throw Object.assign(new Error('denied'), { code: 'EACCES' });
+    return (readdirSync as (...all: unknown[]) => unknown)(...args);
+  };
+  Object.assign(plain, { readdirSync: refused });
+  try {
+    await action();
+  } finally {
+    Object.assign(plain, { readdirSync });
+  }
+}
+
 /** Runs something while nobody may enter a folder, whoever runs the tests. @param denied real path. */
 export async function whileDenied(denied: string, action: () => Promise<void>): Promise<void> {
   const { stat, lstat, readdir, realpath } = fs;

@@ -174,7 +174,8 @@ test('add --follow: circles, dangling links, special files and .dlv are left out
       new RegExp(`'${name}' is skipped: it is a symbolic link to a folder that it lies`),
     );
   }
-  for (const name of ['loop', 'dangling']) t.regex(said, new RegExp(`'${name}' .* leads nowhere`));
+  t.regex(said, /'loop' .* leads in a circle/);
+  t.regex(said, /'dangling' .* leads nowhere/);
   for (const name of ['inside', 'config']) t.regex(said, new RegExp(`'${name}' .* '.dlv' folder`));
   t.regex(said, /'device' is skipped: it is a symbolic link to what is not a regular file/);
 });

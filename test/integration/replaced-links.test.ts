@@ -1,5 +1,4 @@
 /** What stands in the place of a file and was not put there by dlv: links to equal content, unreadable files. */
-import plain from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
@@ -161,26 +160,6 @@ test.serial(
     t.deepEqual(await changes(repo), ['staged added d/y', 'staged added e', 'untracked d/s/x']);
   },
 );
-
-test.serial('add: files of a folder whose names may not be listed are stored', async (t) => {
-  const repo = await TestRepository.create(t);
-  for (const name of ['d/x', 'd/y', 'e']) await repo.write(name, name);
-  await repo.commit('one');
-  await repo.write('d/x', 'changed');
-  const denied = await fs.realpath(repo.file('d'));
-  const { readdirSync } = plain;
-  const refused = (...args: unknown[]): unknown => {
-    if (args[0] === denied) throw Object.assign(new Error('denied'), { code: 'EACCES' });
-    return (readdirSync as (...all: unknown[]) => unknown)(...args);
-  };
-  Object.assign(plain, { readdirSync: refused });
-  try {
-    await repo.with((open) => add(open, { paths: ['.'] }, repo.context));
-  } finally {
-    Object.assign(plain, { readdirSync });
-  }
-  t.deepEqual(await changes(repo), ['staged modified d/x']);
-});
 
 test.serial('a preview fails as the command would, and stages nothing', async (t) => {
   const repo = await TestRepository.create(t);

@@ -20,8 +20,8 @@ import type { Repository } from '../repository.js';
 import { type Followed, followed } from '../tracking/ahead-behind.js';
 import { type WorkChange, workChanges } from '../worktree/changes.js';
 import { modelsAmong } from '../worktree/left-out.js';
-import { PathInput, pathTest } from '../worktree/operands/path-input.js';
-import { walkFiles } from '../worktree/scan/walk-files.js';
+import { PathInput, pathFilter, pathTest } from '../worktree/operands/path-input.js';
+import { type PathFilter, walkFiles } from '../worktree/scan/walk-files.js';
 
 export interface ModelStatus {
   model: string;
@@ -107,7 +107,8 @@ export async function status(
 ): Promise<StatusResult> {
   const { staging, writtenNs } = await readStaging(repo.layout);
   const trustedNs = options.rehash ? NEVER_CLEAN : writtenNs;
-  const isWanted = pathTest(repo.layout, context.cwd, options.paths ?? []) ?? (() => true);
+  const wantedPaths = pathFilter(repo.layout, context.cwd, options.paths ?? []);
+  const isWanted = wantedPaths?.covers ?? (() => true);
   const only = <T extends PathChange>(changes: T[]): T[] =>
     changes.filter(({ path }) => isWanted(path));
   const head = await currentLine(repo, staging);
@@ -137,7 +138,7 @@ export async function status(
   const tracked = new Set(models.flatMap(({ model }) => staging.entries(model).map((e) => e.path)));
   const isWalked = options.untracked !== false || options.ignored;
   const found = isWalked
-    ? await listUntracked(repo, tracked, isWanted, context)
+    ? await listUntracked(repo, tracked, wantedPaths, context)
     : { untracked: [], ignored: [] };
   const untracked = options.untracked === false ? [] : found.untracked;
   const busy = models.some((m) => m.staged.length + m.unstaged.length + m.merging.length > 0);
@@ -169,7 +170,7 @@ function upstreamOfLine(
 
 interface Untracked {
   untracked: string[];
-  /** All that is ignored, wherever it is. */
+  /** What is ignored in the folders that may hold what is meant. */
   ignored: IgnoredPath[];
 }
 
@@ -197,7 +198,7 @@ async function stagedApart(
 async function listUntracked(
   repo: Repository,
   tracked: ReadonlySet<string>,
-  isWanted: (path: string) => boolean,
+  only: PathFilter | null,
   context: OpContext,
 ): Promise<Untracked> {
   const untracked: string[] = [];
@@ -206,9 +207,8 @@ async function listUntracked(
   const signal = context.signal ? { signal: context.signal } : {};
   const onIgnored = (path: string, by: PatternFile): void => void ignored.push({ path, by });
   const walk = { tracked, untrackedOnly: true, warn, onIgnored, ...signal };
-  for await (const path of walkFiles(repo.layout, '', walk)) {
-    if (isWanted(path)) untracked.push(path);
-  }
+  const meant = only === null ? walk : { ...walk, only };
+  for await (const path of walkFiles(repo.layout, '', meant)) untracked.push(path);
   return {
     untracked: untracked.sort(comparePaths),
     ignored: ignored.sort((a, b) => comparePaths(a.path, b.path)),

@@ -78,6 +78,11 @@ export async function mayRead(place: string): Promise<boolean> {
   );
 }
 
+/** What a symbolic link says that it leads to; '' if none is there. For paths of the user. */
+export function linkTarget(place: string): Promise<string> {
+  return fs.readlink(place).catch(() => '');
+}
+
 /** A path without links; as it was given if nothing is there. For paths of the user. */
 export async function realPath(place: string): Promise<string> {
   try {

@@ -60,6 +60,12 @@ export class PathInput {
     return this.#glob?.mayMatchBelow(folder) === true;
   }
 
+  /** True if it may name something below a folder, by its letters or as a glob. */
+  mayNameBelow(folder: string): boolean {
+    if (this.findByName(folder) !== null || this.mayMatchBelow(folder)) return true;
+    return this.path?.startsWith(`${folder}/`) === true;
+  }
+
   /** Those of `known` that it names, each with how: by its letters if any is so, else as a glob. */
   select(known: Iterable<string>): Map<string, GlobMatch> {
     const byName = new Map<string, GlobMatch>();
@@ -83,6 +89,18 @@ export class PathInput {
  */
 export function placePath(layout: Layout, cwd: string, path: string): string {
   return /^\.\.?(\/|$)/.test(path) ? toVersionPath(layout, cwd, path) : path;
+}
+
+/** Which paths the user names, or lie below one; null if all are. @throws {UsageError} */
+export function pathFilter(
+  layout: Layout,
+  cwd: string,
+  texts: readonly string[],
+): { covers: PathTest; mayCoverBelow: PathTest } | null {
+  const covers = pathTest(layout, cwd, texts);
+  if (covers === null) return null;
+  const inputs = texts.map((text) => new PathInput(layout, cwd, text));
+  return { covers, mayCoverBelow: (folder) => inputs.some((input) => input.mayNameBelow(folder)) };
 }
 
 /** Whether a path of a version is meant. */

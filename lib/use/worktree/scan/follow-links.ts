@@ -8,7 +8,7 @@
  */
 import nodePath from 'node:path';
 import { LimitError } from '../../../base/errors.js';
-import { realPath, statThrough } from '../../../base/files/places/user-paths.js';
+import { linkTarget, realPath, statThrough } from '../../../base/files/places/user-paths.js';
 import { LINKED_FOLDERS_MAX } from '../../../base/limits.js';
 import { isRepositoryData, type Layout } from '../../../storage/repo/layout.js';
 import { holdsFolder } from '../../../storage/repo/work-path.js';
@@ -16,11 +16,11 @@ import { holdsFolder } from '../../../storage/repo/work-path.js';
 /** Real paths of the folders that a walk is in, the work tree first. */
 export type FolderChain = readonly string[];
 
-/** What a link leads to, or why it is left out, as the end of a sentence. */
+/** What a link leads to, or why it is left out, as the end of a sentence. `to`: what it names, if nothing is there. */
 export type LinkTarget =
   | { kind: 'file' }
   | { kind: 'folder'; chain: FolderChain }
-  | { kind: 'none'; why: string };
+  | { kind: 'none'; why: string; to?: string };
 
 export class LinkFollower {
   readonly #layout: Layout;
@@ -53,7 +53,9 @@ export class LinkFollower {
       return { kind: 'none', why: 'it is a symbolic link to where you may not look' };
     }
     if (there.stat === null) {
-      return { kind: 'none', why: 'it is a symbolic link that leads nowhere' };
+      const where = there.kind === 'circle' ? 'in a circle' : 'nowhere';
+      const to = await linkTarget(file);
+      return { kind: 'none', why: `it is a symbolic link that leads ${where}`, to };
     }
     const real = await realPath(file);
     if (isRepositoryData(real)) {

@@ -28,14 +28,23 @@ export interface WalkOptions {
   onIgnored?: (path: string, by: PatternFile) => void;
   /** Reads through symbolic links. */
   follow?: boolean;
-  /** Says whether to go into a folder; default: into all. */
-  enter?: (folder: string) => boolean;
+  /** What of the folder is meant; default: all. No more is read or warned of than that. */
+  only?: PathFilter;
+  /** Told of a folder whose names may not be listed, with what `warn` would be told. */
+  onDenied?: (folder: string, says: string) => void;
   warn?: (message: string) => void;
   signal?: AbortSignal;
 }
 
+/** Which paths are meant, as paths of versions. */
+export interface PathFilter {
+  covers(path: string): boolean;
+  /** False only if nothing below the folder is covered. */
+  mayCoverBelow(folder: string): boolean;
+}
+
 /**
- * Every file below `folder` ('' is the work tree) that is tracked or, unless forced, not ignored.
+ * Every file below `folder` ('' is the work tree) that is meant, and is tracked or, unless forced, not ignored.
  * @throws {IoError} if `folder` itself may not be read; folders below are left out with a warning.
  */
 export async function* walkFiles(
@@ -48,8 +57,17 @@ export async function* walkFiles(
   const trackedFolders = foldersOf(options.tracked);
   const nested = new NestedRepositories(layout);
   const follower = options.follow ? new LinkFollower(layout) : null;
-  const leaveOut = (path: string, why: string): void =>
-    options.warn?.(`'${path}' is skipped: ${why}`);
+  const isMeant = (path: string): boolean => options.only?.covers(path) !== false;
+  const leaveOut = (path: string, why: string): void => {
+    if (isMeant(path)) options.warn?.(`'${path}' is skipped: ${why}`);
+  };
+  const denied = (dir: string): void => {
+    const says = trackedFolders.has(dir)
+      ? `files in '${dir}' that are not tracked are skipped: its names may not be listed`
+      : `'${dir}' is skipped: it may not be read`;
+    if (options.onDenied) options.onDenied(dir, says);
+    else options.warn?.(says);
+  };
   const odd = new Map<string, string[]>();
   const pace = new Pace(options.signal);
   const queue = [{ dir: folder, chain: follower === null ? [] : await follower.chainOf(folder) }];
@@ -57,13 +75,13 @@ export async function* walkFiles(
     const { dir, chain } = at;
     throwIfAborted(options.signal);
     await pace.step();
-    for (const entry of entriesOf(layout, dir, dir === folder ? null : leaveOut)) {
+    for (const entry of entriesOf(layout, dir, dir === folder ? null : denied)) {
       const path = dir === '' ? entry.name : `${dir}/${entry.name}`;
       if (options.untrackedOnly && entry.isFile() && options.tracked.has(path)) continue;
       const isLink = entry.isSymbolicLink();
       const target = isLink && follower !== null ? await follower.target(path, chain) : null;
       const isFolder = entry.isDirectory() || target?.kind === 'folder';
-      if (isFolder && options.enter?.(path) === false) continue;
+      if (isFolder && options.only?.mayCoverBelow(path) === false) continue;
       // Files below a link are tracked if 'add --follow' stored them.
       const knowsFolder = (isFolder || isLink) && trackedFolders.has(path);
       const known = knowsFolder || (!isFolder && options.tracked.has(path));
@@ -76,12 +94,12 @@ export async function* walkFiles(
       const isFile = entry.isFile() || target?.kind === 'file';
       const problem = isFile || isFolder ? await nameProblem(layout, path) : null;
       if (problem !== null) leaveOut(path, problem);
-      else if (isFile && !(options.untrackedOnly && known)) yield path;
-      else if (isFile) continue;
-      else if (isFolder) {
+      else if (isFile) {
+        if (isMeant(path) && !(options.untrackedOnly && known)) yield path;
+      } else if (isFolder) {
         queue.push({ dir: path, chain: target?.kind === 'folder' ? target.chain : chain });
       } else if (!known && target?.kind === 'none') leaveOut(path, target.why);
-      else if (!known) {
+      else if (!known && isMeant(path)) {
         const kind = isLink ? 'symbolic link' : 'special file';
         const paths = odd.get(kind) ?? [];
         odd.set(kind, paths);
@@ -100,19 +118,19 @@ function leftOut(kind: string, paths: readonly string[]): string {
 
 /**
  * What lies in a folder, but no files that dlv lacks finished; one that is gone by now holds nothing.
- * @param leaveOut told of a folder that may not be read, which then holds nothing; null: that is an error.
+ * @param denied  told of a folder whose names may not be listed, which then holds nothing; null: that is an error.
  */
 function entriesOf(
   layout: Layout,
   dir: string,
-  leaveOut: ((path: string, why: string) => void) | null,
+  denied: ((dir: string) => void) | null,
 ): ReturnType<typeof entriesNow> {
   try {
     const entries = entriesNow(dir === '' ? layout.workTree : layout.workFile(dir));
     return entries.filter(({ name }) => !isUnfinishedName(name));
   } catch (error) {
     if (dir === '') throw error;
-    if (leaveOut !== null && isDenied(error)) leaveOut(dir, 'it may not be read');
+    if (denied !== null && isDenied(error)) denied(dir);
     else if (!isMissing(error)) throw error;
     return [];
   }

@@ -6,7 +6,7 @@
  */
 import nodePath from 'node:path';
 import { Pace } from '../../../base/bytes/pace.js';
-import { DlvError, NotFoundError, UsageError } from '../../../base/errors.js';
+import { DlvError, UsageError } from '../../../base/errors.js';
 import { statOrNull } from '../../../base/files/files.js';
 import { statThrough } from '../../../base/files/places/user-paths.js';
 import { isGlob } from '../../../pure/paths/glob.js';
@@ -17,8 +17,9 @@ import { GIT_IGNORE_FILE } from '../../../storage/repo/settings/pattern-file.js'
 import { LinkGuard, toVersionPath } from '../../../storage/repo/work-path.js';
 import { PathInput } from '../operands/path-input.js';
 import { LinkFollower } from './follow-links.js';
+import { ignored, inNested, notFollowed, notFound } from './refusals.js';
 import { foldersOf, NestedRepositories, type WalkOptions, walkFiles } from './walk-files.js';
-import { isDenied, lookAtWork, UNREADABLE, unreadable } from './work-file.js';
+import { isDenied, lookAtWork, notReadable, UNREADABLE, unreadable } from './work-file.js';
 
 /** What a selection of the work tree gave. Paths are those of versions, in order. */
 export interface Selection {
@@ -99,8 +100,7 @@ class Selector {
   /** Takes what one word means. What is odd there is a failure of its own; a mistyped word throws. */
   async add(input: string): Promise<void> {
     const place = nodePath.resolve(this.#cwd, input);
-    const isNothing = (await statOrNull(place).catch(() => undefined)) === null;
-    if (isNothing && isGlob(input)) {
+    if (isGlob(input) && !(await isThere(place))) {
       await this.#addGlob(new PathInput(this.#layout, this.#cwd, input));
       return;
     }
@@ -109,7 +109,7 @@ class Selector {
       await this.#addPath(input, path);
     } catch (error) {
       const isOdd = isDenied(error) || (error instanceof DlvError && error.data.path === path);
-      if (!isOdd || (error as DlvError).code === 'DLV_NOT_FOUND') throw error;
+      if (!isOdd) throw error;
       this.#found.failures.push({ path, error });
     }
   }
@@ -154,7 +154,7 @@ class Selector {
       if (target.kind !== 'none') return target.kind;
       if ((await statThrough(this.#layout.workFile(path))).kind === 'denied')
         throw unreadable(path);
-      throw new UsageError(`cannot add '${input}': ${target.why}`, { path });
+      throw notFollowed(input, path, target);
     }
     if (there.isFile) return 'file';
     if (there.isDirectory) return 'folder';
@@ -196,14 +196,18 @@ class Selector {
   /** Files that are there and match, and tracked ones that are gone, as for a folder. */
   async #addGlob(input: PathInput): Promise<void> {
     let taken = 0;
+    const denied: { path: string; says: string }[] = [];
     const walk: WalkOptions = {
       ...this.#walk(),
       withGitIgnored: true,
       ...(this.#options.force ? { force: true } : {}),
-      enter: (folder) => input.mayMatchBelow(folder),
+      only: {
+        covers: (path) => input.findByGlob(path) !== null,
+        mayCoverBelow: (folder) => input.mayMatchBelow(folder),
+      },
+      onDenied: (path, says) => denied.push({ path, says }),
     };
     for await (const path of walkFiles(this.#layout, '', walk)) {
-      if (input.findByGlob(path) === null) continue;
       this.#found.files.add(path);
       taken++;
     }
@@ -211,7 +215,11 @@ class Selector {
       if (!this.#found.files.has(path)) this.#found.missing.add(path);
       taken++;
     }
-    if (taken === 0) throw notFound(input.text);
+    if (taken === 0 && denied.length === 0) throw notFound(input.text);
+    for (const { path, says } of denied) {
+      if (taken > 0) this.#found.warnings.add(says);
+      else this.#found.failures.push({ path, error: notReadable(path) });
+    }
   }
 
   async finish(): Promise<Selection> {
@@ -281,10 +289,12 @@ export async function selectTracked(
   return { ...sorted, named: new Set(), warnings: [], gitIgnored: [] };
 }
 
-function ignored(input: string): UsageError {
-  return new UsageError(`'${input}' is ignored by a .dlvignore file`, {
-    hint: 'use --force to add it anyway',
-  });
+/** True if something has that very name; what may not be looked at, or is too long, need not be there. */
+function isThere(place: string): Promise<boolean> {
+  return statOrNull(place).then(
+    (there) => there !== null,
+    () => false,
+  );
 }
 
 /** True if the file or a folder above it is ignored, and not by git alone: who names a file means it. */
@@ -297,18 +307,4 @@ async function isRefused(rules: IgnoreRules, path: string): Promise<boolean> {
 
 function isOurs(ignoredBy: IgnoredBy | null): boolean {
   return ignoredBy !== null && ignoredBy !== GIT_IGNORE_FILE;
-}
-
-function inNested(input: string, repository: string): UsageError {
-  return new UsageError(`'${input}' lies in a repository of its own, '${repository}'`, {
-    hint: `add it there: 'dlv -C ${repository} add …'`,
-  });
-}
-
-function notFound(input: string): NotFoundError {
-  return new NotFoundError(`'${input}' matches no file`, {
-    kind: 'path',
-    name: input,
-    hint: "'dlv status' lists the files that can be added",
-  });
 }
