@@ -2,8 +2,10 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import type { CommitResult } from '../../lib/use/ops/commit.js';
+import { io } from '../../lib/base/files/files.js';
+import { type CommitResult, commit } from '../../lib/use/ops/commit.js';
 import type { ShowResult } from '../../lib/use/ops/show.js';
+import { dlv } from '../helpers/dlv.js';
 import { TestRepository } from '../helpers/repository.js';
 import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
 import { tempDir } from '../helpers/temp-dir.js';
@@ -137,5 +139,56 @@ test('commit --from: mistakes are said', async (t) => {
     [2, 'DLV_USAGE', '--from', from],
   ] as [number, string, ...string[]][]) {
     t.is((await repo.fails(code, 'commit', ...args)).code, error as never, args.join(' '));
+  }
+});
+
+test('commit --from: messages name files with their folder, from where the user is', async (t) => {
+  const repo = await TestRepository.create(t);
+  const outside = await tempDir(t);
+  for (const folder of [repo.file('out/ck'), path.join(outside, 'ck')]) {
+    await fs.mkdir(path.join(folder, 'deep'), { recursive: true });
+    await fs.writeFile(path.join(folder, 'deep', 'x.safetensors'), 'no such thing');
+    await fs.writeFile(path.join(folder, 'a\nb'), 'x');
+    await fs.symlink('deep', path.join(folder, 'link'));
+  }
+  for (const [cwd, from, folder] of [
+    ['.', 'out/ck', 'out/ck'],
+    ['out', './ck/', 'ck'],
+    ['out/ck/deep', '..', repo.file('out/ck')],
+    ['.', path.join(outside, 'ck'), path.join(outside, 'ck')],
+  ] as const) {
+    const argv = ['commit', '--allow-empty', '--from', from, '-m', 'm'];
+    const { code, stderr } = await dlv(argv, { cwd: repo.file(cwd) });
+    t.is(code, 0, stderr);
+    for (const words of [
+      `'${folder}/deep/x.safetensors' is named like`,
+      `'${folder}/a\\x0ab' is left out`,
+      `'${folder}/link' is skipped: it is a symbolic link`,
+    ]) {
+      t.true(stderr.includes(words), stderr);
+    }
+  }
+  const one = path.join(outside, 'ck', 'deep', 'x.safetensors');
+  const { stderr } = await repo.dlv('commit', '--from', one, '-m', 'one');
+  t.true(stderr.includes(`'${one}' is named like`), stderr);
+});
+
+test.serial('commit --from: an error of a file names it with its folder', async (t) => {
+  const repo = await TestRepository.create(t);
+  const from = repo.file(await checkpoint(repo, 1));
+  const { open } = io;
+  const denied = path.join(from, 'deep', 'state.json');
+  io.open = (file, flags, mode) =>
+    file === denied
+      ? Promise.reject(Object.assign(new Error('denied'), { code: 'EACCES' }))
+      : open(file, flags, mode);
+  try {
+    const made = repo.with((one) => commit(one, { from, message: 'm' }, repo.context));
+    await t.throwsAsync(made, {
+      code: 'DLV_IO',
+      message: /cannot open 'out\/checkpoint-1\/deep\/state\.json'/,
+    });
+  } finally {
+    io.open = open;
   }
 });

@@ -32,6 +32,8 @@ export interface SmallFile extends Tail {
 export interface TreeOptions {
   /** Names of files and folders that are passed over. */
   skip?: (name: string) => boolean;
+  /** Told of what is no file and no folder: its path below the top, and whether it is a symbolic link. */
+  onOdd?: (name: string, isLink: boolean) => void;
   signal?: AbortSignal;
 }
 
@@ -52,6 +54,7 @@ export async function listTree(top: string, options: TreeOptions = {}): Promise<
       if (options.skip?.(entry.name)) continue;
       if (entry.isDirectory()) folders.push(name);
       else if (entry.isFile()) names.push(name);
+      else options.onOdd?.(name, entry.isSymbolicLink());
     }
   }
   return names.sort();

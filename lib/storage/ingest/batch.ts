@@ -94,7 +94,8 @@ export async function* ingestBatch(
           result = await storeFile(session, { ...file, ...opened }, { layouts, bases }, options);
         } catch (error) {
           if (isChanged(error) && attempt < ATTEMPTS) continue;
-          if (options.onSkip === undefined || !isOfFile(error, file.path)) throw error;
+          if (options.onSkip === undefined || !isOfFile(error, file.shown ?? file.path))
+            throw error;
           options.onSkip(file.path, error);
           break;
         }

@@ -14,6 +14,8 @@ const SMALL_BYTES = 256 * 1024;
 export interface BatchFile {
   path: string;
   file: string;
+  /** What messages call it; default: its path. */
+  shown?: string;
 }
 
 /** A file that is flushed and open. */
@@ -23,9 +25,9 @@ export interface OpenedWork {
   openedAtNs: string;
 }
 
-export async function openWork({ path, file }: BatchFile): Promise<OpenedWork> {
+export async function openWork({ path, file, shown = path }: BatchFile): Promise<OpenedWork> {
   const openedAtNs = nowNs();
-  return { source: await ReadFile.openFlushed(file, path), openedAtNs };
+  return { source: await ReadFile.openFlushed(file, shown), openedAtNs };
 }
 
 /** Gives the files of a list in order, each once. */

@@ -73,6 +73,8 @@ export async function withSession<T>(
   const session = repo.session();
   try {
     return await action(session);
+  } catch (error) {
+    throw session.causeOf(error);
   } finally {
     await session.abort();
     await reader.close();

@@ -7,11 +7,10 @@
  */
 
 import { type BlobKind, type Id, objectId } from '../../base/bytes/hash.js';
-import { assert, ConflictError, isUnreadable } from '../../base/errors.js';
+import { AbortedError, assert, ConflictError, isUnreadable } from '../../base/errors.js';
 import { CHAIN_DEPTH_MAX } from '../../base/limits.js';
 import { encodeBlob } from '../../pure/codec/blob-coder.js';
 import type { LockWait } from '../repo/processes/lock.js';
-import type { ObjectStore } from '../store/object-store.js';
 import type { PackSetWriter } from '../store/packs/pack-writer.js';
 import type { SegmentHeadAt } from '../store/packs/read-records.js';
 import { RollingWriter } from '../store/packs/rolling-writer.js';
@@ -31,28 +30,9 @@ import type { PlaneReader, SegmentRecords } from './planes/plane-reader.js';
 import { RunHashes } from './planes/run-hashes.js';
 import { decodeSegmentHead } from './planes/segment-head.js';
 import { SeenSets, WholeChains } from './session-checks.js';
+import type { SessionHost } from './session-host.js';
 import { Sketches, sketchOfHead } from './sketches/sketches.js';
 import type { Readers } from './stored/stored-file.js';
-
-/** How a session reaches the disk; the repository gives these. */
-export interface SessionHost {
-  store: ObjectStore;
-  /** A name under tmp/ for the files of the next set, another at every call. */
-  tmpName(): string;
-  /** Bytes of its largest file from which a set is full; default PACK_BYTES_TARGET. */
-  fullBytes?: number;
-  /** Runs `action` under the repository's lock; `requireFlag` adds what readers must know to its format. */
-  locked<T>(
-    action: (requireFlag: (flag: string) => Promise<void>) => Promise<T>,
-    how: LockWait,
-  ): Promise<T>;
-  /** Longest chain of deltas that a writer makes. */
-  chainDepth: number;
-  /** Sketches of the listed sets; default: read for this session. */
-  sketches?: Sketches;
-  /** Stops decoders of bases. */
-  signal?: AbortSignal;
-}
 
 /** A segment of an extent, or a blob. */
 type RecordPlace = { readonly id: Id; readonly segment: number | null };
@@ -298,7 +278,8 @@ export class PackSession implements Readers, SegmentRecords {
 
   /**
    * Every base of the new set must be live when the set is listed.
-   * @throws {ConflictError} if garbage collection took one, or it failed: the command has to store it again.
+   * @throws {ConflictError} if garbage collection took one: the command has to store it again; what its set failed
+   *   with if it is not there for that.
    */
   async #checkBases(bases: ReadonlyMap<string, RecordPlace>): Promise<void> {
     const { store } = this.#host;
@@ -314,11 +295,20 @@ export class PackSession implements Readers, SegmentRecords {
     for (const { id, segment } of bases.values()) {
       const found = segment === null ? store.findBlob(id) : store.here.findSegment(id, segment);
       if ((await found) !== null) continue;
+      if (this.#writer.firstFailure !== null) throw this.#writer.firstFailure.error;
       throw new ConflictError(
         'an object that new ones build on was collected as garbage meanwhile',
         { id, hint: 'run the command again' },
       );
     }
+  }
+
+  /**
+   * Why an action on this session failed: what follows from a set that was not written, such as a base that is not there,
+   * is said less well by `error` than by what that set failed with.
+   */
+  causeOf(error: unknown): unknown {
+    return error instanceof AbortedError ? error : (this.#writer.firstFailure?.error ?? error);
   }
 
   /** Removes what was not flushed. */

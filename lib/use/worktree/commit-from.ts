@@ -12,6 +12,7 @@ import { listTree } from '../../base/files/small-files.js';
 import { parseLevel } from '../../pure/codec/segment.js';
 import { comparePaths, pathProblem } from '../../pure/paths/version-path.js';
 import { fileOf, ingestBatch, ingestSettings } from '../../storage/ingest/batch.js';
+import type { BatchFile } from '../../storage/ingest/open-ahead.js';
 import { withSession } from '../../storage/objects/access.js';
 import { publishedBytes } from '../../storage/objects/stored-bytes.js';
 import { isRepositoryData } from '../../storage/repo/layout.js';
@@ -28,6 +29,7 @@ import { moveReason } from '../history/lines/moves.js';
 import { openStaging } from '../history/lines/open-staging.js';
 import { Describer } from '../history/versions.js';
 import type { CommitRequest, CommittedVersion } from './commit-files.js';
+import { OddFiles } from './scan/odd-files.js';
 import { notReadable } from './scan/work-file.js';
 
 /** A version of what lies in a folder. */
@@ -71,12 +73,10 @@ export async function commitFrom(
   }
 }
 
-interface Place {
-  path: string;
-  file: string;
-}
-
-async function filesOf({ from, held }: CommitFromRequest, context: OpContext): Promise<Place[]> {
+async function filesOf(
+  { from, held }: CommitFromRequest,
+  context: OpContext,
+): Promise<BatchFile[]> {
   const there = await statThrough(from);
   if (there.kind === 'denied') throw notReadable(from);
   if (there.kind !== 'file' && there.kind !== 'folder') {
@@ -89,15 +89,24 @@ async function filesOf({ from, held }: CommitFromRequest, context: OpContext): P
   if (!held && isRepositoryData(from)) {
     throw new UsageError(`'${from}' is data of a repository`, { option: '--from' });
   }
-  if (there.kind === 'file') return [{ path: path.basename(from), file: from }];
+  // What a run holds has the names that it was given; where it is held is nobody's business.
+  const top = held ? '' : fromHere(from, context);
+  if (there.kind === 'file') {
+    const name = path.basename(from);
+    return [{ path: name, file: from, shown: top || name }];
+  }
   const skip = (name: string): boolean => name === '.git' || name === '.dlv';
   const { signal } = context;
-  const found: Place[] = [];
-  for (const name of await listTree(from, { skip, ...(signal ? { signal } : {}) })) {
+  const found: BatchFile[] = [];
+  const odd = new OddFiles();
+  const onOdd = (name: string, isLink: boolean): void => odd.add(isLink, path.join(top, name));
+  for (const name of await listTree(from, { skip, onOdd, ...(signal ? { signal } : {}) })) {
     const problem = pathProblem(name);
-    if (problem === null) found.push({ path: name, file: path.join(from, ...name.split('/')) });
-    else context.warn(`'${name}' is left out: ${problem}`);
+    const [file, shown] = [path.join(from, name), path.join(top, name)];
+    if (problem === null) found.push({ path: name, file, shown });
+    else context.warn(`'${shown}' is left out: ${problem}`);
   }
+  for (const warning of odd.warnings()) context.warn(warning);
   if (found.length > 0) return found.sort((a, b) => comparePaths(a.path, b.path));
   throw new NotFoundError(`there is no file in '${from}'`, {
     kind: 'path',
@@ -106,10 +115,16 @@ async function filesOf({ from, held }: CommitFromRequest, context: OpContext): P
   });
 }
 
+/** The folder, or file, as it is called from where the user is; one that is not below has its whole path. */
+function fromHere(from: string, { cwd }: OpContext): string {
+  const relative = path.relative(cwd, from);
+  return relative.startsWith('..') ? from : relative;
+}
+
 async function store(
   repo: StoreAccess,
   request: CommitFromRequest & { message: string },
-  { files, line }: { files: readonly Place[]; line: Line & { branch: string } },
+  { files, line }: { files: readonly BatchFile[]; line: Line & { branch: string } },
   context: OpContext,
 ): Promise<CommittedVersion> {
   const { model, branch, tip } = line;
@@ -117,6 +132,7 @@ async function store(
   const { step, parents: others = [], level, message } = request;
   return withSession(repo, async (session) => {
     const entries: NewFile[] = [];
+    const shown = new Map(files.map((file) => [file.path, file.shown]));
     for await (const result of ingestBatch(session, files, {
       parentFiles: await baseCandidates(repo, line),
       ...ingestSettings(repo.config),
@@ -124,7 +140,8 @@ async function store(
       follow: true,
       ...(signal ? { signal } : {}),
     })) {
-      for (const warning of result.warnings) context.warn(`'${result.path}' ${warning}`);
+      const { path: own, warnings } = result;
+      for (const warning of warnings) context.warn(`'${shown.get(own) ?? own}' ${warning}`);
       const executable = (result.stat.mode & 0o111) !== 0;
       const file = fileOf(result, executable ? 0o755 : 0o644);
       entries.push({ ...file, step: step ?? file.step });

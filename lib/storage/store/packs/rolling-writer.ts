@@ -41,6 +41,8 @@ export class RollingWriter implements RecordSink {
   /** What a set behind failed with, until somebody was told. */
   #failure: { readonly error: unknown } | null = null;
   #turn: Promise<unknown> = Promise.resolve();
+  /** What writing failed with first; null if nothing failed. It is why records are not there that later ones rely on. */
+  firstFailure: { readonly error: unknown } | null = null;
   /** True once records were given up, by a failure or an abort: what relies on them must not be handed on. */
   hasLost = false;
 
@@ -116,6 +118,7 @@ export class RollingWriter implements RecordSink {
         await this.#options.onSealed(await set.finish(), set);
       } catch (error) {
         this.#failure = { error };
+        this.firstFailure ??= this.#failure;
         this.hasLost = true;
         await set.abort();
       }
@@ -158,7 +161,9 @@ export class RollingWriter implements RecordSink {
 
   #inTurn<T>(action: () => Promise<T>): Promise<T> {
     const done = this.#turn.then(action);
-    this.#turn = done.catch(() => {});
+    this.#turn = done.catch((error: unknown) => {
+      this.firstFailure ??= { error };
+    });
     return done;
   }
 }

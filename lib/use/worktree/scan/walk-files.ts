@@ -5,7 +5,6 @@
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { Pace } from '../../../base/bytes/pace.js';
-import { quoteSome } from '../../../base/bytes/words/wording.js';
 import { entriesNow, isMissing, statOrNull } from '../../../base/files/files.js';
 import { pathProblem } from '../../../pure/paths/version-path.js';
 import { holdsRepository } from '../../../storage/repo/find-repository.js';
@@ -13,6 +12,7 @@ import type { Layout } from '../../../storage/repo/layout.js';
 import { isUnfinishedName } from '../../../storage/repo/processes/abandoned.js';
 import { IgnoreRules, type PatternFile } from '../../../storage/repo/settings/ignore.js';
 import { LinkFollower } from './follow-links.js';
+import { OddFiles } from './odd-files.js';
 import { isDenied } from './work-file.js';
 
 export interface WalkOptions {
@@ -68,7 +68,7 @@ export async function* walkFiles(
     if (options.onDenied) options.onDenied(dir, says);
     else options.warn?.(says);
   };
-  const odd = new Map<string, string[]>();
+  const odd = new OddFiles();
   const pace = new Pace(options.signal);
   const queue = [{ dir: folder, chain: follower === null ? [] : await follower.chainOf(folder) }];
   for (let at = queue.pop(); at !== undefined; at = queue.pop()) {
@@ -99,21 +99,10 @@ export async function* walkFiles(
       } else if (isFolder) {
         queue.push({ dir: path, chain: target?.kind === 'folder' ? target.chain : chain });
       } else if (!known && target?.kind === 'none') leaveOut(path, target.why);
-      else if (!known && isMeant(path)) {
-        const kind = isLink ? 'symbolic link' : 'special file';
-        const paths = odd.get(kind) ?? [];
-        odd.set(kind, paths);
-        paths.push(path);
-      }
+      else if (!known && isMeant(path)) odd.add(isLink, path);
     }
   }
-  for (const [kind, paths] of odd) options.warn?.(leftOut(kind, paths));
-}
-
-/** One sentence for all that is not a file, however many there are. */
-function leftOut(kind: string, paths: readonly string[]): string {
-  if (paths.length > 1) return `${paths.length} ${kind}s are skipped: ${quoteSome(paths)}`;
-  return `'${paths[0]}' is skipped: it is a ${kind}`;
+  for (const warning of odd.warnings()) options.warn?.(warning);
 }
 
 /**

@@ -7,11 +7,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { type Id, objectId } from '../../../../lib/base/bytes/hash.js';
-import { IoError } from '../../../../lib/base/errors.js';
+import { AbortedError, ConflictError, CorruptError, IoError } from '../../../../lib/base/errors.js';
 import { PackSession } from '../../../../lib/storage/objects/session.js';
 import type { BackendWriter } from '../../../../lib/storage/store/backends/backend.js';
 import { MemoryBackend } from '../../../../lib/storage/store/backends/memory-backend.js';
 import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
+import type { SegmentRecord } from '../../../../lib/storage/store/types.js';
 import { randomBytes } from '../../../helpers/rng.js';
 
 type Step = (action: string, name: string) => void;
@@ -158,6 +159,55 @@ for (const goesOn of [false, true]) {
     }
   });
 }
+
+/** A segment of a few bytes. */
+function segment(seed: number, base: Id | null, bytes = 4): SegmentRecord {
+  const hi = randomBytes(bytes, seed);
+  const none = new Uint8Array(0);
+  return {
+    ...{ id: objectId('blob', hi), segment: 0, segments: 1, width: 1, count: bytes },
+    ...{ base, depth: base === null ? 0 : 1, head: none, hi, mid: none, low: none },
+  };
+}
+
+test('session faults: what relies on a set that failed says why it failed, not that it was collected', async (t) => {
+  const { session } = await freshStore((action, name) => {
+    if (action === 'fsync' && name.startsWith('tmp/1-1/0/')) {
+      throw new IoError(`cannot fsync '${name}'`, { file: name, errno: 'ENOSPC' });
+    }
+  });
+  const base = segment(1, null, 3000);
+  await session.putSegment(base);
+  const full = await t.throwsAsync(session.settle(), { instanceOf: IoError });
+  // Another job has encoded a delta meanwhile.
+  await session.putSegment(segment(2, base.id));
+  t.is(await t.throwsAsync(session.flush()), full);
+  // So does all that fails for it outside of the session, but for what a person stopped.
+  const missing = new CorruptError('a base is not there');
+  t.is(session.causeOf(missing), full);
+  const aborted = new AbortedError();
+  t.is(session.causeOf(aborted), aborted);
+});
+
+test('session faults: what relies on a set that was collected says so', async (t) => {
+  const { session } = await freshStore(() => {});
+  t.is(session.causeOf(null), null);
+  const { backend } = await freshStore(() => {});
+  const first = sessionOn(await ObjectStore.open(backend));
+  const base = segment(1, null, 3000);
+  await first.putSegment(base);
+  await first.flush();
+  const store = await ObjectStore.open(backend);
+  const second = sessionOn(store);
+  t.true(await second.hasExtent(base.id, 1));
+  await second.putSegment(segment(2, base.id));
+  const other = await ObjectStore.open(backend);
+  await other.publish([], () => []);
+  await t.throwsAsync(second.flush(), {
+    instanceOf: ConflictError,
+    message: /collected as garbage/,
+  });
+});
 
 test('session faults: a full disk is said although the next set is being written, and what builds on it is not listed', async (t) => {
   let isFull = true;
