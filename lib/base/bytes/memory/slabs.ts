@@ -7,12 +7,13 @@ import { keptMemory, kernelMemory } from './memory.js';
 
 /** What slabs are cut from: the largest slab is a chunk. */
 export const SLAB_BYTES_MAX = 16 * 1024 * 1024;
-/** Chunks of smaller slabs are smaller: a command that needs a few must not touch much memory. */
-const SMALL_CHUNK_BYTES = 1024 * 1024;
 /**
- * Larger slabs are cut from chunks of this size at first, and a command of a small file needs no others: V8 starts a
- * collection where memory of 32 MiB came at once, whoever counts it.
+ * Chunks of smaller slabs are smaller: a command of a small file needs few of each size. V8 collects its young
+ * objects whenever an ArrayBuffer is made while those that no collection has met yet have 32 MiB, touched or not.
  */
+const TINY_CHUNK_BYTES = 256 * 1024;
+const SMALL_CHUNK_BYTES = 1024 * 1024;
+/** Larger slabs are cut from chunks of this size at first, for the same reason. */
 const MIDDLE_CHUNK_BYTES = 4 * 1024 * 1024;
 const MIDDLE_CHUNKS_MAX = 4;
 /** Large chunks that are allocated at once: memory that nothing has touched yet takes none. */
@@ -22,7 +23,8 @@ const CHUNKS_AT_ONCE = 4;
  * to. What is more is counted, because payloads that were dropped go only when V8 collects.
  */
 const UNCOUNTED_BYTES = 32 * 1024 * 1024;
-/** Slabs of this size or more are cut from middle and large chunks. */
+/** Slabs of up to this size are cut from tiny chunks, and those below LARGE_SLAB_BYTES from small ones. */
+const TINY_SLAB_BYTES = 32 * 1024;
 const LARGE_SLAB_BYTES = 1024 * 1024;
 
 interface Chunk {
@@ -53,6 +55,8 @@ export class SlabMemory {
   readonly #empty: Chunk[] = [];
   #nextChunks = 1;
   #middleChunks = 0;
+  /** True once a chunk was made for a single slab: the room of the one long tensor that a small file may have. */
+  #hasFitted = false;
   #uncounted = 0;
 
   /** A slab of at least `bytes`, SLAB_BYTES_MAX at most, with any content. */
@@ -98,12 +102,17 @@ export class SlabMemory {
   }
 
   #chunkFor(size: number): Chunk {
+    if (size <= TINY_SLAB_BYTES) return newChunk(this.#memory(TINY_CHUNK_BYTES), 0);
     if (size < LARGE_SLAB_BYTES) return newChunk(this.#memory(SMALL_CHUNK_BYTES), 0);
     const empty = this.#empty.pop();
     if (empty !== undefined) return empty;
     if (size <= MIDDLE_CHUNK_BYTES && this.#middleChunks < MIDDLE_CHUNKS_MAX) {
       this.#middleChunks++;
       return newChunk(this.#memory(MIDDLE_CHUNK_BYTES), 0);
+    }
+    if (size > MIDDLE_CHUNK_BYTES && !this.#hasFitted) {
+      this.#hasFitted = true;
+      return newChunk(this.#memory(size), 0);
     }
     this.#allocate();
     return this.#empty.pop() as Chunk;
