@@ -8,4 +8,16 @@ async function run(): Promise<void> {
   process.exitCode = await main(process.argv.slice(2));
 }
 
-void run();
+/** Says in two lines that the command itself could not be loaded: what has words for errors is a part of it. */
+function sayNotLoaded(error: unknown): void {
+  const { code, path: file, syscall } = error as NodeJS.ErrnoException;
+  if (syscall === undefined || file === undefined) throw error;
+  const isLimit = code === 'EMFILE';
+  const why = isLimit ? 'too many files are open (EMFILE)' : code;
+  process.stderr.write(`dlv: cannot load '${file}': ${why}\n`);
+  const remedy = 'raise the limit of open files (ulimit -n)';
+  process.stderr.write(`hint: ${isLimit ? remedy : 'install dlv again'}\n`);
+  process.exitCode = 1;
+}
+
+run().catch(sayNotLoaded);

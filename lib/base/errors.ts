@@ -207,6 +207,16 @@ export class BugError extends DlvError {
   }
 }
 
+/** What the system may lack for any call, also for loading code and starting a process: in words, with the remedy. */
+export const SYSTEM_LACKS: Readonly<Record<string, { says: string; hint: string }>> = {
+  EMFILE: { says: 'too many files are open', hint: 'raise the limit of open files (ulimit -n)' },
+  ENFILE: {
+    says: 'too many files are open on this machine',
+    hint: 'close programs that hold many files open',
+  },
+  ENOMEM: { says: 'memory is full', hint: 'close programs that hold much memory' },
+};
+
 /** Turns anything thrown into an error of the table. */
 export function asDlvError(error: unknown): DlvError {
   if (error instanceof DlvError) return error;
@@ -215,7 +225,13 @@ export function asDlvError(error: unknown): DlvError {
   const { code, syscall, path } = error as NodeJS.ErrnoException;
   if (syscall !== undefined && /^E[A-Z0-9]+$/.test(code ?? '')) {
     const what = path === undefined ? syscall : `${syscall} '${path}'`;
-    return new IoError(`cannot ${what}: ${code}`, { errno: code, file: path }, error);
+    const { says = null, hint } = SYSTEM_LACKS[code as string] ?? {};
+    const data = { errno: code, file: path, ...(hint === undefined ? {} : { hint }) };
+    return new IoError(
+      `cannot ${what}: ${says === null ? code : `${says} (${code})`}`,
+      data,
+      error,
+    );
   }
   if (saysNoMemory(error)) {
     const hint = 'close programs that hold much memory, or raise the limit (ulimit -v)';

@@ -9,7 +9,7 @@ import plain from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { formatBytes } from '../bytes/words/wording.js';
-import { IoError } from '../errors.js';
+import { IoError, SYSTEM_LACKS } from '../errors.js';
 import { checkFolders, checkPlace, openFlags } from './gate.js';
 import { BlockingHandle, type Handle } from './handle.js';
 import { parseOwnName } from './process.js';
@@ -114,12 +114,9 @@ const REMEDY: Record<string, string> = {
   EROFS: 'the file system is read-only; mount it writable or work on a copy',
   EACCES: 'check the permissions of the file and of its folder',
   EPERM: 'check the owner and permissions of the file and of its folder',
-  EMFILE: 'raise the limit of open files (ulimit -n)',
   EIO: 'the device reported an error; check it, then run dlv fsck',
   EFBIG:
     'raise the limit of the size of files (ulimit -f), or use a file system that takes larger ones',
-  ENFILE: 'close programs that hold many files open',
-  ENOMEM: 'close programs that hold much memory',
   ESTALE: 'check that the network drive is mounted, then run the command again',
   ETIMEDOUT: 'check that the network drive is mounted, then run the command again',
 };
@@ -139,10 +136,7 @@ const MEANING: Record<string, string> = {
   ENOTEMPTY: 'the folder is not empty',
   ENAMETOOLONG: 'the name is too long',
   ELOOP: 'its links lead in a circle',
-  EMFILE: 'too many files are open',
-  ENFILE: 'too many files are open on this machine',
   EFBIG: 'the file is larger than is allowed here',
-  ENOMEM: 'memory is full',
   EBUSY: 'it is in use',
   ETXTBSY: 'a program runs from it',
   ESTALE: 'the network drive has lost it',
@@ -160,7 +154,8 @@ const MEANING: Record<string, string> = {
 
 /** What a code of the system means, in words; null for codes that nobody has to know. */
 export function meaningOf(code: string): string | null {
-  return MEANING[code] === undefined ? null : `${MEANING[code]} (${code})`;
+  const says = SYSTEM_LACKS[code]?.says ?? MEANING[code];
+  return says === undefined ? null : `${says} (${code})`;
 }
 
 /** A path without the names that only dlv knows, those of temporary files: the folder that they are in. */
@@ -178,7 +173,7 @@ function knownPlace(file: string): string {
 export function ioError(action: string, place: string, error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException)?.code;
   if (typeof code !== 'string' || !/^E[A-Z0-9]+$/.test(code)) return error;
-  const hint = REMEDY[code];
+  const hint = SYSTEM_LACKS[code]?.hint ?? REMEDY[code];
   const file = knownPlace(place);
   return new IoError(
     `cannot ${action} '${file}': ${meaningOf(code) ?? code}`,

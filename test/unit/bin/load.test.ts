@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -139,3 +139,27 @@ test('the layers of the command: one is loaded for what is in it, and what stand
   for (const { table } of loaded()) for (const module of Object.values(table)) t.truthy(module());
   t.is(await run('archive', '--help'), 0);
 });
+
+for (const [layer, code, hint] of [
+  [0, 'EMFILE', 'raise the limit of open files (ulimit -n)'],
+  [0, 'EIO', 'install dlv again'],
+  [1, 'EMFILE', 'raise the limit of open files (ulimit -n)'],
+] as const) {
+  test(`layer ${layer} that cannot be read, ${code}: one error with a remedy, and no stack`, async (t) => {
+    const hook = path.join(await tempDir(t), 'hook.cjs');
+    const script = `
+      const fs = require('node:fs');
+      const { openSync } = fs;
+      fs.openSync = (file, ...how) => {
+        if (!String(file).endsWith('command-${layer}.cjs')) return openSync(file, ...how);
+        throw Object.assign(new Error('no'), { code: '${code}', syscall: 'open', path: file });
+      };`;
+    writeFileSync(hook, script);
+    const argv = ['-r', hook, path.join(PROJECT_ROOT, 'dist/bin/dlv.cjs'), 'commit', '-m', 'x'];
+    const { status, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' });
+    t.is(status, 1);
+    t.regex(stderr, new RegExp(`^dlv: cannot .*/command-${layer}\\.cjs': .*${code}`));
+    t.is(stderr.split('\n')[1], `hint: ${hint}`);
+    t.is(stderr.split('\n').length, 3);
+  });
+}
