@@ -56,11 +56,11 @@ for (const argv of [
     async (t) => {
       const repo = await changedRepository(t);
       const fewest = await fewestFiles(t);
-      let works = false;
+      const works = false;
       for (const more of [0, 1, 2, 3, 5, 8, 12, 20]) {
         const { status, stderr } = withFiles(fewest + more, repo.dir, BIN, ...argv);
-        if (status === 0) break;
-        failed++;
+        works = status === 0;
+        if (works) break;
         t.is(status, 1, `${fewest + more}: ${stderr}`);
         const [said, hint, ...others] = stderr.trim().split('\n').slice(-2);
         t.regex(said ?? '', /^dlv: cannot .*too many files are open \(EMFILE\)$/, stderr);
@@ -68,7 +68,7 @@ for (const argv of [
         t.deepEqual(others, []);
         t.notRegex(stderr, /^ +at /m);
       }
-        t.is((await repo.dlv('fsck')).code, 0);
+      t.is((await repo.dlv('fsck')).code, 0);
       if (!works) t.is((await repo.dlv(...argv)).code, 0);
     },
   );

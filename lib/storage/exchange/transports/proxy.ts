@@ -8,6 +8,7 @@ import https from 'node:https';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { UsageError } from '../../../base/errors.js';
+import { isExcepted } from './no-proxy.js';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -43,20 +44,6 @@ export function proxyFor(target: URL, env: Env = process.env): HttpProxy | null 
       ? {}
       : { 'proxy-authorization': `Basic ${Buffer.from(secret).toString('base64')}` };
   return { url, headers };
-}
-
-/** True if NO_PROXY lists a host: `*`, a name with all below it, or a name and port. */
-function isExcepted({ hostname, port, protocol }: URL, list: string): boolean {
-  const host = hostname.replace(/^\[|\]$/g, '').toLowerCase();
-  const ownPort = port || (protocol === 'https:' ? '443' : '80');
-  return list.split(/[\s,]+/).some((item) => {
-    if (item === '*') return true;
-    const [, name = '', only = ownPort] =
-      /^\*?\.?(\[.*\]|[^:]*)(?::(\d+))?$/.exec(item.toLowerCase()) ?? [];
-    const bare = name === '' ? item.toLowerCase() : name.replace(/^\[|\]$/g, '');
-    if (bare === '' || only !== ownPort) return false;
-    return host === bare || host.endsWith(`.${bare}`);
-  });
 }
 
 /** Connections to servers through the tunnel of a proxy. */

@@ -40,6 +40,56 @@ test('proxy: the variables are read as other programs read them', (t) => {
   t.throws(() => hostFor('http://h/', { HTTP_PROXY: 'socks5://a:1' }), { code: 'DLV_USAGE' });
 });
 
+/** What each entry of NO_PROXY excepts, and what it does not. */
+const EXCEPTIONS: [entry: string, excepted: string[], through: string[]][] = [
+  ['*', ['h', '1.2.3.4', '[::1]'], []],
+  ['x.org', ['x.org', 'a.x.org', 'A.X.ORG', 'x.org.', 'x.org:99'], ['ax.org', 'x.org.evil']],
+  ['.x.org', ['x.org', 'a.x.org'], ['ax.org']],
+  ['*.x.org', ['x.org', 'a.b.x.org'], ['ax.org']],
+  ['x.org.', ['x.org', 'a.x.org'], []],
+  ['X.org:8080', ['x.org:8080', 'a.x.org:8080'], ['x.org', 'x.org:80', 'x.org:8081']],
+  ['x.org:80', ['x.org'], ['x.org:8080']],
+  ['b\u00fccher.de', ['xn--bcher-kva.de', 'b\u00fccher.de'], ['bucher.de']],
+  ['10.1.2.3', ['10.1.2.3', '10.1.2.3:9', '0x0a010203'], ['10.1.2.4', 'a.10.1.2.3.x']],
+  ['1.2.3', [], ['10.1.2.3', '1.2.3.4']],
+  ['.2.3', [], ['10.1.2.3']],
+  ['10.1.2.3:81', ['10.1.2.3:81'], ['10.1.2.3']],
+  ['10.0.0.0/8', ['10.0.0.0', '10.255.1.2', '10.1.2.3:99'], ['11.0.0.1', '9.255.255.255', 'h']],
+  ['10.9.9.9/8', ['10.1.1.1'], ['11.1.1.1']],
+  ['192.168.4.0/22', ['192.168.7.255'], ['192.168.8.0', '192.168.3.255']],
+  ['10.1.2.3/32', ['10.1.2.3'], ['10.1.2.2']],
+  ['0.0.0.0/0', ['1.2.3.4'], ['h', '[::1]']],
+  ['10.0.0.0/33', [], ['10.0.0.0']],
+  ['10.0.0.0/', [], ['10.0.0.0']],
+  ['10.0.0/8', [], ['10.0.0.1']],
+  ['::1', ['[::1]', '[0:0:0:0:0:0:0:1]', '[::1]:99'], ['[::2]']],
+  ['[::1]', ['[::1]'], ['[::2]']],
+  ['[::1]:81', ['[::1]:81'], ['[::1]']],
+  ['0:0::1', ['[::1]'], []],
+  ['fe80::/10', ['[fe80::1]', '[febf::1]'], ['[fec0::1]', '10.0.0.1', 'fe80.org']],
+  ['[2001:DB8::]/32', ['[2001:db8:1::1]'], ['[2001:db9::1]']],
+  ['10.0.0.0/8', ['[::ffff:10.1.2.3]'], ['[::ffff:11.1.2.3]']],
+  ['/', [], ['h', '1.2.3.4']],
+  ['.', [], ['h', '1.2.3.4']],
+  [',, ,', [], ['h']],
+];
+
+for (const [entry, excepted, through] of EXCEPTIONS) {
+  test(`proxy: NO_PROXY '${entry}' excepts ${excepted.join(' ')}`, (t) => {
+    for (const list of [entry, `a.b.example, ${entry}`, `${entry} 8.8.8.8/31`]) {
+      const env = { HTTP_PROXY: 'http://a:1', no_proxy: list };
+      for (const host of excepted) t.is(hostFor(`http://${host}/`, env), null, `${list}: ${host}`);
+      for (const host of through) t.is(hostFor(`http://${host}/`, env), 'a:1', `${list}: ${host}`);
+    }
+  });
+}
+
+test('proxy: a port of NO_PROXY is that of https where none is written', (t) => {
+  const env = { HTTPS_PROXY: 'http://a:1', NO_PROXY: 'x.org:443' };
+  t.is(hostFor('https://x.org/', env), null);
+  t.is(hostFor('https://x.org:80/', env), 'a:1');
+});
+
 interface TestProxy {
   url: string;
   asked: string[];
