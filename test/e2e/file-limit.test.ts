@@ -56,7 +56,7 @@ for (const argv of [
     async (t) => {
       const repo = await changedRepository(t);
       const fewest = await fewestFiles(t);
-      const works = false;
+      let works = false;
       for (const more of [0, 1, 2, 3, 5, 8, 12, 20]) {
         const { status, stderr } = withFiles(fewest + more, repo.dir, BIN, ...argv);
         works = status === 0;
