@@ -9,7 +9,6 @@ import { randomTensors, safetensors } from '../helpers/safetensors.js';
 import { tempDir } from '../helpers/temp-dir.js';
 
 const BIN = path.join(PROJECT_ROOT, 'dist/bin/dlv.cjs');
-const limited = process.platform === 'win32' ? test.skip : test;
 
 /** Runs a script of Node while few files may be open. */
 function withFiles(most: number, cwd: string, script: string, ...args: string[]) {
@@ -51,25 +50,22 @@ for (const argv of [
   ['checkout', '--force', 'HEAD~1'],
   ['bench', '--help'],
 ]) {
-  limited(
-    `${argv[0]}: with few open files it works, or names the limit and the remedy`,
-    async (t) => {
-      const repo = await changedRepository(t);
-      const fewest = await fewestFiles(t);
-      let works = false;
-      for (const more of [0, 1, 2, 3, 5, 8, 12, 20]) {
-        const { status, stderr } = withFiles(fewest + more, repo.dir, BIN, ...argv);
-        works = status === 0;
-        if (works) break;
-        t.is(status, 1, `${fewest + more}: ${stderr}`);
-        const [said, hint, ...others] = stderr.trim().split('\n').slice(-2);
-        t.regex(said ?? '', /^dlv: cannot .*too many files are open \(EMFILE\)$/, stderr);
-        t.is(hint, 'hint: raise the limit of open files (ulimit -n)');
-        t.deepEqual(others, []);
-        t.notRegex(stderr, /^ +at /m);
-      }
-      t.is((await repo.dlv('fsck')).code, 0);
-      if (!works) t.is((await repo.dlv(...argv)).code, 0);
-    },
-  );
+  test(`${argv[0]}: with few open files it works, or names the limit and the remedy`, async (t) => {
+    const repo = await changedRepository(t);
+    const fewest = await fewestFiles(t);
+    let works = false;
+    for (const more of [0, 1, 2, 3, 5, 8, 12, 20]) {
+      const { status, stderr } = withFiles(fewest + more, repo.dir, BIN, ...argv);
+      works = status === 0;
+      if (works) break;
+      t.is(status, 1, `${fewest + more}: ${stderr}`);
+      const [said, hint, ...others] = stderr.trim().split('\n').slice(-2);
+      t.regex(said ?? '', /^dlv: cannot .*too many files are open \(EMFILE\)$/, stderr);
+      t.is(hint, 'hint: raise the limit of open files (ulimit -n)');
+      t.deepEqual(others, []);
+      t.notRegex(stderr, /^ +at /m);
+    }
+    t.is((await repo.dlv('fsck')).code, 0);
+    if (!works) t.is((await repo.dlv(...argv)).code, 0);
+  });
 }

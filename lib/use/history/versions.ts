@@ -5,18 +5,16 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { LruCache } from '../../base/bytes/lru-cache.js';
-import { decodeCanonical } from '../../base/bytes/msgpack/msgpack.js';
 import { PAGE_CACHE_ITEMS } from '../../base/limits.js';
 import { factsOf, type VersionFacts } from '../../knowledge/catalog/facts.js';
 import { VersionCatalog } from '../../knowledge/catalog/version-catalog.js';
 import type { ParamValue } from '../../pure/logs/param-value.js';
-import { PathOrder } from '../../pure/paths/version-path.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { listNotedVersions, listRefs, type Ref } from '../../storage/repo/refs/refs.js';
 import { refsByVersion, resolveHead } from '../../storage/repo/refs/revision.js';
 import { formatAuthor } from '../../storage/repo/settings/author.js';
-import { type FilePage, type Snapshot, unpackPage } from '../../storage/repo/version/file-page.js';
-import type { FileTree } from '../../storage/repo/version/file-tree.js';
+import type { FilePage, PageRef, Snapshot } from '../../storage/repo/version/file-page.js';
+import { checkPlace, type FileTree, readPageAt } from '../../storage/repo/version/file-tree.js';
 import type { Operation } from '../../storage/repo/version/knowledge.js';
 import { shortId } from '../../storage/repo/version/short-id.js';
 import type { Version } from '../../storage/repo/version/version.js';
@@ -145,7 +143,7 @@ export class Describer {
   readonly #facts: ReadFacts | null;
   readonly #names: VersionNames;
   readonly #pages = new LruCache<Id, FilePage>(PAGE_CACHE_ITEMS);
-  readonly #contents = new Map<Id, PageContent>();
+  readonly #contents = new Map<string, PageContent>();
   readonly #shortRefs = new Map<Id, string[]>();
   #refs: Promise<Map<Id, string[]>> | null = null;
   #noted: Promise<Set<Id>> | null = null;
@@ -214,16 +212,16 @@ export class Describer {
   /** Pages of a tree; each page is read once for all versions that share it. */
   async *pages(tree: FileTree): AsyncGenerator<FilePage> {
     if (tree.inline !== null) yield tree.inline;
-    for (const { id } of tree.pages) {
-      let page = this.#pages.get(id);
-      if (page === undefined) {
-        const file = `files ${id.slice(0, 10)}`;
-        const bytes = await this.#repo.readBlob(id, 'files');
-        page = unpackPage(decodeCanonical(bytes, file), file, new PathOrder());
-        this.#pages.set(id, page);
-      }
-      yield page;
-    }
+    for (const index of tree.pages.keys()) yield this.#page(tree, index);
+  }
+
+  async #page(tree: FileTree, index: number): Promise<FilePage> {
+    const { id } = tree.pages[index] as PageRef;
+    const known = this.#pages.get(id);
+    if (known !== undefined) checkPlace(tree, index, known);
+    const page = known ?? (await readPageAt(tree, index, this.#repo));
+    this.#pages.set(id, page);
+    return page;
   }
 
   /** Last step of the weights of a version; reads the pages of its files that are new to it. */
@@ -236,14 +234,13 @@ export class Describer {
     const found: PageContent[] = [];
     if (tree.inline !== null) found.push(contentOfPage(tree.inline));
     else {
-      for (const ref of tree.pages) {
-        let content = this.#contents.get(ref.id);
-        if (content === undefined) {
-          for await (const page of this.pages({ ...tree, pages: [ref] }))
-            content = contentOfPage(page);
-          this.#contents.set(ref.id, content ?? { steps: [], mayDefine: false });
-        }
-        if (content !== undefined) found.push(content);
+      for (const [index, { id, count, last }] of tree.pages.entries()) {
+        // With all that its tree says of it: a page that another tree describes in another way is looked at again.
+        const isLast = index === tree.pages.length - 1;
+        const key = [id, count, last, tree.pages[index - 1]?.last, isLast].join('\0');
+        const content = this.#contents.get(key) ?? contentOfPage(await this.#page(tree, index));
+        this.#contents.set(key, content);
+        found.push(content);
       }
     }
     return {

@@ -97,29 +97,57 @@ function checkTotals(tree: FileTree, pages: readonly FilePage[], file: string): 
   }
 }
 
-async function readPage(ref: PageRef, reader: BlobReader, order: PathOrder): Promise<FilePage> {
-  const file = `files ${ref.id.slice(0, 10)}`;
-  const page = unpackPage(
-    decodeCanonical(await reader.readBlob(ref.id, 'files'), file),
-    file,
-    order,
-  );
-  if (page.files.length !== ref.count || page.files.at(-1)?.path !== ref.last) {
-    throw corrupt(file, 'it is not the page that its version describes');
-  }
-  return page;
+/** True if no file of a page but its last ends a page by the rule. Takes a hash of each path. */
+function isOnePage({ files }: FilePage): boolean {
+  return !files.slice(0, -1).some((file) => endsPage(file.path));
 }
 
-/** True if a page is cut where the rule says; the last of a tree may end anywhere. */
-function isCutRight(page: FilePage, isLast: boolean): boolean {
-  const last = page.files.length - 1;
-  if (page.files.slice(0, last).some((file) => endsPage(file.path))) return false;
-  return isLast || last + 1 === FILES_PAGE_MAX || endsPage((page.files[last] as FileEntry).path);
+/**
+ * Checks that a page is what its tree says of it at `index`: how many files, between which paths, and that it ends where
+ * the rule says; the last of a tree may end anywhere.
+ * @throws {CorruptError}
+ */
+export function checkPlace(tree: FileTree, index: number, { files }: FilePage): void {
+  const { id, count, last } = tree.pages[index] as PageRef;
+  const file = `files ${id.slice(0, 10)}`;
+  const before = tree.pages[index - 1]?.last ?? null;
+  const isAfter = before === null || comparePaths(before, files[0]?.path ?? '') < 0;
+  if (files.length !== count || files.at(-1)?.path !== last || !isAfter) {
+    throw corrupt(file, 'it is not the page that its version describes');
+  }
+  const isLast = index === tree.pages.length - 1;
+  if (!isLast && count < FILES_PAGE_MAX && !endsPage(last))
+    throw corrupt(file, 'it is cut wrongly');
+}
+
+/** One page of a tree, read and checked. @throws {CorruptError} */
+export async function readPageAt(
+  tree: FileTree,
+  index: number,
+  reader: BlobReader,
+): Promise<FilePage> {
+  return readPage(tree, index, reader, new PathOrder());
+}
+
+/** @param order  of the paths before it. */
+async function readPage(
+  tree: FileTree,
+  index: number,
+  reader: BlobReader,
+  order: PathOrder,
+): Promise<FilePage> {
+  const { id } = tree.pages[index] as PageRef;
+  const file = `files ${id.slice(0, 10)}`;
+  const page = unpackPage(decodeCanonical(await reader.readBlob(id, 'files'), file), file, order);
+  checkPlace(tree, index, page);
+  if (!isOnePage(page)) throw corrupt(file, 'it is cut wrongly');
+  return page;
 }
 
 /**
  * Gives the pages of a tree in path order, checked, one in memory at a time.
- * @param known  what it probably holds. Pages that are the same are given of that and not read.
+ * @param known  what it probably holds. Pages that are the same are given of that and not read; of where these are cut,
+ *   their ends alone are checked.
  * @throws {CorruptError}
  */
 export async function* readPages(
@@ -137,11 +165,11 @@ export async function* readPages(
   for (const [i, ref] of tree.pages.entries()) {
     const part = beside?.next().value as BesidePage | undefined;
     const isKnown = part !== undefined && part.same !== null;
-    const page = isKnown ? part : await readPage(ref, reader, order);
-    const file = `files ${ref.id.slice(0, 10)}`;
-    if (isKnown) checkOrder(page, file, order);
-    else if (!isCutRight(page, i === tree.pages.length - 1))
-      throw corrupt(file, 'it is cut wrongly');
+    const page = isKnown ? part : await readPage(tree, i, reader, order);
+    if (isKnown) {
+      checkPlace(tree, i, page);
+      checkOrder(page, `files ${ref.id.slice(0, 10)}`, order);
+    }
     for (const entry of page.files) seen.bytes += entry.size;
     seen.snapshots += page.snapshots.length;
     yield page;
@@ -190,9 +218,9 @@ export async function findFile(
 ): Promise<FileEntry | null> {
   let page = tree.inline;
   if (page === null) {
-    const ref = tree.pages.find((candidate) => comparePaths(path, candidate.last) <= 0);
-    if (ref === undefined) return null;
-    page = await readPage(ref, reader, new PathOrder());
+    const index = tree.pages.findIndex(({ last }) => comparePaths(path, last) <= 0);
+    if (index < 0) return null;
+    page = await readPageAt(tree, index, reader);
   }
   return page.files.find((file) => file.path === path) ?? null;
 }

@@ -285,19 +285,6 @@ test('tree: a page that lies is damage', async (t) => {
   t.is((later as DlvError).code, 'DLV_FORMAT_VERSION');
 });
 
-test('tree: pages that are cut elsewhere are damage, so one list has one form', async (t) => {
-  const blobs = new MemoryBlobs();
-  const tree = await buildTree(manyFiles(300), [], blobs);
-  const [a, b] = tree.pages as [FileTree['pages'][0], FileTree['pages'][0]];
-  const load = async (id: Id): Promise<Packed[]> =>
-    decodeCanonical(await blobs.readBlob(id, 'files'), 'page') as Packed[];
-  const rows = [...((await load(a.id))[1] as Packed[]), ...((await load(b.id))[1] as Packed[])];
-  const id = await blobs.writeBlob('files', encodeCanonical([1, rows, []]));
-  tree.pages.splice(0, 2, { id, count: a.count + b.count, last: b.last });
-  const error = await t.throwsAsync(readTree(reread(tree), blobs));
-  t.true(isDamage(error));
-});
-
 test('tree: random bytes in place of a tree never pass and never do worse', (t) => {
   fc.assert(
     fc.property(fc.anything({ maxDepth: 3 }), (value) => {
