@@ -56,6 +56,7 @@ export const ADDON = [
   'plan.c',
   'crc32.c',
   'guard.c',
+  'lz4.c',
   'team.c',
 ].map((name) => `addon/${name}`);
 

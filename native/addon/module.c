@@ -25,12 +25,13 @@
 #include "guard.h"
 #include "jobs.h"
 #include "kernel.h"
+#include "lz4.h"
 #include "sketch.h"
 #include "streams.h"
 #include "team.h"
 
 /* Raised when what functions take or answer changes: lib/base/native/kernel.ts asks for its own. */
-#define INTERFACE_VERSION 10
+#define INTERFACE_VERSION 11
 #define ALLOCATE_MAX (1u << 30)
 
 /* Throws what the call is refused for, or that the answer cannot be made. */
@@ -134,6 +135,17 @@ static napi_value cut_chunk(napi_env env, napi_callback_info info) {
   if (c.refused) return fail(&c);
   const uint32_t length = (uint32_t)dlv_cut_chunk(bytes.bytes, bytes.length);
   return napi_create_uint32(env, length, &answer) == napi_ok ? answer : fail(&c);
+}
+
+/* lz4BytesMin(bytes) → bytes that no block of LZ4 is shorter than */
+static napi_value lz4_min(napi_env env, napi_callback_info info) {
+  napi_value answer;
+  view bytes;
+  call c = begin(env, info, 1, &bytes.value);
+  look(&c, NAME("bytes"), &bytes);
+  if (c.refused) return fail(&c);
+  const uint32_t least = lz4_bytes_min(bytes.bytes, bytes.length);
+  return napi_create_uint32(env, least, &answer) == napi_ok ? answer : fail(&c);
 }
 
 /* sketchDistances(sketch, width, rows, stride) → Uint32Array, a number for each row */
@@ -289,6 +301,7 @@ NAPI_MODULE_INIT() {
       {"splitInto", split_into},
       {"merge", merge},
       {"cutChunk", cut_chunk},
+      {"lz4BytesMin", lz4_min},
       {"sketchDistances", sketch_distances},
       {"drift", drift},
       {"weigh", weigh},

@@ -7,6 +7,7 @@
  * @see https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md
  */
 import { createRequire } from 'node:module';
+import { kernelIfLoaded } from '../native/kernel.js';
 
 type Library = typeof import('lz4-napi');
 
@@ -18,6 +19,14 @@ let library: Library | null = null;
 export function lz4(): Library {
   library ??= createRequire(import.meta.url)('lz4-napi') as Library;
   return library;
+}
+
+/**
+ * Bytes that no block of these bytes is shorter than, whoever compresses them; 0 where that is not known, as
+ * without the addon of the kernel.
+ */
+export function lz4BytesMin(bytes: Uint8Array): number {
+  return kernelIfLoaded()?.native?.lz4BytesMin(bytes) ?? 0;
 }
 
 /** Decodes a block of exactly `length` bytes; null if it is not one. */

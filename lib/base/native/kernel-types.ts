@@ -78,6 +78,8 @@ export interface KernelServices {
 /** The faster paths that only the addon has. */
 export interface NativeKernel extends Kernel, KernelServices {
   interfaceVersion: number;
+  /** Bytes that no LZ4 block of `bytes` is shorter than, whoever compresses them; 0 for more than 16 KiB. */
+  lz4BytesMin(bytes: Uint8Array): number;
   /** Splits into planes of the caller, each bytes.length / planes.length long. */
   splitInto(bytes: Uint8Array, planes: readonly Uint8Array[]): void;
   merge(planes: readonly Uint8Array[], target: Uint8Array): void;

@@ -43,7 +43,7 @@ export interface LoadedKernel {
 const FOLDER = new URL('../../../../native/', import.meta.url);
 
 /** INTERFACE_VERSION of native/addon/module.c: an addon built of other sources is not used. */
-const INTERFACE_VERSION = 10;
+const INTERFACE_VERSION = 11;
 /** Shorter memory is copied as fast as memory of the addon is made. */
 const ALLOCATED_BYTES_MIN = 64 * 1024;
 

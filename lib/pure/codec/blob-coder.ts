@@ -11,7 +11,7 @@
  */
 import { promisify } from 'node:util';
 import { constants, deflateRaw, deflateRawSync, inflateRaw, inflateRawSync } from 'node:zlib';
-import { decodeLz4, lz4 } from '../../base/bytes/lz4.js';
+import { decodeLz4, lz4, lz4BytesMin } from '../../base/bytes/lz4.js';
 import { ByteReader } from '../../base/bytes/reader.js';
 import { ByteWriter } from '../../base/bytes/writer.js';
 import { assert, BugError, CorruptError } from '../../base/errors.js';
@@ -29,7 +29,7 @@ const CODER_DEFLATE = 2;
 const CODER_SEGMENT = 3;
 /** A shorter blob is not worth the tables of a segment. */
 const SEGMENT_BYTES_MIN = 256;
-/** Up to this size a blob is decoded at once: waiting for another thread takes longer than the work. */
+/** Up to this size a blob is decoded at once, or deflated: waiting for another thread takes longer than the work. */
 const AT_ONCE_BYTES = 16 * 1024;
 /** Up to this size a blob is coded at once, and by deflate alone: loading LZ4 takes longer than it ever saves. */
 const CODED_AT_ONCE_BYTES = 4 * 1024;
@@ -57,13 +57,15 @@ export async function encodeBlob(
   const prepared = shuffle(base === null ? bytes : subtract(bytes, base), width);
   const transform = Math.log2(width) << 4;
   let best: CodedBlob = { codec: CODER_RAW | transform, payload: prepared };
-  if (bytes.length >= 32) {
-    const { coder, payload } = await packBytes(prepared);
-    if (payload.length < best.payload.length) best = { codec: coder | transform, payload };
+  const isNumbers =
+    width > 1 && bytes.length >= SEGMENT_BYTES_MIN && bytes.length / width <= SEGMENT_ELEMENTS;
+  const numbers = isNumbers ? await encodeNumbers(bytes, width, base) : null;
+  const packed = bytes.length >= 32 ? await packBytes(prepared, numbers?.length) : null;
+  if (packed !== null && packed.payload.length < best.payload.length) {
+    best = { codec: packed.coder | transform, payload: packed.payload };
   }
-  if (width > 1 && bytes.length >= SEGMENT_BYTES_MIN && bytes.length / width <= SEGMENT_ELEMENTS) {
-    const payload = await encodeNumbers(bytes, width, base);
-    if (payload.length < best.payload.length) best = { codec: CODER_SEGMENT | transform, payload };
+  if (numbers !== null && numbers.length < best.payload.length) {
+    best = { codec: CODER_SEGMENT | transform, payload: numbers };
   }
   if (base === null && best.payload === prepared) return { codec: CODER_RAW, payload: bytes };
   const check = await decodeBlob({ ...best, rawBytes: bytes.length }, base, 'a new blob');
@@ -71,21 +73,35 @@ export async function encodeBlob(
   return best;
 }
 
-/** Codes bytes as such; what is returned may be longer than they are. */
-async function packBytes(bytes: Uint8Array): Promise<{ coder: number; payload: Uint8Array }> {
+/**
+ * Codes bytes as such; what is returned may be longer than they are.
+ * @param rival  bytes that another coding takes. Null is returned if this one would take more: that LZ4 does is
+ *   seen of short bytes without its library.
+ */
+async function packBytes(
+  bytes: Uint8Array,
+  rival = Number.POSITIVE_INFINITY,
+): Promise<{ coder: number; payload: Uint8Array } | null> {
   if (bytes.length <= CODED_AT_ONCE_BYTES) {
     return { coder: CODER_DEFLATE, payload: deflateRawSync(bytes, DEFLATE) };
+  }
+  if (bytes.length <= AT_ONCE_BYTES && lz4BytesMin(bytes) > rival) {
+    if (deflateRawSync(bytes, DEFLATE).length > rival) return null;
   }
   const { buffer, byteOffset, length } = bytes;
   const packed = await lz4().compress(Buffer.from(buffer, byteOffset, length));
   const bare = packed.subarray(4);
   // Noise costs deflate a hundred times what LZ4 takes to see it: ask the histogram first.
   const noise = bare.length >= length && entropyBits(histogram(bytes), length) > NOISE_BITS;
-  const deflated = noise ? bytes : await deflate(bytes, DEFLATE);
+  const deflated = noise ? bytes : await deflateSoon(bytes);
   // LZ4 decodes several times faster: deflate has to be clearly smaller.
   return deflated.length < bare.length * 0.95
     ? { coder: CODER_DEFLATE, payload: deflated }
     : { coder: CODER_LZ4, payload: bare };
+}
+
+async function deflateSoon(bytes: Uint8Array): Promise<Uint8Array> {
+  return bytes.length <= AT_ONCE_BYTES ? deflateRawSync(bytes, DEFLATE) : deflate(bytes, DEFLATE);
 }
 
 /** A blob of numbers as one segment: head, hi, mid and low, each behind its length. */

@@ -2,6 +2,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { decodeLz4, lz4 } from '../../../../lib/base/bytes/lz4.js';
+import { loadAddon } from '../../../../lib/base/native/kernel.js';
+import { randomBytes } from '../../../helpers/rng.js';
 
 /** Bytes with runs and repetitions of every length. */
 const texts = fc
@@ -19,6 +21,24 @@ test('lz4: a block gives what the library packed', (t) => {
       t.deepEqual(Buffer.from(decodeLz4(blockOf(bytes), bytes.length) ?? []), bytes);
     }),
   );
+});
+
+test('lz4: no block is shorter than the kernel says of its bytes', (t) => {
+  const native = loadAddon();
+  if (native === null) return t.pass('there is no addon here');
+  const least = (bytes: Uint8Array): number => native.lz4BytesMin(bytes);
+  fc.assert(
+    fc.property(texts, (bytes) => {
+      t.true(least(bytes) <= blockOf(bytes).length);
+    }),
+  );
+  const noise = Buffer.from(randomBytes(16 * 1024, 1));
+  t.true(least(noise) > 0.99 * noise.length, 'noise hardly shrinks');
+  const text = Buffer.concat([noise.subarray(0, 500), noise.subarray(100, 600)]);
+  t.true(least(text) > 600 && least(text) <= blockOf(text).length, 'what repeats does');
+  t.true(least(Buffer.alloc(16 * 1024)) < 10, 'zeros vanish');
+  t.is(least(Buffer.concat([noise, noise])), 0, 'nothing is said of more bytes');
+  t.is(least(new Uint8Array(0)), 1);
 });
 
 test('lz4: a block of another length, or without its end, is none', (t) => {

@@ -315,6 +315,7 @@ if (HAS_ADDON) {
       ),
     );
     refused("'bytes' is not a Uint8Array", () => cutChunk(wrong(new DataView(new ArrayBuffer(9)))));
+    refused("'bytes' is not a Uint8Array", () => native().lz4BytesMin(wrong('yes')));
     refused("'width' is not a whole number from 1 to 8", () =>
       sketchDistances(bytes(), 0, bytes(), 64),
     );

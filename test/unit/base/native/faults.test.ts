@@ -167,6 +167,11 @@ if (native === null || !('failAt' in native)) {
         operation: () => native.cutChunk(bytes),
         check: (given) => t.is(given, cut),
       });
+      const least = native.lz4BytesMin(bytes);
+      await failEverywhere(t, native, 'lz4', {
+        operation: () => native.lz4BytesMin(bytes),
+        check: (given) => t.is(given, least),
+      });
       const [sketch, rows] = [bytes.subarray(0, 8), bytes.subarray(0, 80)];
       const sums = native.sketchDistances(sketch, 2, rows, 8);
       await failEverywhere(t, native, 'sketches', {
