@@ -237,8 +237,10 @@ export const SAMPLE_CACHE_BYTES = 128 * 1024 * 1024;
 export const ENCODED_AHEAD_BYTES = 32 * 1024 * 1024;
 /** Planes of extents that were read, until they are encoded or written: two of 24 MiB, so that one is read meanwhile. */
 export const INGEST_PLANES_BYTES = 48 * 1024 * 1024;
-/** A longer extent is read twice: its planes are not kept until its id is known. */
+/** Planes of a longer extent are not kept until its id is known: what is not written before is read twice. */
 export const KEPT_EXTENT_BYTES = 64 * 1024 * 1024;
+/** Planes of an extent that are written before its id is known: by so much a set may become larger than its target. */
+export const EARLY_PLANES_BYTES = 256 * 1024 * 1024;
 /** Memory of payloads that were decoded, for those that are read next. */
 export const PAYLOAD_POOL_BYTES = 16 * 1024 * 1024;
 /** Planes of candidates for a base that had to be decoded whole to be compared, until the winner is encoded against. */

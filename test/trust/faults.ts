@@ -7,6 +7,8 @@ export const FAULTY = [
   'open',
   'write',
   'writeBy',
+  'writeAt',
+  'truncate',
   'fsync',
   'rename',
   'link',
@@ -65,7 +67,9 @@ export function injectFault(
         const [handle, write, most] = args as Parameters<typeof io.writeBy>;
         return real.writeBy(handle, write, most >> 1);
       }
-      const [handle, bytes] = args as [Handle, Uint8Array];
+      const [handle, bytes, offset] = args as [Handle, Uint8Array, number];
+      if (name === 'writeAt')
+        return real.writeAt(handle, bytes.subarray(0, Math.max(1, bytes.length >> 1)), offset);
       return real.write(handle, bytes.subarray(0, Math.max(1, bytes.length >> 1)));
     };
   }

@@ -6,7 +6,7 @@ import { chosenVerbs } from './verbs.js';
 for (const verb of chosenVerbs()) {
   test.serial(`faults: ${verb.name} survives a full disk, continues short writes`, async (t) => {
     t.timeout(1_200_000);
-    await breakEach(t, verb, { fault: 'ENOSPC', among: ['write'] });
-    t.is(await breakEach(t, verb, { fault: 'short', among: ['write'] }), 0);
+    await breakEach(t, verb, { fault: 'ENOSPC', among: ['write', 'writeAt', 'truncate'] });
+    t.is(await breakEach(t, verb, { fault: 'short', among: ['write', 'writeAt'] }), 0);
   });
 }

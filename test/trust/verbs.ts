@@ -5,10 +5,11 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { ErrorCode } from '../../lib/base/errors.js';
+import { SEGMENT_ELEMENTS } from '../../lib/base/limits.js';
 import { Layout } from '../../lib/storage/repo/layout.js';
 import { nudge, safetensors as packed, randomTensors } from '../helpers/safetensors.js';
 import { must } from './cli.js';
-import { checkpoint } from './model-files.js';
+import { checkpoint, safetensors as tensors } from './model-files.js';
 
 /** A command and where it starts. */
 export interface Verb {
@@ -60,6 +61,19 @@ async function detached(dir: string): Promise<void> {
   await must(['detach', '--planes', '2', '--to', 'origin'], dir);
 }
 
+/**
+ * Tensors of two segments each, of which the first is written before its tensor has an id: a new one, the same again, whose
+ * segment is taken back, and another. They are long and take little room.
+ */
+async function longTensors(dir: string): Promise<void> {
+  const count = SEGMENT_ELEMENTS + 1000;
+  const tensor = (name: string, fill: number) => {
+    return { name, dtype: 'I8', shape: [count], bytes: new Uint8Array(count).fill(fill) };
+  };
+  const file = tensors([tensor('a', 1), tensor('b', 1), tensor('c', 2)]);
+  await fs.writeFile(path.join(dir, 'long.safetensors'), file);
+}
+
 /** A network whose weights are tensors with planes of their own, and literals. */
 const CHAIN =
   'INPUT(1, 8, 8) -> CONV(units = 4) -> RELU -> FULL(units = 40) -> RELU -> FULL(units = 3)';
@@ -67,6 +81,7 @@ const CHAIN =
 export const VERBS: readonly Verb[] = [
   { name: 'init', argv: ['init', '--model', 'm'], isFirst: true, landed: ['DLV_EXISTS'] },
   { name: 'add', argv: ['add', '.'] },
+  { name: 'add of a long tensor', argv: ['add', 'long.safetensors'], prepare: longTensors },
   { name: 'commit', argv: ['commit', '-m', 'third'], landed: ['DLV_CONFLICT'] },
   {
     name: 'commit -a',

@@ -29,6 +29,7 @@ export interface Handle {
   stat(options: { bigint: true }): Promise<fs.BigIntStats>;
   sync(): Promise<void>;
   datasync(): Promise<void>;
+  truncate(bytes: number): Promise<void>;
   /** Waits for calls that are under way. */
   close(): Promise<void>;
 }
@@ -42,6 +43,7 @@ const read = promisify(fs.read);
 const write = promisify(fs.write);
 const fsync = promisify(fs.fsync);
 const fdatasync = promisify(fs.fdatasync);
+const ftruncate = promisify(fs.ftruncate);
 
 let calls = 0;
 
@@ -111,6 +113,10 @@ export class BlockingHandle implements Handle {
 
   datasync(): Promise<void> {
     return this.#pooled(fdatasync);
+  }
+
+  truncate(bytes: number): Promise<void> {
+    return this.#pooled((fd) => ftruncate(fd, bytes));
   }
 
   close(): Promise<void> {

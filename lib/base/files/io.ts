@@ -78,11 +78,12 @@ export const io = {
     most: number,
   ): Promise<number> => write(handle.fd, most),
   writeAt: async (handle: Handle, bytes: Uint8Array, offset: number): Promise<number> =>
-    (await handle.write(bytes, 0, bytes.length, offset)).bytesWritten,
+    (await handle.write(bytes, 0, Math.min(bytes.length, WRITE_BYTES_MAX), offset)).bytesWritten,
   /** Reads at once, and blocks: see ReadFile.readNow. */
   readNow: (handle: Handle, target: Uint8Array, offset: number): number =>
     plain.readSync(handle.fd, target, 0, target.length, offset),
   fsync: (handle: Handle): Promise<void> => handle.sync(),
+  truncate: (handle: Handle, bytes: number): Promise<void> => handle.truncate(bytes),
   rename: async (from: string, to: string): Promise<void> => {
     const isOurs = checkPlace(from);
     if (checkFolders(to) && isOurs) plain.renameSync(from, to);

@@ -1,6 +1,6 @@
 /** A file that is written: a new one from start to end, or a few bytes of an unfinished one. */
 import path from 'node:path';
-import { IoError } from '../errors.js';
+import { assert, IoError } from '../errors.js';
 import type { Handle } from './handle.js';
 import { io, ioError } from './io.js';
 import { withTemporaryName } from './temporary-name.js';
@@ -19,6 +19,8 @@ export class WriteFile {
   #handle: Handle | null;
   #offset = 0;
   #broken = false;
+  /** True if bytes were taken back: the system would go on behind them. */
+  #isCut = false;
   /** Bytes that were given to the device. */
   #flushed = 0;
   /** Ends when the device has them, or has failed. */
@@ -62,7 +64,10 @@ export class WriteFile {
     let done = 0;
     while (done < bytes.length) {
       try {
-        const wrote = await io.write(handle, done === 0 ? bytes : bytes.subarray(done));
+        const rest = done === 0 ? bytes : bytes.subarray(done);
+        const wrote = this.#isCut
+          ? await io.writeAt(handle, rest, this.#offset + done)
+          : await io.write(handle, rest);
         if (wrote <= 0) throw Object.assign(new Error('nothing written'), { code: 'ENOSPC' });
         done += wrote;
       } catch (error) {
@@ -100,6 +105,7 @@ export class WriteFile {
     write: (fd: number, most: number) => Promise<number>,
   ): Promise<number> {
     const handle = this.#open();
+    assert(!this.#isCut, 'nothing was taken back');
     try {
       const wrote = await io.writeBy(handle, write, bytes);
       this.#offset += Math.max(0, wrote);
@@ -109,6 +115,37 @@ export class WriteFile {
       this.#broken = true;
       throw ioError('write', this.#name, error);
     }
+  }
+
+  /** Writes over bytes that were written. */
+  async overwrite(offset: number, bytes: Uint8Array): Promise<void> {
+    const handle = this.#open();
+    assert(offset + bytes.length <= this.#offset, 'what is changed was written');
+    for (let done = 0; done < bytes.length; ) {
+      try {
+        const wrote = await io.writeAt(handle, bytes.subarray(done), offset + done);
+        if (wrote <= 0) throw Object.assign(new Error('nothing written'), { code: 'ENOSPC' });
+        done += wrote;
+      } catch (error) {
+        this.#broken = true;
+        throw ioError('write', this.#name, error);
+      }
+    }
+  }
+
+  /** Takes back what was written from `offset` on. `writeBy` cannot go on from there. */
+  async takeBack(offset: number): Promise<void> {
+    const handle = this.#open();
+    assert(offset <= this.#offset, 'what is taken back was written');
+    try {
+      await io.truncate(handle, offset);
+    } catch (error) {
+      this.#broken = true;
+      throw ioError('write', this.#name, error);
+    }
+    this.#isCut = true;
+    this.#offset = offset;
+    this.#flushed = Math.min(this.#flushed, offset);
   }
 
   #open(): Handle {

@@ -105,6 +105,11 @@ export class ExtentHasher {
     this.#put(digests, 32 * this.#runs++);
   }
 
+  /** Waits until no run is being hashed: their planes may be changed then. */
+  async settle(): Promise<void> {
+    await this.#pending;
+  }
+
   async #addHashes(planes: readonly Uint8Array[], at: number): Promise<void> {
     this.#put(await runHashes(planes), at);
   }

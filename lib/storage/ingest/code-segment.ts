@@ -9,13 +9,16 @@ import {
   type PayloadChecksums,
   verifySegment,
 } from '../../pure/codec/segment.js';
+import { sketchPositions } from '../../pure/codec/sketch.js';
+import { runCount } from '../../pure/tensor/extent-id.js';
 import { type DeltaPlace, lendUnder } from '../objects/planes/base-planes.js';
 import { type PlaneLease, planePool } from '../objects/planes/plane-pool.js';
 import type { PlaneReader } from '../objects/planes/plane-reader.js';
 import { encodeSegmentHead, segmentElements } from '../objects/planes/segment-head.js';
 import type { PackSession } from '../objects/session.js';
 import { OBJECTS_FLAG, QUANTISED_FLAG } from '../repo/format.js';
-import { segmentCount } from '../store/types.js';
+import type { UnnamedRecord } from '../store/packs/unnamed-records.js';
+import { segmentCount, type UnnamedSegment } from '../store/types.js';
 import type { FittedBase } from './bases/named-bases.js';
 import type { ReadExtent } from './read-extent.js';
 import type { Write } from './work-in-flight.js';
@@ -100,6 +103,39 @@ export async function codeSegment(
   return { job, coded, crcs, isShared, room };
 }
 
+/** A segment that is written but for the id of its extent. */
+export interface WrittenSegment {
+  readonly segment: number;
+  /** Of its codec. */
+  readonly head: Uint8Array;
+  readonly unnamed: UnnamedRecord;
+}
+
+/** Writes a segment of an extent that has no id yet. Its planes are not needed after that. */
+export async function writeUnnamed(
+  session: PackSession,
+  { job, coded, crcs, room }: CodedSegment,
+): Promise<WrittenSegment> {
+  const { width, count, segment } = job;
+  const hashes = Array.from({ length: width }, () => new Uint8Array(32 * runCount(count)));
+  const sketch = new Uint8Array(width * sketchPositions(width, count).length);
+  const head = headOf({ hashes, sketch }, job, coded);
+  const unnamed = await session.putUnnamed(recordOf({ head, job, coded, crcs }));
+  const written = { segment, head: coded.head.slice(), unnamed };
+  room?.release();
+  return written;
+}
+
+/** What names a segment that is written. */
+export function nameOf(
+  session: PackSession,
+  hashes: ReadExtent,
+  { segment, head: codec, unnamed }: WrittenSegment,
+): Write {
+  const head = headOf(hashes, { segment, operation: undefined }, { head: codec, usesBase: false });
+  return () => session.nameSegment(unnamed, hashes.id, head);
+}
+
 /**
  * What writes a segment, once it is its turn.
  * @param lease  its planes, which are released as soon as they are not needed any more.
@@ -110,33 +146,44 @@ export function writeOf(
   { job, coded, crcs, isShared, room }: CodedSegment,
   lease: PlaneLease,
 ): Write {
-  const { id, width, count } = hashes;
-  const { segment, base, operation } = job;
+  const { operation } = job;
   if (!isShared) lease.release();
-  const head = encodeSegmentHead({
-    codec: coded.head,
-    ...(segment === 0 ? { runHashes: Buffer.concat(hashes.hashes), sketch: hashes.sketch } : {}),
-    ...(coded.usesBase ? { operation } : {}),
-  });
+  const head = headOf(hashes, job, coded);
   return async () => {
     if (coded.usesBase && operation !== undefined) {
       session.needsFlag(isLater(operation) ? QUANTISED_FLAG : OBJECTS_FLAG);
     }
-    await session.putSegment({
-      id,
-      segment,
-      segments: segmentCount(count),
-      width,
-      count,
-      base: coded.usesBase ? (base as FittedBase).id : null,
-      depth: coded.usesBase ? (base as FittedBase).depth : 0,
-      head,
-      hi: coded.hi,
-      mid: coded.mid,
-      low: coded.low,
-      ...(crcs ? { crcs } : {}),
-    });
+    await session.putSegment({ id: hashes.id, ...recordOf({ head, job, coded, crcs }) });
     if (isShared) lease.release();
     room?.release();
+  };
+}
+
+/** The head of a record: the first segment's has the hashes of the extent. */
+function headOf(
+  { hashes, sketch }: Pick<ReadExtent, 'hashes' | 'sketch'>,
+  { segment, operation }: Pick<SegmentJob, 'segment' | 'operation'>,
+  { head: codec, usesBase }: Pick<EncodedSegment, 'head' | 'usesBase'>,
+): Uint8Array {
+  return encodeSegmentHead({
+    codec,
+    ...(segment === 0 ? { runHashes: Buffer.concat(hashes), sketch } : {}),
+    ...(usesBase ? { operation } : {}),
+  });
+}
+
+interface RecordParts extends Pick<CodedSegment, 'job' | 'coded' | 'crcs'> {
+  readonly head: Uint8Array;
+}
+
+function recordOf({ head, job, coded, crcs }: RecordParts): UnnamedSegment {
+  const { width, count, segment, base } = job;
+  const { hi, mid, low, usesBase } = coded;
+  return {
+    ...{ segment, segments: segmentCount(count), width, count },
+    base: usesBase ? (base as FittedBase).id : null,
+    depth: usesBase ? (base as FittedBase).depth : 0,
+    ...{ head, hi, mid, low },
+    ...(crcs ? { crcs } : {}),
   };
 }

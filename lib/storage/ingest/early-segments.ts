@@ -1,23 +1,29 @@
 /**
- * Segments of an extent that are encoded while its next ones are read, before its id is known: on a guess which base
- * it will have. What was guessed wrong is encoded again, and then nothing is guessed any more.
+ * Planes of an extent while it is read. Its first segments are encoded and written before all of it was read and its id
+ * is known: on a guess which base it will have. What was guessed wrong is taken back, read again and encoded again,
+ * and then nothing is guessed any more in this file.
  *
- * Without this, reading and encoding take turns wherever planes in flight have room for one extent alone.
+ * So an extent of any length passes through bounded memory while it is read once.
  */
 import type { Id } from '../../base/bytes/hash.js';
-import { SEGMENT_ELEMENTS } from '../../base/limits.js';
+import { EARLY_PLANES_BYTES, KEPT_EXTENT_BYTES, SEGMENT_ELEMENTS } from '../../base/limits.js';
 import { sketchPositions } from '../../pure/codec/sketch.js';
 import type { PlaneLease } from '../objects/planes/plane-pool.js';
 import { segmentElements } from '../objects/planes/segment-head.js';
 import { segmentCount } from '../store/types.js';
 import type { BaseChooser } from './bases/choose-base.js';
+import type { ExtentView } from './bases/derived-extent.js';
 import type { BaseFinder, FittedBase } from './bases/named-bases.js';
 import {
-  type CodedSegment,
   type CodingHost,
   codeSegment,
   type SegmentJob,
+  type WrittenSegment,
+  writeUnnamed,
 } from './code-segment.js';
+import type { PlanesInFlight } from './planes-in-flight.js';
+import type { SegmentPlanes } from './read-extent.js';
+import type { WorkInFlight } from './work-in-flight.js';
 
 /** A new extent of which not all was read: how many elements it has, and the tensors that view it. */
 export interface UnreadExtent {
@@ -25,15 +31,22 @@ export interface UnreadExtent {
   readonly count: number;
   /** By which bases with its name are found. */
   readonly keys: readonly string[];
+  /** How a tensor sees it that is all of it, or null. */
+  readonly view: ExtentView | null;
 }
 
 /** What early segments need of the store that they belong to. */
 export interface EarlyHost extends CodingHost {
   readonly finder: BaseFinder;
   readonly chooser: BaseChooser;
-  /** Counts a segment as in flight, if all extents before are, and there is room for it. */
-  takeRoom(bytes: number): boolean;
-  giveRoom(bytes: number): void;
+  readonly planes: PlanesInFlight;
+  readonly encoding: WorkInFlight;
+  /** Bytes of planes that may be encoded at once. */
+  readonly encodedBytes: number;
+  /** True once all segments of the extents before are in flight: records are in the order of the file. */
+  isNext(): boolean;
+  /** Waits for that. */
+  next(): Promise<void>;
 }
 
 /** True once a guess of this file was wrong. */
@@ -41,17 +54,9 @@ export interface Guessing {
   isOver: boolean;
 }
 
-/** A segment that is being encoded. */
-export interface BegunSegment {
-  readonly coded: Promise<CodedSegment>;
-  /** To be called when it is counted elsewhere. */
-  giveRoom(): void;
-}
-
 interface EarlySegment {
-  readonly bytes: number;
   readonly base: Promise<FittedBase | null>;
-  readonly coded: Promise<CodedSegment>;
+  readonly written: Promise<WrittenSegment>;
 }
 
 /** What the base of an extent is taken to be: `null` for none. */
@@ -59,67 +64,125 @@ interface Guess {
   readonly base: Id | null;
 }
 
-export class EarlySegments {
+export class EarlySegments implements SegmentPlanes {
+  /** Planes by segment: null where they are not at hand. The first one's are kept while there are any: bases are chosen by them. */
+  readonly kept: (PlaneLease | null)[] = [];
   readonly #host: EarlyHost;
   readonly #place: UnreadExtent;
   readonly #guessing: Guessing;
+  /** All planes are kept that are not written: there are few enough. */
+  readonly #keepsAll: boolean;
   readonly #started = new Map<number, EarlySegment>();
   /** undefined: not known yet. null: nothing is guessed. */
   #guess: Guess | null | undefined;
-  #isAsked = false;
+  #asked: Promise<void> | null = null;
+  #bytes = 0;
 
   constructor(host: EarlyHost, place: UnreadExtent, guessing: Guessing) {
     this.#host = host;
     this.#place = place;
     this.#guessing = guessing;
+    this.#keepsAll = place.count * place.width <= KEPT_EXTENT_BYTES;
+  }
+
+  /** Memory for the planes of a segment; null: it is hashed and read again. */
+  async lend(segment: number): Promise<PlaneLease | null> {
+    const { width, count } = this.#place;
+    const isWanted = this.#keepsAll || (this.#mayStart() && this.#started.size === segment);
+    const elements = segmentElements(count, segment);
+    const lease = isWanted ? await this.#host.planes.lend(width, elements, this.#own()) : null;
+    this.kept[segment] = lease;
+    return lease;
+  }
+
+  /** Planes that are given back only when the id is known. */
+  #own(): PlaneLease[] {
+    const isKept = (_: unknown, segment: number) => segment === 0 || !this.#started.has(segment);
+    return this.kept.filter(isKept).filter((lease) => lease !== null);
   }
 
   /**
    * Encodes what was read, as far as there is room. Not the last segment: once it is read, the id is known.
-   * @param kept   planes of its segments so far.
-   * @param whole  how many of them are filled.
+   * @param whole  how many segments are filled.
    */
-  advance(kept: readonly PlaneLease[], whole: number): void {
-    const { width, count } = this.#place;
-    if (this.#guessing.isOver || whole === 0 || whole === segmentCount(count)) return;
-    if (!this.#isAsked) {
-      this.#isAsked = true;
-      this.#ask(kept[0] as PlaneLease).then(
-        (guess) => {
-          this.#guess = guess;
-        },
-        // Whatever keeps a base from being read is met again by whoever chooses it.
-        () => {},
-      );
-    }
-    if (!this.#guess) return;
+  advance(whole: number): void {
+    if (this.#guessing.isOver || whole === 0 || whole === segmentCount(this.#place.count)) return;
+    this.#asked ??= this.#ask(this.kept[0] as PlaneLease).then(
+      (guess) => {
+        this.#guess = guess;
+      },
+      // Whatever keeps a base from being read is met again by whoever chooses it.
+      () => {
+        this.#guess = null;
+      },
+    );
     for (let segment = this.#started.size; segment < whole; segment++) {
-      const bytes = width * segmentElements(count, segment);
-      if (!this.#host.takeRoom(bytes)) return;
-      this.#start(segment, bytes, this.#guess, kept[segment] as PlaneLease);
+      if (!this.#guess || !this.#mayStart() || !this.#host.isNext()) return;
+      const bytes = this.#bytesOf(segment);
+      if (!this.#host.encoding.hasRoom(bytes, this.#host.encodedBytes)) return;
+      this.#start(segment, bytes, this.#guess);
     }
   }
 
-  #start(segment: number, bytes: number, guess: Guess, lease: PlaneLease): void {
-    const { chooser } = this.#host;
+  /** Where planes are not kept: waits until those of a segment are being encoded, or gives them back. */
+  async filled(segment: number): Promise<void> {
+    const isLast = segment + 1 === segmentCount(this.#place.count);
+    if (this.#keepsAll || isLast || this.kept[segment] === null) return;
+    await this.#asked;
+    if (this.#guess && this.#mayStart() && segment === this.#started.size) {
+      await this.#host.next();
+      const bytes = this.#bytesOf(segment);
+      await this.#host.encoding.roomFor(bytes, this.#host.encodedBytes);
+      this.#start(segment, bytes, this.#guess);
+    }
+    // The first one's would be the only ones: bases of long extents that are read twice are chosen without.
+    if (!this.#started.has(segment)) this.#release(segment);
+  }
+
+  #bytesOf(segment: number): number {
+    return this.#place.width * segmentElements(this.#place.count, segment);
+  }
+
+  /** False once a guess was wrong, or so much was begun that a set would become too large. */
+  #mayStart(): boolean {
+    const isGuessed = this.#guess !== null && !this.#guessing.isOver;
+    return isGuessed && this.#bytes < EARLY_PLANES_BYTES;
+  }
+
+  #start(segment: number, bytes: number, guess: Guess): void {
+    const { chooser, encoding, session } = this.#host;
     const { width, count } = this.#place;
+    const { planes } = this.kept[segment] as PlaneLease;
     const base =
       guess.base === null
         ? Promise.resolve(null)
         : chooser.fit(null, { id: guess.base, operation: undefined }, segment);
     const coded = base.then((fitted) => {
       const job = { width, count, segment, base: fitted, operation: undefined };
-      return codeSegment(this.#host, job, lease.planes, null);
+      return codeSegment(this.#host, job, planes, null);
+    });
+    const written = encoding.startFor(bytes, coded, async (segmentCoded) => {
+      const found = await writeUnnamed(session, segmentCoded);
+      if (segment > 0) this.#release(segment);
+      return found;
     });
     // Whoever takes it is told.
-    coded.catch(() => {});
-    this.#started.set(segment, { bytes, base, coded });
+    written.catch(() => {});
+    this.#bytes += bytes;
+    this.#started.set(segment, { base, written });
   }
 
-  /** The namesake; null where the extent seems to be equal to it, and needs no encoding. */
+  #release(segment: number): void {
+    this.kept[segment]?.release();
+    this.kept[segment] = null;
+  }
+
+  /** The namesake; null where the extent seems to be equal to it, or may follow from one of another kind. */
   async #ask(first: PlaneLease): Promise<Guess | null> {
     const { session, finder, chooser } = this.#host;
-    const { keys, width, count } = this.#place;
+    const { keys, width, count, view } = this.#place;
+    // What follows from another kind is found by all planes.
+    if (finder.relatives(keys, { width, count, view }).length > 0) return null;
     const base = finder.namesakes(keys, width, count).find((id) => chooser.isUsable(id));
     if (base === undefined) return { base: null };
     const sketch = await session.sketchOf(base);
@@ -131,33 +194,47 @@ export class EarlySegments {
     return isEqual ? null : { base };
   }
 
-  /** The encoding of a segment, if it was begun with this base. */
-  async take({ segment, base, operation }: SegmentJob): Promise<BegunSegment | null> {
-    const early = this.#started.get(segment);
-    if (early === undefined) return null;
-    const guessed = await early.base;
-    const isRight = guessed?.id === base?.id && guessed?.depth === base?.depth;
-    if (!isRight || operation !== undefined) {
-      await this.drop();
-      return null;
-    }
-    this.#started.delete(segment);
-    return { coded: early.coded, giveRoom: () => this.#host.giveRoom(early.bytes) };
+  /** True if what is not at hand has to be read again. */
+  get hasGaps(): boolean {
+    return this.kept.some((lease, segment) => lease === null && !this.#started.has(segment));
   }
 
-  /** Gives up segments that nobody took: the guess was wrong. */
-  async drop(): Promise<void> {
-    for (const [segment, { bytes, coded }] of this.#started) {
-      this.#guessing.isOver = true;
-      const { room } = await coded;
-      room?.release();
-      this.#started.delete(segment);
-      this.#host.giveRoom(bytes);
+  /**
+   * What was written of an extent, by segment, if all of it was begun with the right base; else nothing, and it is
+   * taken back.
+   */
+  async take(jobs: readonly SegmentJob[]): Promise<ReadonlyMap<number, Promise<WrittenSegment>>> {
+    const taken = new Map<number, Promise<WrittenSegment>>();
+    for (const [segment, { base, written }] of this.#started) {
+      const job = jobs[segment] as SegmentJob;
+      const guessed = await base;
+      const isRight = guessed?.id === job.base?.id && guessed?.depth === job.base?.depth;
+      if (!isRight || job.operation !== undefined) {
+        await this.drop();
+        return new Map();
+      }
+      taken.set(segment, written);
     }
+    // Nobody chooses a base by it any more.
+    taken.get(0)?.then(
+      () => this.#release(0),
+      () => {},
+    );
+    this.#started.clear();
+    return taken;
+  }
+
+  /** Takes back what nobody took: the guess was wrong. */
+  async drop(): Promise<void> {
+    if (this.#started.size === 0) return;
+    this.#guessing.isOver = true;
+    await this.settle();
+    this.#started.clear();
+    await this.#host.session.dropUnnamed();
   }
 
   /** Waits until nothing is encoded any more. */
   async settle(): Promise<void> {
-    await Promise.allSettled([...this.#started.values()].map(({ coded }) => coded));
+    await Promise.allSettled([...this.#started.values()].map(({ written }) => written));
   }
 }

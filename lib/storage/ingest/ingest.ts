@@ -2,8 +2,8 @@
  * Ingest: one file → recipe, extents and literals in a pack session.
  *
  * The file is read once from start to end: its sha256 (and git's sha1), the hashes of every extent,
- * the literals. An extent up to KEPT_EXTENT_BYTES that turns out to be new is encoded from memory; a longer
- * one is read again and hashed again, so that what is stored is what was hashed. Every encoded
+ * the literals. Segments of an extent are encoded from memory, and written, while more of it is read; what was not is read
+ * again and hashed again, so that what is stored is what was hashed. Every encoded
  * segment is decoded and compared before it counts (invariant 5 of ARCHITECTURE.md).
  *
  * The kernel reads, hashes and splits on one thread of Node's pool, while a base of the extent before is looked

@@ -1,11 +1,11 @@
 /**
- * Extents as they are read from a file: once to hash them, and a second time for the segments of those
- * that are too long to be kept in memory until their id is known.
+ * Extents as they are read from a file: once to hash them, and a second time for segments that were neither kept in
+ * memory nor written before their id was known.
  */
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { ChangedError } from '../../base/errors.js';
 import type { ReadFile } from '../../base/files/files.js';
-import { KEPT_EXTENT_BYTES, RUN_ELEMENTS, SEGMENT_ELEMENTS } from '../../base/limits.js';
+import { RUN_ELEMENTS, SEGMENT_ELEMENTS } from '../../base/limits.js';
 import { splitFast } from '../../pure/codec/planes.js';
 import { Sketcher } from '../../pure/codec/sketch.js';
 import { ExtentHasher, type ExtentHashes } from '../../pure/tensor/extent-id.js';
@@ -14,7 +14,6 @@ import { type PlaneLease, planePool } from '../objects/planes/plane-pool.js';
 import { segmentElements } from '../objects/planes/segment-head.js';
 import { segmentCount } from '../store/types.js';
 import type { FileFeed } from './file-feed.js';
-import type { PlanesInFlight } from './planes-in-flight.js';
 import { splitNext } from './split-next.js';
 
 /** An extent that was read: its hashes and its sketch. */
@@ -30,33 +29,34 @@ export interface ExtentPlace {
   offset: number;
 }
 
-/** Called when more of an extent was read, with the planes of its segments so far and how many of them are filled. */
-export type OnRead = (kept: readonly PlaneLease[], whole: number) => void;
+/** Where the planes of an extent are kept while it is read, segment after segment. */
+export interface SegmentPlanes {
+  /** Memory for the planes of the next segment; null: they are hashed, and not kept. */
+  lend(segment: number): Promise<PlaneLease | null>;
+  /** Called when more was read: so many segments are filled. Does not wait. */
+  advance(whole: number): void;
+  /** Called when a segment is filled, before the next one. */
+  filled(segment: number): Promise<void>;
+}
 
 /**
  * Reads an extent.
- * @param onRead  not called for one that is not kept.
- * @returns its hashes, and the planes of its segments: none of them if they are too many.
+ * @returns its hashes.
  */
 export async function hashExtent(
   feed: FileFeed,
   part: ExtentPlace,
-  inFlight: PlanesInFlight,
-  onRead: OnRead = () => {},
-): Promise<{ hashes: ReadExtent; kept: PlaneLease[] }> {
+  segments: SegmentPlanes,
+): Promise<ReadExtent> {
   const { width, count, byteSwap } = part;
   const hasher = new ExtentHasher(width, count);
   const sketcher = new Sketcher(width, count);
-  const keep = count * width <= KEPT_EXTENT_BYTES;
   // Two in turn: the run before the one being read is still being hashed.
-  const passing = keep
-    ? []
-    : [planePool.lend(width, RUN_ELEMENTS), planePool.lend(width, RUN_ELEMENTS)];
-  const kept: PlaneLease[] = [];
+  const passing: PlaneLease[] = [];
   for (let segment = 0; segment < segmentCount(count); segment++) {
     const elements = segmentElements(count, segment);
-    const lease = keep ? await inFlight.lend(width, elements, kept) : null;
-    if (lease) kept.push(lease);
+    const lease = await segments.lend(segment);
+    while (lease === null && passing.length < 2) passing.push(planePool.lend(width, RUN_ELEMENTS));
     for (let first = 0; first < elements; first += RUN_ELEMENTS) {
       const run = Math.min(RUN_ELEMENTS, elements - first);
       const memory = lease ?? passing[(first / RUN_ELEMENTS) % 2];
@@ -68,15 +68,19 @@ export async function hashExtent(
       if (digests === undefined) await splitNext(feed, target, byteSwap);
       sketcher.add(target);
       await (digests ? hasher.addHashed(digests) : hasher.addRun(target));
-      if (keep) onRead(kept, first + run < elements ? segment : segment + 1);
+      const isFilled = first + run === elements;
+      // Whoever has the planes of a segment may give them back.
+      if (isFilled && lease !== null) await hasher.settle();
+      segments.advance(isFilled ? segment + 1 : segment);
     }
+    await segments.filled(segment);
   }
   const hashes = { ...(await hasher.finish()), sketch: sketcher.finish() };
   for (const lease of passing) lease.release();
-  return { hashes, kept };
+  return hashes;
 }
 
-/** Reads a segment of a long extent again and checks that it still has the hashes of pass 1. */
+/** Reads a segment of an extent again and checks that it still has the hashes of pass 1. */
 export async function rereadSegment(
   source: ReadFile,
   part: ExtentPlace,

@@ -13,13 +13,14 @@ import { BaseChooser, type ChooserOptions, type ChosenBase } from './bases/choos
 import { DerivedBases } from './bases/derived-bases.js';
 import type { ExtentView } from './bases/derived-extent.js';
 import type { BaseFinder } from './bases/named-bases.js';
-import { codeSegment, type SegmentJob, writeOf } from './code-segment.js';
 import {
-  type BegunSegment,
-  type EarlyHost,
-  EarlySegments,
-  type Guessing,
-} from './early-segments.js';
+  codeSegment,
+  nameOf,
+  type SegmentJob,
+  type WrittenSegment,
+  writeOf,
+} from './code-segment.js';
+import { type EarlyHost, EarlySegments, type Guessing } from './early-segments.js';
 import type { FileFeed } from './file-feed.js';
 import { PlanesInFlight } from './planes-in-flight.js';
 import { type ExtentPlace, hashExtent, type ReadExtent, rereadSegment } from './read-extent.js';
@@ -41,20 +42,14 @@ export interface NewExtentPlace extends ExtentPlace {
   readonly view: ExtentView | null;
 }
 
-/** An extent that was read: its planes if they are kept, and those of its segments that are being encoded. */
+/** An extent that was read: its planes as far as they are kept, and its segments that are written already. */
 interface NewExtentRead {
   readonly hashes: ReadExtent;
-  readonly kept: readonly PlaneLease[];
   readonly early: EarlySegments;
 }
 
-/** A segment to be written: its planes, and its encoding if that was begun before the id was known. */
-interface SegmentRead {
-  readonly hashes: ReadExtent;
-  readonly lease: PlaneLease;
-  readonly job: SegmentJob;
-  readonly begun: BegunSegment | null;
-}
+/** Planes of the segments of an extent; null where they are not at hand. */
+type KeptPlanes = readonly (PlaneLease | null)[];
 
 export class ExtentStore {
   readonly #target: ExtentTarget;
@@ -82,10 +77,9 @@ export class ExtentStore {
     this.#host = {
       ...{ session, finder, level, file: target.source.name, chooser: this.#chooser },
       ...{ bases: this.#chooser.planes, ...(signal ? { signal } : {}) },
-      // Those before come first: they are to be written before room is given back here.
-      takeRoom: (bytes) =>
-        this.#unstored === 0 && this.#encoding.takeRoom(bytes, ENCODED_AHEAD_BYTES),
-      giveRoom: (bytes) => this.#encoding.giveRoom(bytes),
+      ...{ planes: this.#planes, encoding: this.#encoding, encodedBytes: ENCODED_AHEAD_BYTES },
+      isNext: () => this.#unstored === 0,
+      next: () => this.#storing,
     };
   }
 
@@ -97,18 +91,13 @@ export class ExtentStore {
     this.#planes.check();
     const early = new EarlySegments(this.#host, part, this.#guessing);
     this.#early = early;
-    const { hashes, kept } = await hashExtent(
-      this.#target.feed,
-      part,
-      this.#planes,
-      (some, whole) => early.advance(some, whole),
-    );
+    const hashes = await hashExtent(this.#target.feed, part, early);
     this.#unstored++;
     this.#storing = this.#storing
-      .then(() => this.#storeRead(part, { hashes, kept, early }))
+      .then(() => this.#storeRead(part, { hashes, early }))
       .catch((error: unknown) => this.#planes.fail(error));
     // What is read twice has to be in the page cache still.
-    if (kept.length === 0) {
+    if (early.hasGaps) {
       await this.#storing;
       this.#planes.check();
     }
@@ -126,26 +115,37 @@ export class ExtentStore {
   }
 
   /** Stores an extent unless it is there; the extents before it are stored or being encoded. */
-  async #store(part: NewExtentPlace, { hashes, kept, early }: NewExtentRead): Promise<void> {
+  async #store(part: NewExtentPlace, { hashes, early }: NewExtentRead): Promise<void> {
     this.#planes.check();
     const { id, width, count, sketch } = hashes;
+    const { kept } = early;
     const { session, source, options } = this.#target;
     const segments = segmentCount(count);
     if (this.#started.has(id) || (await session.hasExtent(id, segments))) {
       await early.drop();
-      for (const lease of kept) lease.release();
+      for (const lease of kept) lease?.release();
       return;
     }
+    // What an attempt that failed left in this set is not written again.
+    for (let s = 0; s < segments; s++) if (session.isOpen(id, s)) await early.drop();
     this.#started.add(id);
     const candidate = await this.#choose(part, hashes, kept);
     session.sketches.add(id, width, count, sketch);
+    const jobs: SegmentJob[] = [];
     for (let segment = 0; segment < segments; segment++) {
       const base = candidate === null ? null : await this.#chooser.fit(id, candidate, segment);
+      jobs.push({ width, count, segment, base, operation: candidate?.operation });
+    }
+    const written = await early.take(jobs);
+    for (const [segment, job] of jobs.entries()) {
+      const ready = written.get(segment);
+      if (ready) {
+        await this.#nameSoon(hashes, ready);
+        continue;
+      }
       const lease =
         kept[segment] ?? (await rereadSegment(source, part, { segment, hashes }, options.signal));
-      const job = { width, count, segment, base, operation: candidate?.operation };
-      const begun = await early.take(job);
-      await this.#encodeSoon({ hashes, lease, job, begun });
+      await this.#encodeSoon(hashes, lease, job);
     }
   }
 
@@ -153,13 +153,13 @@ export class ExtentStore {
   async #choose(
     part: NewExtentPlace,
     extent: ReadExtent,
-    kept: readonly PlaneLease[],
+    kept: KeptPlanes,
   ): Promise<ChosenBase | null> {
     const { width, count } = extent;
     const { keys, view } = part;
     const { bases } = this.#target.options;
     const elementAt = (place: number) => this.#elementAt(part, kept, place);
-    const planes = kept.map((lease) => lease.planes);
+    const planes = kept.map((lease) => lease?.planes ?? null);
     const candidate = await this.#chooser.choose(extent, {
       namesakes: bases.namesakes(keys, width, count),
       planes: kept[0]?.planes ?? null,
@@ -181,7 +181,7 @@ export class ExtentStore {
   /** Bytes of one element, the most significant first: from planes at hand, else from the file. */
   async #elementAt(
     { width, offset, byteSwap }: ExtentPlace,
-    kept: readonly PlaneLease[],
+    kept: KeptPlanes,
     place: number,
   ): Promise<Uint8Array> {
     const planes = kept[Math.floor(place / SEGMENT_ELEMENTS)]?.planes;
@@ -195,15 +195,21 @@ export class ExtentStore {
   }
 
   /** Starts the encoding of a segment; waits while too many are in flight. Records stay in order. */
-  async #encodeSoon({ hashes, lease, job, begun }: SegmentRead): Promise<void> {
+  async #encodeSoon(hashes: ReadExtent, lease: PlaneLease, job: SegmentJob): Promise<void> {
     const { session } = this.#target;
     const bytes = job.width * segmentElements(job.count, job.segment);
-    // What was begun is in flight already.
-    if (begun === null) await this.#encoding.roomFor(bytes, ENCODED_AHEAD_BYTES);
-    const coding = begun?.coded ?? codeSegment(this.#host, job, lease.planes, hashes.id);
-    begun?.giveRoom();
+    await this.#encoding.roomFor(bytes, ENCODED_AHEAD_BYTES);
+    const coding = codeSegment(this.#host, job, lease.planes, hashes.id);
     const work = coding.then((coded) => writeOf(session, hashes, coded, lease));
     this.#encoding.start(hashes.id, bytes, work);
+  }
+
+  /** The same of one that is being written without an id. */
+  async #nameSoon(hashes: ReadExtent, written: Promise<WrittenSegment>): Promise<void> {
+    const { session } = this.#target;
+    await this.#encoding.roomFor(0, ENCODED_AHEAD_BYTES);
+    const work = written.then((segment) => nameOf(session, hashes, segment));
+    this.#encoding.start(hashes.id, 0, work);
   }
 
   /** Waits for all that is being stored: it is written into the session, and must not outlive a failure. */
@@ -211,6 +217,8 @@ export class ExtentStore {
     await this.#storing;
     await this.#early?.settle();
     await this.#encoding.settle();
+    // What is left was being read when something failed. Whatever keeps it from being taken back fails the next write.
+    await this.#early?.drop().catch(() => {});
   }
 
   /** @throws what storing an extent failed with. */

@@ -29,33 +29,22 @@ export class WorkInFlight {
    * @throws what a piece of work failed with.
    */
   async roomFor(bytes: number, limit: number): Promise<void> {
-    while (
-      this.#jobs.length >= JOBS_MAX ||
-      (this.#jobs.length > 0 && this.#bytes + bytes > limit)
-    ) {
-      await Promise.race(this.#jobs);
-    }
+    while (!this.hasRoom(bytes, limit)) await Promise.race(this.#jobs);
     this.check();
   }
 
-  /** Counts `bytes` as in flight without work, if they and the rest in memory are at most `limit`. */
-  takeRoom(bytes: number, limit: number): boolean {
-    if (this.#jobs.length >= JOBS_MAX || this.#bytes + bytes > limit) return false;
-    this.#bytes += bytes;
-    return true;
-  }
-
-  /** Ends what `takeRoom` began. */
-  giveRoom(bytes: number): void {
-    this.#bytes -= bytes;
+  /** True if `roomFor` would not wait. */
+  hasRoom(bytes: number, limit: number): boolean {
+    if (this.#jobs.length === 0) return true;
+    return this.#jobs.length < JOBS_MAX && this.#bytes + bytes <= limit;
   }
 
   /**
    * Counts work of `bytes` as in flight until it is written, after all that was started before it.
    * What it fails with is thrown by `check`.
-   * @param name  of what it belongs to: see `written`.
+   * @param name  of what it belongs to, if that has one: see `written`.
    */
-  start(name: string, bytes: number, work: Promise<Write>): void {
+  start(name: string | null, bytes: number, work: Promise<Write>): void {
     this.#bytes += bytes;
     const before = this.#last;
     const job: Promise<void> = work
@@ -70,11 +59,23 @@ export class WorkInFlight {
       .then(() => {
         this.#bytes -= bytes;
         this.#jobs = this.#jobs.filter((other) => other !== job);
-        if (this.#named.get(name) === job) this.#named.delete(name);
+        if (name !== null && this.#named.get(name) === job) this.#named.delete(name);
       });
     this.#last = job;
-    this.#named.set(name, job);
+    if (name !== null) this.#named.set(name, job);
     this.#jobs.push(job);
+  }
+
+  /** The same of work that nobody waits for by name. @returns what `write` gives, or fails with what either does. */
+  startFor<T, W>(bytes: number, work: Promise<T>, write: (made: T) => Promise<W>): Promise<W> {
+    return new Promise((resolve, reject) => {
+      const fail = (error: unknown): never => {
+        reject(error);
+        throw error;
+      };
+      const writes = work.then((made) => () => write(made).then(resolve, fail), fail);
+      this.start(null, bytes, writes);
+    });
   }
 
   /** Waits until all that was started of a name is written or has failed. */

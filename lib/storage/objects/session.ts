@@ -14,6 +14,7 @@ import type { LockWait } from '../repo/processes/lock.js';
 import type { PackSetWriter } from '../store/packs/pack-writer.js';
 import type { SegmentHeadAt } from '../store/packs/read-records.js';
 import { RollingWriter } from '../store/packs/rolling-writer.js';
+import type { UnnamedRecord } from '../store/packs/unnamed-records.js';
 import { UNNAMED_SET } from '../store/packs/waiting-segments.js';
 import type {
   BlobRecord,
@@ -23,6 +24,7 @@ import type {
   SegmentEntry,
   SegmentRecord,
   SetInfo,
+  UnnamedSegment,
 } from '../store/types.js';
 import { Blobs } from './blobs.js';
 import { ChainReader } from './planes/chain-reader.js';
@@ -228,12 +230,42 @@ export class PackSession implements Readers, SegmentRecords {
   }
 
   async putSegment(record: SegmentRecord): Promise<void> {
-    assert(record.depth <= CHAIN_DEPTH_MAX, `a chain of ${record.depth} links`);
-    const { segment, base } = record;
+    const { depth, segment, base } = record;
+    assert(depth <= CHAIN_DEPTH_MAX, `a chain of ${depth} links`);
     await this.#writer.write(async (set) => {
       if (base !== null && !set.hasSegment(base, segment)) this.#relyOn(set, base, segment);
       await set.addSegment(record);
     });
+  }
+
+  /**
+   * Stores a segment whose extent has no id yet. Before any other segment is put, all such ones are named in this
+   * order or taken back.
+   */
+  async putUnnamed(record: UnnamedSegment): Promise<UnnamedRecord> {
+    const { depth, segment, base } = record;
+    assert(depth <= CHAIN_DEPTH_MAX, `a chain of ${depth} links`);
+    let unnamed: UnnamedRecord | undefined;
+    await this.#writer.write(async (set) => {
+      if (base !== null && !set.hasSegment(base, segment)) this.#relyOn(set, base, segment);
+      unnamed = await set.addUnnamed(record);
+    });
+    return unnamed as UnnamedRecord;
+  }
+
+  /** @param head  of the length that it was put with. */
+  nameSegment(unnamed: UnnamedRecord, id: Id, head: Uint8Array): Promise<void> {
+    return this.#writer.write((set) => set.nameRecord(unnamed, id, head));
+  }
+
+  /** Takes back segments that have no name. */
+  dropUnnamed(): Promise<void> {
+    return this.#writer.write((set) => set.dropUnnamed());
+  }
+
+  /** True if the set that is being written has this segment. */
+  isOpen(id: Id, segment: number): boolean {
+    return this.#writer.open?.hasSegment(id, segment) ?? false;
   }
 
   /** Says that what is stored from now on needs a flag of `format`; before it is stored. */

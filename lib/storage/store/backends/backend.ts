@@ -12,6 +12,10 @@ export interface BackendWriter {
   readonly offset: number;
   /** Appends; the buffer may be used again once the promise is fulfilled. */
   write(bytes: Uint8Array): Promise<void>;
+  /** Writes over bytes that were written. */
+  overwrite(offset: number, bytes: Uint8Array): Promise<void>;
+  /** Takes back what was written from `offset` on. */
+  takeBack(offset: number): Promise<void>;
   /** Makes the bytes durable and closes. */
   syncAndClose(): Promise<void>;
   /** Closes without durability, for a file that is thrown away. */

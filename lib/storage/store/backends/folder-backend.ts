@@ -285,6 +285,14 @@ class FolderWriter implements BackendWriter {
     return this.#file.write(bytes);
   }
 
+  overwrite(offset: number, bytes: Uint8Array): Promise<void> {
+    return this.#file.overwrite(offset, bytes);
+  }
+
+  takeBack(offset: number): Promise<void> {
+    return this.#file.takeBack(offset);
+  }
+
   syncAndClose(): Promise<void> {
     return this.#file.syncAndClose();
   }

@@ -129,6 +129,20 @@ class MemoryWriter implements BackendWriter {
     this.#publish(this.#buffer.subarray(0, this.offset));
   }
 
+  async overwrite(offset: number, bytes: Uint8Array): Promise<void> {
+    assert(
+      this.#open && offset + bytes.length <= this.offset,
+      `'${this.name}' has what is changed`,
+    );
+    this.#buffer.set(bytes, offset);
+  }
+
+  async takeBack(offset: number): Promise<void> {
+    assert(this.#open && offset <= this.offset, `'${this.name}' has what is taken back`);
+    this.offset = offset;
+    this.#publish(this.#buffer.subarray(0, offset));
+  }
+
   async syncAndClose(): Promise<void> {
     this.#open = false;
   }

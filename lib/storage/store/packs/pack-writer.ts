@@ -9,14 +9,13 @@ import type { Id } from '../../../base/bytes/hash.js';
 import { maxOf } from '../../../base/bytes/many.js';
 import { assert } from '../../../base/errors.js';
 import { PACK_BYTES_TARGET, SET_RECORDS_TARGET, SMALL_SET_BYTES } from '../../../base/limits.js';
-import type { Backend, BackendWriter } from '../backends/backend.js';
+import type { Backend } from '../backends/backend.js';
 import { IndexBuilder } from '../indexes/index-builder.js';
 import { type DataSizes, decodeBlobRow, decodeSegmentRow } from '../indexes/index-rows.js';
 import { lendPayloads } from '../lend-payloads.js';
 import {
   type AbsentPlanes,
   type BlobRecord,
-  FILE_CLASSES,
   type FileClass,
   type LentPayloads,
   PLANE_CLASSES,
@@ -24,17 +23,22 @@ import {
   type RecordSink,
   type SealedSet,
   type SegmentEntry,
+  type SegmentPlace,
   type SegmentRecord,
+  segmentHeaderBytes,
+  type UnnamedSegment,
 } from '../types.js';
 import { encodeBlobHeader } from './blob-record.js';
-import { encodeFileHeader, FILE_HEADER_BYTES } from './pack-format.js';
+import { FILE_HEADER_BYTES } from './pack-format.js';
 import {
   readBlobAt,
   readSegmentAt,
   readSegmentHeadAt,
   type SegmentHeadAt,
 } from './read-records.js';
-import { encodeSegmentHeader } from './segment-record.js';
+import { encodeSegmentHeader, type SegmentSizes, sizesOf } from './segment-record.js';
+import { SetFiles } from './set-files.js';
+import { type UnnamedRecord, UnnamedRecords } from './unnamed-records.js';
 import { UNNAMED_SET, WaitingSegments } from './waiting-segments.js';
 import { WriteQueue } from './write-queue.js';
 
@@ -53,11 +57,17 @@ export interface PackSetWriterOptions {
   absent?: readonly PlaneClass[];
 }
 
+/** Where a record is in `.hi`, and its payloads if they have files of their own. */
+interface RecordAt {
+  readonly offset: number;
+  readonly crc: number;
+  readonly places: { readonly mid: number; readonly low: number } | null;
+}
+
 export class PackSetWriter implements RecordSink {
   readonly #backend: Backend;
-  readonly #dir: string;
   readonly #fullBytes: number;
-  readonly #files = new Map<FileClass, BackendWriter>();
+  readonly #files: SetFiles;
   readonly #index = new IndexBuilder();
   readonly #queue = new WriteQueue();
   /** Segments of a set that is still small; null once the classes have files of their own. */
@@ -65,10 +75,11 @@ export class PackSetWriter implements RecordSink {
   readonly #absent: readonly PlaneClass[];
   /** Sizes that the files of absent classes have where they are. */
   readonly #elsewhere = { mid: 0, low: 0 };
+  readonly #unnamed = new UnnamedRecords();
 
   private constructor(backend: Backend, dir: string, options: PackSetWriterOptions) {
     this.#backend = backend;
-    this.#dir = dir;
+    this.#files = new SetFiles(backend, dir);
     this.#fullBytes = options.fullBytes ?? PACK_BYTES_TARGET;
     this.#absent = options.absent ?? [];
     const smallSetBytes = options.smallSetBytes ?? SMALL_SET_BYTES;
@@ -89,7 +100,7 @@ export class PackSetWriter implements RecordSink {
     return this.#queue.run(async () => {
       if (this.#index.hasBlob(record.id)) return;
       const header = encodeBlobHeader(record);
-      const file = await this.#file('blob');
+      const file = await this.#files.of('blob');
       const offset = file.offset;
       await file.write(Buffer.concat([header.bytes, record.payload]));
       this.#index.addBlob({
@@ -111,6 +122,7 @@ export class PackSetWriter implements RecordSink {
   addSegment(record: SegmentRecord, absent: AbsentPlanes = {}): Promise<void> {
     return this.#queue.run(async () => {
       if (this.hasSegment(record.id, record.segment)) return;
+      assert(this.#unnamed.isEmpty, 'segments without a name are named first');
       if (this.#waiting === null) {
         await this.#writeSegment(record, false, absent);
         return;
@@ -120,6 +132,55 @@ export class PackSetWriter implements RecordSink {
       // caller's buffer.
       await this.#writeWaiting(false);
       await this.#writeSegment(record, false);
+    });
+  }
+
+  /**
+   * Writes a segment whose extent has no id yet. Before any other segment is added, all such ones are named in this order or
+   * taken back.
+   */
+  async addUnnamed(record: UnnamedSegment): Promise<UnnamedRecord> {
+    let unnamed: UnnamedRecord | undefined;
+    await this.#queue.run(async () => {
+      // A set that has large records is not small any more.
+      await this.#writeWaiting(false);
+      const { head, hi, mid, low, crcs: _, ...place } = record;
+      const ends = this.#files.ends();
+      const places = {
+        mid: await this.#files.append('mid', mid),
+        low: await this.#files.append('low', low),
+      };
+      const file = await this.#files.of('hi');
+      const { offset } = file;
+      await file.write(
+        new Uint8Array(segmentHeaderBytes(place.base !== null, false) + head.length),
+      );
+      await file.write(hi);
+      unnamed = { place, sizes: sizesOf(record), headBytes: head.length, offset, places };
+      this.#unnamed.add(unnamed, ends);
+    });
+    return unnamed as UnnamedRecord;
+  }
+
+  /** Names a segment that was written without an id: this set must not hold it. */
+  nameRecord(unnamed: UnnamedRecord, id: Id, head: Uint8Array): Promise<void> {
+    return this.#queue.run(async () => {
+      const { place, sizes, headBytes, offset, places } = unnamed;
+      assert(!this.hasSegment(id, place.segment), 'a set holds each segment once');
+      assert(head.length === headBytes, 'the head has the length that there is room for');
+      this.#unnamed.take(unnamed);
+      const record = { ...place, id, head };
+      const header = encodeSegmentHeader(record, sizes, places);
+      await this.#files.overwrite('hi', offset, header.bytes);
+      this.#addRow(record, sizes, { offset, crc: header.crc, places });
+    });
+  }
+
+  /** Takes back segments that have no name. */
+  dropUnnamed(): Promise<void> {
+    return this.#queue.run(async () => {
+      const ends = this.#unnamed.drop();
+      if (ends !== null) await this.#files.takeBack(ends);
     });
   }
 
@@ -133,7 +194,7 @@ export class PackSetWriter implements RecordSink {
     inline: boolean,
     absent: AbsentPlanes = {},
   ): Promise<void> {
-    const hi = await this.#file('hi');
+    const hi = await this.#files.of('hi');
     const places = { mid: 0, low: 0 };
     if (!inline) {
       for (const plane of ['mid', 'low'] as const) {
@@ -144,13 +205,12 @@ export class PackSetWriter implements RecordSink {
           places[plane] = this.#elsewhere[plane];
           this.#elsewhere[plane] += elsewhere;
         }
-        if (record[plane].length === 0) continue;
-        const file = await this.#file(plane);
-        places[plane] = file.offset;
-        await file.write(record[plane]);
+        if (record[plane].length > 0)
+          places[plane] = await this.#files.append(plane, record[plane]);
       }
     }
-    const header = encodeSegmentHeader(record, inline ? null : places, absent);
+    const sizes = sizesOf(record, absent);
+    const header = encodeSegmentHeader(record, sizes, inline ? null : places);
     const offset = hi.offset;
     const tail = inline ? [record.hi, record.mid, record.low] : [record.hi];
     if (tail.reduce((sum, { length }) => sum + length, 0) < JOINED_BYTES_MAX) {
@@ -158,39 +218,22 @@ export class PackSetWriter implements RecordSink {
     } else {
       for (const bytes of [header.bytes, ...tail]) if (bytes.length > 0) await hi.write(bytes);
     }
+    this.#addRow(record, sizes, { offset, crc: header.crc, places: inline ? null : places });
+  }
+
+  #addRow(
+    record: SegmentPlace & { readonly head: Uint8Array },
+    { bytes }: SegmentSizes,
+    { offset, crc, places }: RecordAt,
+  ): void {
+    const { id, segment, segments, width, count, base, depth, head } = record;
     this.#index.addSegment({
-      id: record.id,
-      segment: record.segment,
-      segments: record.segments,
-      width: record.width,
-      count: record.count,
-      base: record.base,
-      depth: record.depth,
-      headBytes: record.head.length,
-      hiBytes: record.hi.length,
-      midBytes: absent.mid?.bytes ?? record.mid.length,
-      lowBytes: absent.low?.bytes ?? record.low.length,
-      set: UNNAMED_SET,
-      offset,
-      inline,
-      midOffset: places.mid,
-      lowOffset: places.low,
-      crc: header.crc,
+      ...{ id, segment, segments, width, count, base, depth },
+      headBytes: head.length,
+      ...{ hiBytes: bytes.hi, midBytes: bytes.mid, lowBytes: bytes.low },
+      ...{ set: UNNAMED_SET, offset, inline: places === null },
+      ...{ midOffset: places?.mid ?? 0, lowOffset: places?.low ?? 0, crc },
     });
-  }
-
-  async #file(fileClass: FileClass): Promise<BackendWriter> {
-    let file = this.#files.get(fileClass);
-    if (file === undefined) {
-      file = await this.#backend.createWriter(this.#name(fileClass));
-      this.#files.set(fileClass, file);
-      await file.write(encodeFileHeader(fileClass));
-    }
-    return file;
-  }
-
-  #name(fileClass: FileClass): string {
-    return `${this.#dir}/set.${fileClass}`;
   }
 
   hasBlob(id: Id): boolean {
@@ -205,8 +248,8 @@ export class PackSetWriter implements RecordSink {
   async readBlob(id: Id): Promise<BlobRecord | null> {
     const row = this.#index.row('blob', id);
     if (row === null) return null;
-    const entry = decodeBlobRow(row, UNNAMED_SET, ANY_SIZE, this.#name('idx'));
-    return readBlobAt(this.#backend, (c) => this.#name(c), entry);
+    const entry = decodeBlobRow(row, UNNAMED_SET, ANY_SIZE, this.#files.name('idx'));
+    return readBlobAt(this.#backend, (c) => this.#files.name(c), entry);
   }
 
   async readSegment(
@@ -217,7 +260,7 @@ export class PackSetWriter implements RecordSink {
     const waiting = this.#waiting?.read(id, segment, classes);
     if (waiting) return waiting;
     const entry = this.findSegment(id, segment);
-    return entry && readSegmentAt(this.#backend, (c) => this.#name(c), entry, classes);
+    return entry && readSegmentAt(this.#backend, (c) => this.#files.name(c), entry, classes);
   }
 
   /** The entry of a segment that was added; the places of one that still waits are not known. */
@@ -225,7 +268,7 @@ export class PackSetWriter implements RecordSink {
     const waiting = this.#waiting?.entry(id, segment);
     if (waiting) return waiting;
     const row = this.#index.row('segment', id, segment);
-    return row && decodeSegmentRow(row, UNNAMED_SET, ANY_SIZE, this.#name('idx'));
+    return row && decodeSegmentRow(row, UNNAMED_SET, ANY_SIZE, this.#files.name('idx'));
   }
 
   /** Header and head of a segment that was added; its planes are read with `readSegment`. */
@@ -233,7 +276,7 @@ export class PackSetWriter implements RecordSink {
     const waiting = this.#waiting?.open(id, segment);
     if (waiting) return waiting;
     const entry = this.findSegment(id, segment);
-    return entry && readSegmentHeadAt(this.#backend, (c) => this.#name(c), entry);
+    return entry && readSegmentHeadAt(this.#backend, (c) => this.#files.name(c), entry);
   }
 
   /** Payloads of an opened segment for the kernel to read; null where they are not in files. */
@@ -246,27 +289,23 @@ export class PackSetWriter implements RecordSink {
     if (this.#waiting?.has(id, segment)) return null;
     const now = this.findSegment(id, segment);
     if (now?.offset !== offset || now.crc !== crc) return null;
-    const names = (fileClass: FileClass): string => this.#name(fileClass);
+    const names = (fileClass: FileClass): string => this.#files.name(fileClass);
     return lendPayloads({ backend: this.#backend, names }, head, classes);
   }
 
   /** Bytes of the largest file so far. */
   get largestClassBytes(): number {
-    return maxOf(
-      [...this.#files.values()].map((file) => file.offset),
-      this.#waiting?.bytes ?? 0,
-    );
+    return maxOf(this.#files.sizes(), this.#waiting?.bytes ?? 0);
   }
 
   /** Bytes of all files so far, without idx: what storedBytes counts. */
   get totalBytes(): number {
-    let bytes = this.#waiting?.bytes ?? 0;
-    for (const [fileClass, file] of this.#files) if (fileClass !== 'idx') bytes += file.offset;
-    return bytes;
+    return this.#files.sizes().reduce((sum, size) => sum + size, this.#waiting?.bytes ?? 0);
   }
 
   /** True if the set should be finished: it has bytes or records (SET_RECORDS_TARGET) enough. */
   get isFull(): boolean {
+    if (!this.#unnamed.isEmpty) return false;
     const records = this.#index.count + (this.#waiting?.count ?? 0);
     return this.largestClassBytes >= this.#fullBytes || records >= SET_RECORDS_TARGET;
   }
@@ -280,8 +319,9 @@ export class PackSetWriter implements RecordSink {
     let sealed: SealedSet | undefined;
     await this.#queue.run(async () => {
       assert(!this.isEmpty, 'a pack set holds records');
+      assert(this.#unnamed.isEmpty, 'every segment has a name');
       await this.#writeWaiting(true);
-      const size = (fileClass: FileClass): number => this.#files.get(fileClass)?.offset ?? 0;
+      const size = (fileClass: FileClass): number => this.#files.size(fileClass);
       const sizes: DataSizes = {
         blob: size('blob'),
         hi: size('hi'),
@@ -289,19 +329,8 @@ export class PackSetWriter implements RecordSink {
         low: this.#elsewhere.low || size('low'),
       };
       const index = this.#index.finish(sizes);
-      await syncAll([...this.#files.values()]);
-      const idx = await this.#backend.createWriter(this.#name('idx'));
-      this.#files.set('idx', idx);
-      await idx.write(index.bytes);
-      await idx.syncAndClose();
-      const names: SealedSet['files'] = {};
-      for (const fileClass of FILE_CLASSES) {
-        if (this.#files.has(fileClass)) names[fileClass] = this.#name(fileClass);
-      }
-      sealed = {
-        info: { id: index.id, bytes: { ...sizes, idx: index.bytes.length } },
-        files: names,
-      };
+      const files = await this.#files.finish(index.bytes);
+      sealed = { info: { id: index.id, bytes: { ...sizes, idx: index.bytes.length } }, files };
       this.#queue.finish();
     });
     return sealed as SealedSet;
@@ -311,15 +340,6 @@ export class PackSetWriter implements RecordSink {
   async abort(): Promise<void> {
     if (!(await this.#queue.abort())) return;
     this.#waiting = null;
-    for (const [fileClass, file] of this.#files) {
-      await file.close().catch(() => {});
-      await this.#backend.remove(this.#name(fileClass)).catch(() => {});
-    }
+    await this.#files.remove();
   }
-}
-
-/** Flushes files to the device, which takes several in one wait, and closes them. @throws what the first one failed with. */
-async function syncAll(files: readonly BackendWriter[]): Promise<void> {
-  const ends = await Promise.allSettled(files.map((file) => file.syncAndClose()));
-  for (const end of ends) if (end.status === 'rejected') throw end.reason;
 }

@@ -12,6 +12,7 @@ import {
 import {
   type AbsentPlanes,
   PLANE_CLASSES,
+  type PlaneClass,
   type SegmentPlace,
   type SegmentRecord,
   segmentCount,
@@ -36,44 +37,60 @@ export interface SegmentHeader extends SegmentPlace {
   crc: number;
 }
 
+/** Lengths and checksums of the payloads of a record, wherever they are. */
+export interface SegmentSizes {
+  readonly bytes: Readonly<Record<PlaneClass, number>>;
+  readonly crcs: Readonly<Record<PlaneClass, number>>;
+}
+
+/** @param absent  planes of which only length and checksum are known. */
+export function sizesOf(
+  record: Omit<SegmentRecord, 'id'>,
+  absent: AbsentPlanes = {},
+): SegmentSizes {
+  const { hi, mid, low, crcs } = record;
+  const bytes = {
+    hi: hi.length,
+    mid: absent.mid?.bytes ?? mid.length,
+    low: absent.low?.bytes ?? low.length,
+  };
+  return {
+    bytes,
+    crcs: {
+      hi: crcs?.hi ?? crc32(hi),
+      mid: absent.mid?.crc ?? crcs?.mid ?? crc32(mid),
+      low: absent.low?.crc ?? crcs?.low ?? crc32(low),
+    },
+  };
+}
+
 /**
  * Encodes a segment record up to the end of its head.
  * @param places offsets of mid and low in their files, or null if they follow hi in `.hi`.
- * @param absent planes of which only length and checksum are known.
  */
 export function encodeSegmentHeader(
-  record: SegmentRecord,
-  places: { mid: number; low: number } | null,
-  absent: AbsentPlanes = {},
+  record: SegmentPlace & { readonly head: Uint8Array },
+  { bytes: lengths, crcs }: SegmentSizes,
+  places: { readonly mid: number; readonly low: number } | null,
 ): EncodedHeader {
   checkLinks(record.base, record.depth);
   assert(record.width >= 1 && record.width <= WIDTH_MAX, `width ${record.width}`);
   assert(record.segments === segmentCount(record.count), `${record.segments} segments`);
   assert(record.segment < record.segments, `segment ${record.segment} of ${record.segments}`);
   assert(record.head.length <= HEAD_BYTES_MAX, `head of ${record.head.length} bytes`);
-  for (const payload of [record.hi, record.mid, record.low]) {
-    assert(payload.length <= PLANE_CLASS_BYTES_MAX, `payload of ${payload.length} bytes`);
+  for (const plane of PLANE_CLASSES) {
+    assert(lengths[plane] <= PLANE_CLASS_BYTES_MAX, `payload of ${lengths[plane]} bytes`);
   }
   const writer = new ByteWriter(192 + record.head.length)
     .ascii(SEGMENT_MAGIC)
     .u8(record.width)
     .u8(places === null ? FLAG_INLINE : 0)
     .u16(record.depth)
-    .u32(record.head.length)
-    .u32(record.hi.length)
-    .u32(absent.mid?.bytes ?? record.mid.length)
-    .u32(absent.low?.bytes ?? record.low.length)
-    .id(record.id)
-    .u32(record.segment)
-    .u64(record.count);
+    .u32(record.head.length);
+  for (const plane of PLANE_CLASSES) writer.u32(lengths[plane]);
+  writer.id(record.id).u32(record.segment).u64(record.count);
   if (record.base !== null) writer.id(record.base);
-  const { mid, low } = absent;
-  const known = {
-    hi: record.crcs?.hi,
-    mid: mid?.crc ?? record.crcs?.mid,
-    low: low?.crc ?? record.crcs?.low,
-  };
-  for (const plane of PLANE_CLASSES) writer.u32(known[plane] ?? crc32(record[plane]));
+  for (const plane of PLANE_CLASSES) writer.u32(crcs[plane]);
   if (places !== null) writer.u64(places.mid).u64(places.low);
   const crc = crc32(record.head, crc32(writer.finish()));
   const bytes = writer.u32(crc).raw(record.head).finish();

@@ -1,129 +1,268 @@
 /**
- * Goal: segments are encoded before their extent is read whole, as far as there is room; what was guessed right is
- * handed on once, what was guessed wrong is given up with its memory, and ends the guessing.
- * Method: extents of bytes in memory, a store that gives room as the test says.
+ * Goal: segments of a long extent are written before all of it was read, and named once its id is known; the set is
+ * whole. What was guessed wrong leaves nothing in the set, and ends the guessing of that file.
+ * Method: extents of two bytes an element and some segments, fed from memory into a session that notes what is put.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
-import { SEGMENT_ELEMENTS } from '../../../../lib/base/limits.js';
-import { decodeSegment } from '../../../../lib/pure/codec/segment.js';
-import { sketchPositions } from '../../../../lib/pure/codec/sketch.js';
-import { type EarlyHost, EarlySegments } from '../../../../lib/storage/ingest/early-segments.js';
-import { leaseOf, type PlaneLease } from '../../../../lib/storage/objects/planes/plane-pool.js';
+import { ChangedError } from '../../../../lib/base/errors.js';
+import type { ReadFile } from '../../../../lib/base/files/files.js';
+import { KEPT_EXTENT_BYTES, RUN_ELEMENTS, SEGMENT_ELEMENTS } from '../../../../lib/base/limits.js';
+import type { BaseFinder } from '../../../../lib/storage/ingest/bases/named-bases.js';
+import type { FileFeed } from '../../../../lib/storage/ingest/file-feed.js';
+import { ExtentStore } from '../../../../lib/storage/ingest/store-extents.js';
+import { lendWhole } from '../../../../lib/storage/objects/planes/plane-reader.js';
+import { PackSession } from '../../../../lib/storage/objects/session.js';
+import { MemoryBackend } from '../../../../lib/storage/store/backends/memory-backend.js';
+import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
+import { segmentCount } from '../../../../lib/storage/store/types.js';
+import { verifySet } from '../../../../lib/storage/store/verify.js';
 import { randomBytes } from '../../../helpers/rng.js';
 
-const COUNT = 2 * SEGMENT_ELEMENTS + 5;
-const EXTENT = { width: 1, count: COUNT, keys: ['name'] };
-const JOB = { width: 1, count: COUNT, operation: undefined };
+const WIDTH = 2;
+const COUNT = 2 * SEGMENT_ELEMENTS + 1000;
 
-/** Four symbols: they are coded, not stored. */
-function filled(seed: number): PlaneLease {
-  const plane = randomBytes(SEGMENT_ELEMENTS, seed).map((byte) => byte & 3);
-  return leaseOf([plane], () => {});
+/** Two planes: few values in the first one, any in the second. */
+type Content = readonly [Uint8Array, Uint8Array];
+
+function content(seed: number, count = COUNT): Content {
+  return [randomBytes(count, seed).map((byte) => 60 + (byte & 3)), randomBytes(count, seed + 100)];
 }
 
-/** @param room  how many segments may be in flight. */
-function hostOf(room: number, more: Partial<EarlyHost> = {}) {
-  const counts = { taken: 0, given: 0 };
-  const host = {
-    ...{ session: {}, bases: {}, file: 'file', level: 1 },
-    finder: { namesakes: () => [] },
-    chooser: { isUsable: () => true },
-    takeRoom(): boolean {
-      if (counts.taken - counts.given === room) return false;
-      counts.taken++;
-      return true;
-    },
-    giveRoom(): void {
-      counts.given++;
-    },
-    ...more,
-  } as unknown as EarlyHost;
-  return { host, counts };
+/** The same with every fourth value of the second plane changed a little. */
+function near([first, second]: Content): Content {
+  return [first, second.map((byte, i) => (i % 4 === 0 ? byte + 1 : byte))];
 }
 
-/** Says that segments are filled, and lets the base be guessed. */
-async function advance(early: EarlySegments, kept: readonly PlaneLease[]): Promise<void> {
-  for (let i = 0; i < 4; i++) {
-    early.advance(kept, kept.length);
-    await nextTurn();
+class Bench {
+  readonly log: string[] = [];
+  readonly backend = new MemoryBackend();
+  store!: ObjectStore;
+  session!: PackSession;
+
+  static async make(): Promise<Bench> {
+    const bench = new Bench();
+    await ObjectStore.init(bench.backend);
+    bench.store = await ObjectStore.open(bench.backend);
+    bench.session = bench.open();
+    return bench;
+  }
+
+  open(): PackSession {
+    let names = 0;
+    const session = new PackSession({
+      store: this.store,
+      chainDepth: 10,
+      locked: (action) => action(async () => {}),
+      tmpName: () => `tmp/1-1/${names++}`,
+    });
+    const { putUnnamed, nameSegment, putSegment, dropUnnamed } = session;
+    session.putUnnamed = (record) => {
+      this.log.push(`early ${record.segment}`);
+      return putUnnamed.call(session, record);
+    };
+    session.nameSegment = (unnamed, id, head) => {
+      this.log.push(`name ${unnamed.place.segment}`);
+      return nameSegment.call(session, unnamed, id, head);
+    };
+    session.putSegment = (record) => {
+      this.log.push(`segment ${record.segment}`);
+      return putSegment.call(session, record);
+    };
+    session.dropUnnamed = () => {
+      this.log.push('drop');
+      return dropUnnamed.call(session);
+    };
+    return session;
+  }
+
+  /** Stores extents one after the other, as one file has them. @param names  of stored ones that have the name of each. */
+  async ingest(contents: readonly Content[], names: readonly (Id | null)[] = []): Promise<Id[]> {
+    let current = contents[0] as Content;
+    let at = 0;
+    let index = 0;
+    const feed = {
+      readRun: async (planes: readonly Uint8Array[]) => {
+        const run = planes[0]!.length;
+        for (const [k, plane] of planes.entries()) plane.set(current[k]!.subarray(at, at + run));
+        at += run;
+        this.log.push('run');
+        return null;
+      },
+    } as unknown as FileFeed;
+    const source = {
+      name: 'file',
+      readInto: async (target: Uint8Array, offset: number) => {
+        this.log.push('again');
+        for (let i = 0; i < target.length; i += 2) {
+          target[i] = current[1][(offset + i) / 2]!;
+          target[i + 1] = current[0][(offset + i) / 2]!;
+        }
+      },
+    } as unknown as ReadFile;
+    const bases = {
+      namesakes: () => (names[index] ? [names[index]] : []),
+      relatives: () => [],
+    } as unknown as BaseFinder;
+    const options = { bases, chainDepth: 10, chainCost: 4, level: 1 as const };
+    const store = new ExtentStore({ session: this.session, source, feed, options });
+    const ids: Id[] = [];
+    try {
+      for (const [i, one] of contents.entries()) {
+        current = one;
+        at = 0;
+        index = i;
+        const count = one[0].length;
+        const part = {
+          width: WIDTH,
+          count,
+          byteSwap: false,
+          offset: 0,
+          keys: ['name'],
+          view: null,
+        };
+        ids.push(await store.read(part));
+        // The next one is read when this one is stored, so that the order of what is put is known.
+        await (store as unknown as { settle(): Promise<void> }).settle();
+      }
+    } finally {
+      await store.settle();
+    }
+    store.check();
+    return ids;
+  }
+
+  async check(t: ExecutionContext, id: Id, planes: Content): Promise<void> {
+    for (let segment = 0; segment < segmentCount(planes[0].length); segment++) {
+      const place = { id, width: WIDTH, count: planes[0].length };
+      const lease = await lendWhole(this.session.planes, place, segment);
+      const from = segment * SEGMENT_ELEMENTS;
+      for (const [k, plane] of lease.planes.entries()) {
+        const wanted = planes[k]!.subarray(from, from + plane.length);
+        t.is(Buffer.compare(plane, wanted), 0, `plane ${k} of segment ${segment}`);
+      }
+      lease.release();
+    }
+  }
+
+  /** Lists what was stored, and verifies each byte of its sets. @returns their bytes. */
+  async publish(t: ExecutionContext): Promise<number> {
+    await this.session.flush();
+    let bytes = 0;
+    for (const info of this.session.published) {
+      for await (const problem of verifySet(this.backend, info)) t.fail(problem.message);
+      for (const size of Object.values(info.bytes)) bytes += size;
+    }
+    this.session = this.open();
+    return bytes;
   }
 }
 
-test('early: a segment is encoded before the next one is read, and handed on once', async (t) => {
-  const { host, counts } = hostOf(1);
-  const early = new EarlySegments(host, EXTENT, { isOver: false });
-  early.advance([filled(1)], 0);
-  await nextTurn();
-  t.is(counts.taken, 0, 'it is not filled yet');
-  const kept = [filled(1), filled(2)];
-  await advance(early, kept.slice(0, 1));
-  await advance(early, kept);
-  t.is(counts.taken, 1, 'there is room for one');
-  const begun = await early.take({ ...JOB, segment: 0, base: null });
-  begun!.giveRoom();
-  const { coded, room } = await begun!.coded;
-  const how = { width: 1, count: SEGMENT_ELEMENTS, wanted: 1, base: null, file: 'file' };
-  t.deepEqual(await decodeSegment(coded, how), kept[0]!.planes as Uint8Array[]);
-  room?.release();
-  t.is(counts.given, 1);
-  t.is(await early.take({ ...JOB, segment: 0, base: null }), null);
-  t.is(await early.take({ ...JOB, segment: 1, base: null }), null, 'it had no room');
-  await early.settle();
-});
+const runs = (count: number): string[] => Array.from({ length: count }, () => 'run');
+const RUNS = SEGMENT_ELEMENTS / RUN_ELEMENTS;
 
-test('early: a wrong guess gives all room back, and is the last one', async (t) => {
-  const guessing = { isOver: false };
-  const { host, counts } = hostOf(2);
-  const early = new EarlySegments(host, EXTENT, guessing);
-  await advance(early, [filled(1), filled(2)]);
-  t.is(counts.taken, 2);
-  const base = { id: 'ab'.repeat(32) as Id, depth: 1 };
-  t.is(await early.take({ ...JOB, segment: 0, base }), null);
-  t.deepEqual(counts, { taken: 2, given: 2 });
-  t.true(guessing.isOver);
-  t.is(await early.take({ ...JOB, segment: 1, base: null }), null);
-  const next = new EarlySegments(host, EXTENT, guessing);
-  await advance(next, [filled(1)]);
-  t.is(counts.taken, 2);
-});
-
-test('early: an extent that is there already ends the guessing, one that none was guessed for does not', async (t) => {
-  const guessing = { isOver: false };
-  const { host, counts } = hostOf(2);
-  await new EarlySegments(host, EXTENT, guessing).drop();
-  t.false(guessing.isOver);
-  const early = new EarlySegments(host, EXTENT, guessing);
-  await advance(early, [filled(1)]);
-  await early.drop();
-  t.deepEqual(counts, { taken: 1, given: 1 });
-  t.true(guessing.isOver);
-});
-
-test('early: nothing is encoded against a namesake to which the samples are equal', async (t) => {
-  const id = 'cd'.repeat(32) as Id;
-  const lease = filled(3);
-  const sketch = Uint8Array.from(
-    sketchPositions(1, COUNT),
-    (place) => lease.planes[0]![place] ?? 7,
+test('early: segments are written while the next ones are read, and named once all is read', async (t) => {
+  const bench = await Bench.make();
+  const first = content(1);
+  const [id] = await bench.ingest([first]);
+  t.is(bench.log.filter((entry) => entry === 'again').length, 0, 'nothing is read twice');
+  const lastRun = bench.log.lastIndexOf('run');
+  t.true(bench.log.indexOf('early 0') < lastRun);
+  t.deepEqual(
+    bench.log.filter((entry) => entry !== 'run'),
+    ['early 0', 'early 1', 'name 0', 'name 1', 'segment 2'],
   );
-  const fitted: unknown[] = [];
-  const fit = async (...of: unknown[]) => {
-    fitted.push(of);
-    return null;
-  };
-  const more = {
-    finder: { namesakes: () => [id] },
-    chooser: { isUsable: () => true, fit },
-    session: { sketchOf: async () => sketch },
-  } as unknown as Partial<EarlyHost>;
-  const { host, counts } = hostOf(2, more);
-  await advance(new EarlySegments(host, EXTENT, { isOver: false }), [lease]);
-  t.is(counts.taken, 0);
-  const other = new EarlySegments(host, EXTENT, { isOver: false });
-  await advance(other, [filled(4)]);
-  t.is(counts.taken, 1);
-  t.deepEqual(fitted, [[null, { id, operation: undefined }, 0]]);
-  await other.settle();
+  await bench.check(t, id!, first);
+  await bench.publish(t);
+  await bench.check(t, id!, first);
+  const second = near(first);
+  bench.log.length = 0;
+  const [next] = await bench.ingest([second], [id!]);
+  t.true(bench.log.includes('name 1'));
+  const entry = await bench.session.findSegment(next!, 1);
+  t.is(entry?.base, id, 'the namesake is its base');
+  await bench.check(t, next!, second);
+  t.true((await bench.publish(t)) < COUNT);
+});
+
+test('early: an extent that is there already leaves nothing in the set, and ends the guessing', async (t) => {
+  const bench = await Bench.make();
+  const [first, second] = [content(1), content(2)];
+  const ids = await bench.ingest([first, first, second]);
+  t.is(ids[0], ids[1]);
+  t.deepEqual(
+    bench.log.filter((entry) => entry !== 'run'),
+    [
+      ...['early 0', 'early 1', 'name 0', 'name 1', 'segment 2'],
+      ...['early 0', 'early 1', 'drop'],
+      ...['segment 0', 'segment 1', 'segment 2'],
+    ],
+  );
+  const bytes = await bench.publish(t);
+  await bench.check(t, ids[0]!, first);
+  await bench.check(t, ids[2]!, second);
+  const other = await Bench.make();
+  await other.ingest([first, second]);
+  t.is(bytes, await other.publish(t));
+});
+
+test('early: one that was guessed to have no base is encoded again with the one that it has', async (t) => {
+  const bench = await Bench.make();
+  const first = content(1);
+  const second = near(first);
+  const [id] = await bench.ingest([first]);
+  await bench.publish(t);
+  bench.log.length = 0;
+  const [next] = await bench.ingest([second]);
+  t.deepEqual(
+    bench.log.filter((entry) => entry !== 'run' && entry !== 'again'),
+    ['early 0', 'early 1', 'drop', 'segment 0', 'segment 1', 'segment 2'],
+  );
+  t.is((await bench.session.findSegment(next!, 0))?.base, id);
+  await bench.check(t, next!, second);
+  t.true((await bench.publish(t)) < COUNT);
+});
+
+test('early: nothing is begun where the samples are those of the namesake', async (t) => {
+  const bench = await Bench.make();
+  const first = content(1);
+  const second: Content = [first[0], first[1].slice()];
+  second[1][COUNT - 1]! ^= 1;
+  const [id] = await bench.ingest([first]);
+  await bench.publish(t);
+  bench.log.length = 0;
+  const [next] = await bench.ingest([second], [id!]);
+  t.deepEqual(bench.log, [...runs(2 * RUNS + 1), 'segment 0', 'segment 1', 'segment 2']);
+  await bench.check(t, next!, second);
+  await bench.publish(t);
+});
+
+test('early: an extent too long to be kept is read once', async (t) => {
+  const bench = await Bench.make();
+  const count = KEPT_EXTENT_BYTES / WIDTH + SEGMENT_ELEMENTS + 5;
+  const long: Content = [new Uint8Array(count).fill(7), randomBytes(count, 3)];
+  const [id] = await bench.ingest([long]);
+  t.false(bench.log.includes('again'));
+  t.is(bench.log.filter((entry) => entry.startsWith('early')).length, segmentCount(count) - 1);
+  await bench.check(t, id!, long);
+  await bench.publish(t);
+});
+
+test('early: what was begun when reading failed is not in the set that the next file goes to', async (t) => {
+  const bench = await Bench.make();
+  const [first, second] = [content(1), content(2)];
+  const short: Content = [first[0].subarray(0, COUNT - 1), first[1].subarray(0, COUNT - 1)];
+  const failing = Object.assign([...first], {}) as unknown as Content;
+  Object.defineProperty(failing, 0, {
+    get: () => {
+      if (bench.log.filter((entry) => entry === 'run').length < 2 * RUNS) return first[0];
+      throw new ChangedError("'file' changed while it was being read", { file: 'file' });
+    },
+  });
+  await t.throwsAsync(bench.ingest([failing]), { code: 'DLV_CHANGED' });
+  t.is(bench.log.at(-1), 'drop');
+  const ids = await bench.ingest([short, second]);
+  await bench.check(t, ids[0]!, short);
+  await bench.publish(t);
+  await bench.check(t, ids[1]!, second);
 });

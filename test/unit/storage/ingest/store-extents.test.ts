@@ -28,9 +28,9 @@ async function memorySession(): Promise<PackSession> {
 }
 
 /** @param fill  fills the planes of the next run; gives their hashes, or null if they have still to be made. */
-function storeOf(session: PackSession, fill: Fill): ExtentStore {
+function storeOf(session: PackSession, fill: Fill, bases = new BaseFinder([])): ExtentStore {
   const feed = { readRun: async (planes: readonly Uint8Array[]) => fill(planes) };
-  const options = { bases: new BaseFinder([]), chainDepth: 10, chainCost: 4, level: 1 };
+  const options = { bases, chainDepth: 10, chainCost: 4, level: 1 };
   const source = { name: 'file' };
   return new ExtentStore({ session, source, feed, options } as unknown as ExtentTarget);
 }
@@ -81,7 +81,9 @@ test('store extents: one that cannot be stored is told before more is read', asy
   const width = 8;
   // The bytes are read and hashed elsewhere.
   const read = () => new Uint8Array(32 * width);
-  const long = storeOf(session, read);
+  // Nothing is known of its namesake, so that no base is guessed and none of its planes are kept.
+  const namesakes = () => ['ab'.repeat(32) as Id];
+  const long = storeOf(session, read, Object.assign(new BaseFinder([]), { namesakes }));
   const part = place(width, KEPT_EXTENT_BYTES / width + 1);
   await t.throwsAsync(long.read(part), { message: 'the device is full' });
   await t.throwsAsync(long.read(part), { message: 'the device is full' });

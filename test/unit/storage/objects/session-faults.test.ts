@@ -33,6 +33,14 @@ function watched(backend: MemoryBackend, step: Step): MemoryBackend {
         step('write', name);
         await inner.write(bytes.subarray(bytes.length / 2));
       },
+      async overwrite(offset, bytes) {
+        step('write', name);
+        await inner.overwrite(offset, bytes);
+      },
+      async takeBack(offset) {
+        step('truncate', name);
+        await inner.takeBack(offset);
+      },
       async syncAndClose() {
         await nextTurn();
         step('fsync', name);

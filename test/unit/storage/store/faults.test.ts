@@ -89,6 +89,16 @@ class FaultyWriter implements BackendWriter {
     await this.#inner.write(bytes.subarray(bytes.length / 2));
   }
 
+  async overwrite(offset: number, bytes: Uint8Array): Promise<void> {
+    this.#backend.step('write', this.name);
+    await this.#inner.overwrite(offset, bytes);
+  }
+
+  async takeBack(offset: number): Promise<void> {
+    this.#backend.step('truncate', this.name);
+    await this.#inner.takeBack(offset);
+  }
+
   async syncAndClose(): Promise<void> {
     this.#backend.step('fsync', this.name);
     await this.#inner.syncAndClose();

@@ -15,6 +15,7 @@ import {
   decodeSegmentHeader,
   encodeSegmentHeader,
   segmentRecordBytes,
+  sizesOf,
 } from '../../../../../lib/storage/store/packs/segment-record.js';
 import {
   type BlobRecord,
@@ -89,7 +90,7 @@ test('blob record: lies with a right checksum are damage', (t) => {
 });
 
 function segmentBytes(record: SegmentRecord, places: { mid: number; low: number } | null): Buffer {
-  return Buffer.from(encodeSegmentHeader(record, places).bytes);
+  return Buffer.from(encodeSegmentHeader(record, sizesOf(record), places).bytes);
 }
 
 test('segment record: what is encoded is decoded', (t) => {

@@ -297,6 +297,8 @@ class FailingBackend extends MemoryBackend {
           throw new IoError(`cannot write '${name}': ENOSPC`, { errno: 'ENOSPC' });
         await writer.write(bytes);
       },
+      overwrite: (offset, bytes) => writer.overwrite(offset, bytes),
+      takeBack: (offset) => writer.takeBack(offset),
       syncAndClose: () => writer.syncAndClose(),
       close: () => writer.close(),
     };
