@@ -2,6 +2,7 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { CorruptError } from '../../base/errors.js';
 import type { ObjectStore } from '../store/object-store.js';
+import type { PackSetWriter } from '../store/packs/pack-writer.js';
 import { planesHere } from '../store/promised.js';
 import type { BlobEntry, SegmentEntry, SetId } from '../store/types.js';
 import { linksOf } from './chain.js';
@@ -82,5 +83,31 @@ export class SeenSets {
     await this.#store.reload();
     const listed = new Set(this.#store.sets().map((info) => info.id));
     return [...this.#seen].every((id) => listed.has(id));
+  }
+}
+
+/** A segment of an extent, or a blob. */
+interface RecordPlace {
+  readonly id: Id;
+  readonly segment: number | null;
+}
+
+/** Bases of each set that is not listed yet, where another set has them. */
+export class ReliedBases {
+  readonly #bases = new WeakMap<PackSetWriter, Map<string, RecordPlace>>();
+
+  /** @param segment  null for a blob. */
+  add(set: PackSetWriter, id: Id, segment: number | null): void {
+    const bases = this.#bases.get(set) ?? new Map<string, RecordPlace>();
+    this.#bases.set(set, bases.set(`${id}/${segment}`, { id, segment }));
+  }
+
+  /** A base of a set that the store does not have; null if it has all. */
+  async missing(set: PackSetWriter, store: ObjectStore): Promise<Id | null> {
+    for (const { id, segment } of this.#bases.get(set)?.values() ?? []) {
+      const found = segment === null ? store.findBlob(id) : store.here.findSegment(id, segment);
+      if ((await found) === null) return id;
+    }
+    return null;
   }
 }

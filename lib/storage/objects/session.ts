@@ -15,29 +15,26 @@ import type { PackSetWriter } from '../store/packs/pack-writer.js';
 import type { SegmentHeadAt } from '../store/packs/read-records.js';
 import { RollingWriter } from '../store/packs/rolling-writer.js';
 import type { UnnamedRecord } from '../store/packs/unnamed-records.js';
-import { UNNAMED_SET } from '../store/packs/waiting-segments.js';
-import type {
-  BlobRecord,
-  LentPayloads,
-  PlaneClass,
-  SealedSet,
-  SegmentEntry,
-  SegmentRecord,
-  SetInfo,
-  UnnamedSegment,
+import {
+  type BlobRecord,
+  type LentPayloads,
+  type PlaneClass,
+  type SealedSet,
+  type SegmentEntry,
+  type SegmentRecord,
+  type SetInfo,
+  UNNAMED_SET,
+  type UnnamedSegment,
 } from '../store/types.js';
 import { Blobs } from './blobs.js';
 import { ChainReader } from './planes/chain-reader.js';
 import type { PlaneReader, SegmentRecords } from './planes/plane-reader.js';
 import { RunHashes } from './planes/run-hashes.js';
 import { decodeSegmentHead } from './planes/segment-head.js';
-import { SeenSets, WholeChains } from './session-checks.js';
+import { ReliedBases, SeenSets, WholeChains } from './session-checks.js';
 import type { SessionHost } from './session-host.js';
 import { Sketches, sketchOfHead } from './sketches/sketches.js';
 import type { Readers } from './stored/stored-file.js';
-
-/** A segment of an extent, or a blob. */
-type RecordPlace = { readonly id: Id; readonly segment: number | null };
 
 export class PackSession implements Readers, SegmentRecords {
   readonly blobs: Blobs;
@@ -50,7 +47,7 @@ export class PackSession implements Readers, SegmentRecords {
   readonly #host: SessionHost;
   readonly #writer: RollingWriter;
   /** Bases of each set that is not listed yet, where another set has them. */
-  readonly #bases = new WeakMap<PackSetWriter, Map<string, RecordPlace>>();
+  readonly #bases = new ReliedBases();
   readonly #seen: SeenSets;
   readonly #chains: WholeChains;
   /** What readers of the open set must know. */
@@ -210,7 +207,8 @@ export class PackSession implements Readers, SegmentRecords {
     const { codec, payload } = coded;
     const record = { id, kind, codec, base: chosenBase, depth, rawBytes: bytes.length, payload };
     await this.#writer.write(async (set) => {
-      if (record.base !== null && !set.hasBlob(record.base)) this.#relyOn(set, record.base, null);
+      if (record.base !== null && !set.hasBlob(record.base))
+        this.#bases.add(set, record.base, null);
       await set.addBlob(record);
     });
     return id;
@@ -233,7 +231,7 @@ export class PackSession implements Readers, SegmentRecords {
     const { depth, segment, base } = record;
     assert(depth <= CHAIN_DEPTH_MAX, `a chain of ${depth} links`);
     await this.#writer.write(async (set) => {
-      if (base !== null && !set.hasSegment(base, segment)) this.#relyOn(set, base, segment);
+      if (base !== null && !set.hasSegment(base, segment)) this.#bases.add(set, base, segment);
       await set.addSegment(record);
     });
   }
@@ -247,7 +245,7 @@ export class PackSession implements Readers, SegmentRecords {
     assert(depth <= CHAIN_DEPTH_MAX, `a chain of ${depth} links`);
     let unnamed: UnnamedRecord | undefined;
     await this.#writer.write(async (set) => {
-      if (base !== null && !set.hasSegment(base, segment)) this.#relyOn(set, base, segment);
+      if (base !== null && !set.hasSegment(base, segment)) this.#bases.add(set, base, segment);
       unnamed = await set.addUnnamed(record);
     });
     return unnamed as UnnamedRecord;
@@ -287,17 +285,12 @@ export class PackSession implements Readers, SegmentRecords {
   async #publish(sealed: SealedSet, set: PackSetWriter): Promise<void> {
     const { info } = sealed;
     await this.#host.locked(async (requireFlag) => {
-      await this.#checkBases(this.#bases.get(set) ?? new Map());
+      await this.#checkBases(set);
       for (const flag of this.#flags) await requireFlag(flag);
       const inFront = (sets: readonly SetInfo[]) => [info, ...sets.filter((s) => s.id !== info.id)];
       await this.#host.store.publish([sealed], this.#chains.foundBroken ? inFront : undefined);
     }, this.#wait);
     this.published.push(info);
-  }
-
-  #relyOn(set: PackSetWriter, id: Id, segment: number | null): void {
-    const bases = this.#bases.get(set) ?? new Map<string, RecordPlace>();
-    this.#bases.set(set, bases.set(`${id}/${segment}`, { id, segment }));
   }
 
   /**
@@ -313,7 +306,7 @@ export class PackSession implements Readers, SegmentRecords {
    * @throws {ConflictError} if garbage collection took one: the command has to store it again; what its set failed
    *   with if it is not there for that.
    */
-  async #checkBases(bases: ReadonlyMap<string, RecordPlace>): Promise<void> {
+  async #checkBases(set: PackSetWriter): Promise<void> {
     const { store } = this.#host;
     const generation = store.generation;
     const undisturbed = await this.isUndisturbed();
@@ -324,15 +317,13 @@ export class PackSession implements Readers, SegmentRecords {
         hint: 'run the command again',
       });
     }
-    for (const { id, segment } of bases.values()) {
-      const found = segment === null ? store.findBlob(id) : store.here.findSegment(id, segment);
-      if ((await found) !== null) continue;
-      if (this.#writer.firstFailure !== null) throw this.#writer.firstFailure.error;
-      throw new ConflictError(
-        'an object that new ones build on was collected as garbage meanwhile',
-        { id, hint: 'run the command again' },
-      );
-    }
+    const id = await this.#bases.missing(set, store);
+    if (id === null) return;
+    if (this.#writer.firstFailure !== null) throw this.#writer.firstFailure.error;
+    throw new ConflictError('an object that new ones build on was collected as garbage meanwhile', {
+      id,
+      hint: 'run the command again',
+    });
   }
 
   /**

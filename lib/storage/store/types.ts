@@ -84,6 +84,9 @@ export interface SegmentRecord extends SegmentPlace {
 /** Planes of a record that are not here: their length and checksum. */
 export type AbsentPlanes = Partial<Record<'mid' | 'low', { bytes: number; crc: number }>>;
 
+/** Set id of entries of a set that has no name yet. */
+export const UNNAMED_SET = '0'.repeat(32) as SetId;
+
 /** A segment of an extent whose id is not known yet; its head has the length that it will have. */
 export type UnnamedSegment = Omit<SegmentRecord, 'id'>;
 

@@ -23,9 +23,9 @@ import {
   type RecordSink,
   type SealedSet,
   type SegmentEntry,
-  type SegmentPlace,
   type SegmentRecord,
   segmentHeaderBytes,
+  UNNAMED_SET,
   type UnnamedSegment,
 } from '../types.js';
 import { encodeBlobHeader } from './blob-record.js';
@@ -36,10 +36,10 @@ import {
   readSegmentHeadAt,
   type SegmentHeadAt,
 } from './read-records.js';
-import { encodeSegmentHeader, type SegmentSizes, sizesOf } from './segment-record.js';
+import { encodeSegmentHeader, segmentEntry, sizesOf } from './segment-record.js';
 import { SetFiles } from './set-files.js';
 import { type UnnamedRecord, UnnamedRecords } from './unnamed-records.js';
-import { UNNAMED_SET, WaitingSegments } from './waiting-segments.js';
+import { WaitingSegments } from './waiting-segments.js';
 import { WriteQueue } from './write-queue.js';
 
 /** Places are not checked while files still grow. */
@@ -55,13 +55,6 @@ export interface PackSetWriterOptions {
   fullBytes?: number;
   /** Classes that get no file: records name their length and checksum. */
   absent?: readonly PlaneClass[];
-}
-
-/** Where a record is in `.hi`, and its payloads if they have files of their own. */
-interface RecordAt {
-  readonly offset: number;
-  readonly crc: number;
-  readonly places: { readonly mid: number; readonly low: number } | null;
 }
 
 export class PackSetWriter implements RecordSink {
@@ -172,7 +165,7 @@ export class PackSetWriter implements RecordSink {
       const record = { ...place, id, head };
       const header = encodeSegmentHeader(record, sizes, places);
       await this.#files.overwrite('hi', offset, header.bytes);
-      this.#addRow(record, sizes, { offset, crc: header.crc, places });
+      this.#index.addSegment(segmentEntry(record, sizes, { offset, crc: header.crc, places }));
     });
   }
 
@@ -218,22 +211,8 @@ export class PackSetWriter implements RecordSink {
     } else {
       for (const bytes of [header.bytes, ...tail]) if (bytes.length > 0) await hi.write(bytes);
     }
-    this.#addRow(record, sizes, { offset, crc: header.crc, places: inline ? null : places });
-  }
-
-  #addRow(
-    record: SegmentPlace & { readonly head: Uint8Array },
-    { bytes }: SegmentSizes,
-    { offset, crc, places }: RecordAt,
-  ): void {
-    const { id, segment, segments, width, count, base, depth, head } = record;
-    this.#index.addSegment({
-      ...{ id, segment, segments, width, count, base, depth },
-      headBytes: head.length,
-      ...{ hiBytes: bytes.hi, midBytes: bytes.mid, lowBytes: bytes.low },
-      ...{ set: UNNAMED_SET, offset, inline: places === null },
-      ...{ midOffset: places?.mid ?? 0, lowOffset: places?.low ?? 0, crc },
-    });
+    const at = { offset, crc: header.crc, places: inline ? null : places };
+    this.#index.addSegment(segmentEntry(record, sizes, at));
   }
 
   hasBlob(id: Id): boolean {

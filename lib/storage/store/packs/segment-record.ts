@@ -13,10 +13,12 @@ import {
   type AbsentPlanes,
   PLANE_CLASSES,
   type PlaneClass,
+  type SegmentEntry,
   type SegmentPlace,
   type SegmentRecord,
   segmentCount,
   segmentHeaderBytes,
+  UNNAMED_SET,
 } from '../types.js';
 import { beginsWith, checkLinks, damaged, type EncodedHeader } from './pack-format.js';
 
@@ -95,6 +97,29 @@ export function encodeSegmentHeader(
   const crc = crc32(record.head, crc32(writer.finish()));
   const bytes = writer.u32(crc).raw(record.head).finish();
   return { bytes, crc };
+}
+
+/** Where a record is in `.hi`, and its payloads if they have files of their own. */
+interface RecordAt {
+  readonly offset: number;
+  readonly crc: number;
+  readonly places: { readonly mid: number; readonly low: number } | null;
+}
+
+/** What the index says of a record, in a set that has no name yet. */
+export function segmentEntry(
+  record: SegmentPlace & { readonly head: Uint8Array },
+  { bytes }: SegmentSizes,
+  { offset, crc, places }: RecordAt,
+): SegmentEntry {
+  const { id, segment, segments, width, count, base, depth, head } = record;
+  return {
+    ...{ id, segment, segments, width, count, base, depth },
+    headBytes: head.length,
+    ...{ hiBytes: bytes.hi, midBytes: bytes.mid, lowBytes: bytes.low },
+    ...{ set: UNNAMED_SET, offset, inline: places === null },
+    ...{ midOffset: places?.mid ?? 0, lowOffset: places?.low ?? 0, crc },
+  };
 }
 
 /** Lengths of a segment record, from its first SEGMENT_FIXED_BYTES. @throws {CorruptError} */

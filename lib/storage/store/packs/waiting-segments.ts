@@ -8,14 +8,11 @@ import {
   type PlaneClass,
   type SegmentEntry,
   type SegmentRecord,
-  type SetId,
   segmentHeaderBytes,
   segmentKey,
+  UNNAMED_SET,
 } from '../types.js';
 import type { SegmentHeadAt } from './read-records.js';
-
-/** Set id of entries of a set that has no name yet. */
-export const UNNAMED_SET = '0'.repeat(32) as SetId;
 
 /** Records, heads included, may take this many times what their planes may. */
 const WAITING_FACTOR = 4;
