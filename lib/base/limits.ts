@@ -171,6 +171,8 @@ export const NOTES_BYTES_MAX = 1 << 22;
 export const DAMAGED_LINES_MAX = 1000;
 /** One pack file closes when its largest class passes this. */
 export const PACK_BYTES_TARGET = 256 * 1024 * 1024;
+/** Planes of an extent that are written before its id is known: by so much a set may become larger than its target. */
+export const EARLY_PLANES_BYTES = 256 * 1024 * 1024;
 /** A set whose encoded planes total less puts all classes into `hi`. */
 export const SMALL_SET_BYTES = 8 * 1024 * 1024;
 /** Head of one segment record. */
@@ -239,8 +241,6 @@ export const ENCODED_AHEAD_BYTES = 32 * 1024 * 1024;
 export const INGEST_PLANES_BYTES = 48 * 1024 * 1024;
 /** Planes of a longer extent are not kept until its id is known: what is not written before is read twice. */
 export const KEPT_EXTENT_BYTES = 64 * 1024 * 1024;
-/** Planes of an extent that are written before its id is known: by so much a set may become larger than its target. */
-export const EARLY_PLANES_BYTES = 256 * 1024 * 1024;
 /** Memory of payloads that were decoded, for those that are read next. */
 export const PAYLOAD_POOL_BYTES = 16 * 1024 * 1024;
 /** Planes of candidates for a base that had to be decoded whole to be compared, until the winner is encoded against. */
