@@ -159,7 +159,7 @@ export function register(program: Command, cli: Cli): void {
         "possible cost (1.5), a number of bytes read (300MB), a time (400ms) or 'none', for all " +
         'snapshots or for those of one model or version (bert=1.2). If no budget was ever given, ' +
         'it is 2, and a plan that saves little is only shown. A plan that makes the repository ' +
-        'larger asks first, or needs --yes. Snapshots planned in an earlier run are not planned ' +
+        'larger by more than 1 % asks first, or needs --yes. Snapshots planned in an earlier run are not planned ' +
         'again unless the budgets change or --all is given. Every version stays byte-exact. ' +
         'Replaced packs stay in .dlv/trash, where they take space, until gc deletes them: after 14 days, or at ' +
         "once with 'dlv gc --prune=now'. If a run is interrupted, the " +
@@ -185,7 +185,7 @@ export function register(program: Command, cli: Cli): void {
       json: EXAMPLE,
       exitCodes: {
         1: 'a budget cannot be met, or a version is protected (nothing was changed)',
-        2: 'also where the plan would make the repository larger and --yes is not given (nothing was changed)',
+        2: 'also where the plan would make the repository more than 1 % larger and --yes is not given (nothing was changed)',
         12: 'the repository is damaged: see dlv fsck',
       },
     })

@@ -17,8 +17,15 @@ export interface PlanWorth {
 
 /** Less than this part of the repository is hardly worth slower reads. */
 const SHARE_MIN = 0.02;
+/** Growth by up to this part is what a promise of faster reads costs, and no surprise to who asked for one. */
+const GROWTH_UNASKED = 0.01;
 /** Reads that take up to this many times as long count as equally fast. */
 const EQUAL_SPEED = 1.05;
+
+/** True if a plan makes the repository so much larger that a person is asked before it is carried out. */
+export function growsMuch({ verdict, savedShare }: PlanWorth): boolean {
+  return verdict === 'grows' && -savedShare > GROWTH_UNASKED;
+}
 
 /** Weighs a plan. */
 export function worthOf({ chosen, groups, storageNow, storage }: ArchivePlan): PlanWorth {

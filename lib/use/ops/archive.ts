@@ -13,7 +13,7 @@ import type { PlannerName } from '../../storage/archive/planning/replan.js';
 import type { ArchivePlan, PlannedGroup } from '../../storage/archive/planning/report-plan.js';
 import type { RecreationUnit } from '../../storage/archive/planning/storage-graph.js';
 import { finiteOrNull } from '../../storage/archive/promises.js';
-import { type PlanWorth, worthOf } from '../../storage/archive/worth.js';
+import { growsMuch, type PlanWorth, worthOf } from '../../storage/archive/worth.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/lines/resolve.js';
@@ -47,7 +47,7 @@ export interface ArchiveOptions {
   /** Tightens the factors of versions that are checked out often and loosens those of the others. */
   weighReads?: boolean;
   /**
-   * Asked before a plan is carried out that makes the repository grow; false leaves all as it is.
+   * Asked before a plan is carried out that makes the repository grow by more than 1 %; false leaves all as it is.
    * Default: it is carried out.
    */
   confirmGrowth?: (plan: PlanWorth) => Promise<boolean>;
@@ -192,7 +192,7 @@ function runOnce(
       // If nothing in particular was asked for, only a plan that is worth it is carried out.
       const isOpen = settings.isDefault && !asksForSomething(options);
       if (isOpen && worth.verdict !== 'worth' && worth.verdict !== 'nothing') return false;
-      if (worth.verdict !== 'grows' || options.confirmGrowth === undefined) return true;
+      if (!growsMuch(worth) || options.confirmGrowth === undefined) return true;
       return options.confirmGrowth(worth);
     },
     ...(signal ? { signal } : {}),
