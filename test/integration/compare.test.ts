@@ -323,6 +323,23 @@ test('desc --weights: numbers of float64 hold where squares do not fit, and beyo
   t.notRegex(stdout, /NaN/);
 });
 
+test('desc --weights: NaN of any payload is in no octave', async (t) => {
+  const repo = await TestRepository.create(t);
+  const words = Uint32Array.from({ length: 2048 }, (_, i) => (i % 2 === 0 ? 2 ** 32 - 1 : 0x3f800000));
+  const data = new Uint8Array(words.buffer);
+  await repo.write(
+    'model.safetensors',
+    rawSafetensors({ 'a.weight': { dtype: 'F32', shape: [2048], bytes: data } }),
+  );
+  await repo.commit('half of it never written');
+  const [{ tensors } = t.fail() as never] = (await repo.json<DescResult>('desc', '--weights'))
+    .statistics;
+  t.like(tensors[0]!.statistics, {
+    nans: 1024,
+    histogram: [{ exponent: 0, negative: 0, positive: 1024 }],
+  });
+});
+
 test('desc --weights: layers stand in the order of the network, without statistics of norms', async (t) => {
   const repo = await TestRepository.create(t);
   const node = (op: string, inputs: string[], output: string) =>

@@ -143,11 +143,15 @@ export class TensorWeights {
   }
 }
 
-/** The values of a bin of `WeightSums`: from, which it may reach, up to but not `to`, by size. */
+/**
+ * The values of a bin of `WeightSums`: from, which it may reach, up to but not `to`, by size. `to` is not
+ * finite if the bin holds values that are not.
+ */
 export function binRange(bin: number): { sign: 1 | -1; from: number; to: number } {
   const word = new DataView(new ArrayBuffer(8));
   const sizeOf = (bits: number): number => {
-    word.setUint32(0, (bits << 18) >>> 0);
+    // One beyond the last size would be the sign.
+    word.setUint32(0, (Math.min(bits, BINS / 2 - 1) << 18) >>> 0);
     return word.getFloat64(0);
   };
   const size = bin & (BINS / 2 - 1);

@@ -191,6 +191,18 @@ test('weigh: sums, extremes and what is not finite; two planes give the histogra
   }
 });
 
+test('weigh: NaN of every payload stands in bins without a finite end', (t) => {
+  const words = Uint32Array.from(
+    [0x7fc00000, 0x7fa00000, 0x7fe00000, 0x7fffffff, 0x7f800001].flatMap((word) => [word, word + 2 ** 31]),
+  );
+  const weights = new TensorWeights(driftKind('F32') as number);
+  weights.add(planesOf('F32', new Uint8Array(words.buffer)));
+  const { bins, nans } = weights.finish();
+  t.is(nans, words.length);
+  const filled = [...bins.keys()].filter((bin) => bins[bin] !== 0);
+  t.true(filled.length > 1 && filled.every((bin) => !Number.isFinite(binRange(bin).to)));
+});
+
 test('drift, weigh: arguments that do not fit are refused in every build, in the same words', (t) => {
   const plane = new Uint8Array(8);
   const state = new Uint8Array(112);
