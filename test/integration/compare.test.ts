@@ -325,7 +325,9 @@ test('desc --weights: numbers of float64 hold where squares do not fit, and beyo
 
 test('desc --weights: NaN of any payload is in no octave', async (t) => {
   const repo = await TestRepository.create(t);
-  const words = Uint32Array.from({ length: 2048 }, (_, i) => (i % 2 === 0 ? 2 ** 32 - 1 : 0x3f800000));
+  const words = Uint32Array.from({ length: 2048 }, (_, i) =>
+    i % 2 === 0 ? 2 ** 32 - 1 : 0x3f800000,
+  );
   const data = new Uint8Array(words.buffer);
   await repo.write(
     'model.safetensors',

@@ -7,6 +7,7 @@ import { type SealedSet, type SetInfo, setBytes } from '../../store/types.js';
 import { RecordRanges } from '../fetching/record-ranges.js';
 import type { PushEnds } from '../pushing/push-ends.js';
 import { sendSet } from '../pushing/upload.js';
+import { readingRemote } from '../remote/remote-damage.js';
 import { remoteFile } from '../remote/remote-store.js';
 import type { TransferOptions } from '../transports/transport.js';
 import type { OpenSurvey } from './open-survey.js';
@@ -60,7 +61,9 @@ export async function rewriteSets(
       const entries = [...live].sort(
         (a, b) => Number('segment' in a) - Number('segment' in b) || a.offset - b.offset,
       );
-      await copyRecords(survey.remote.backend, entries, sink, options.signal);
+      await readingRemote(remote.shown, () =>
+        copyRecords(survey.remote.backend, entries, sink, options.signal),
+      );
     }
     await sink.flush();
     return made;

@@ -15,6 +15,7 @@ import {
 } from '../../store/types.js';
 import type { Announced } from '../partial/announced.js';
 import { rangeBytes } from '../ranges.js';
+import { readingRemote } from '../remote/remote-damage.js';
 import { remoteFile } from '../remote/remote-store.js';
 import type { ByteRange } from '../transports/transport.js';
 import type { FetchParts } from './parts.js';
@@ -138,14 +139,16 @@ async function copyWanted(
   try {
     for (const set of sets) {
       if (set.wanted === 0 || isWholly(set)) continue;
-      const entries: (BlobEntry | SegmentEntry)[] = [];
-      for await (const batch of parts.remote.recordBatchesIn(set.info)) {
-        for (const entry of batch) if (isWanted(entry)) entries.push(entry);
-      }
-      entries.sort(
-        (a, b) => Number('segment' in a) - Number('segment' in b) || a.offset - b.offset,
-      );
-      await copyRecords(parts.remote.backend, entries, sink, signal);
+      await readingRemote(parts.shown, async () => {
+        const entries: (BlobEntry | SegmentEntry)[] = [];
+        for await (const batch of parts.remote.recordBatchesIn(set.info)) {
+          for (const entry of batch) if (isWanted(entry)) entries.push(entry);
+        }
+        entries.sort(
+          (a, b) => Number('segment' in a) - Number('segment' in b) || a.offset - b.offset,
+        );
+        await copyRecords(parts.remote.backend, entries, sink, signal);
+      });
     }
     await sink.flush();
     return sealed;

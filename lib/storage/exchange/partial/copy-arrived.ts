@@ -17,7 +17,7 @@ import { type ThinRecord, ThinWriters } from '../../upkeep/thin-records.js';
 import { disturbedHere } from '../fetching/disturbed.js';
 import type { FetchParts } from '../fetching/parts.js';
 import { planeRange } from '../fetching/record-ranges.js';
-import { damagedRemote } from '../remote/remote-damage.js';
+import { damagedRemote, readingRemote } from '../remote/remote-damage.js';
 import { classesOf, type Taken, type TakenRecords } from './taken-records.js';
 
 /** Sets that were made of what arrived. */
@@ -42,7 +42,8 @@ export async function copyArrived(
   try {
     for (const entry of [...taken.blobs.values()].sort(byPlace)) {
       await pace.step();
-      await writers.addBlob(await readBlobOf(parts.remote.backend, entry));
+      const { remote, shown } = parts;
+      await writers.addBlob(await readingRemote(shown, () => readBlobOf(remote.backend, entry)));
       blobs.set(entry.id, entry.kind);
     }
     const given = [...taken.segments.values()].filter(({ planes }) => planes > 0);
@@ -72,7 +73,7 @@ async function readArrived(
   records: TakenRecords,
   taken: Taken,
 ): Promise<ThinRecord> {
-  const { repo, remote } = parts;
+  const { repo, remote, shown } = parts;
   const { entry, twin } = taken;
   const head = taken.head as OpenedSegment;
   const classes = classesOf(taken);
@@ -80,7 +81,7 @@ async function readArrived(
   const isLocal = (plane: PlaneClass): boolean => records.isLocal(taken, plane);
   const found =
     twin === null
-      ? await readPlanesOf(remote.backend, head, classes)
+      ? await readingRemote(shown, () => readPlanesOf(remote.backend, head, classes))
       : await repo.store.here.readPlanes(head, PLANE_CLASSES.filter(isLocal));
   if (found === null) throw disturbedHere();
   const record = { ...found };

@@ -18,6 +18,7 @@ import { planesHere } from '../../store/promised.js';
 import { type SegmentEntry, segmentKey } from '../../store/types.js';
 import type { FetchParts } from '../fetching/parts.js';
 import { joinRanges } from '../ranges.js';
+import { readingRemote } from '../remote/remote-damage.js';
 import type { TransferOptions } from '../transports/transport.js';
 import { copyArrived, type PartlyDownloaded } from './copy-arrived.js';
 import { type FileRanges, TakenRecords } from './taken-records.js';
@@ -90,13 +91,14 @@ class PartialDownload {
 
   /** Sees to it that the heads and leading planes of what was taken are here. */
   async #arriveHeads(): Promise<void> {
+    const { remote, shown } = this.#parts;
     const fresh = this.#taken.takeFresh();
     await this.#arrive(this.#taken.headRanges(fresh));
     for (const taken of fresh) {
       const { entry, twin } = taken;
       taken.head =
         twin === null
-          ? await openSegmentOf(this.#parts.remote.backend, entry)
+          ? await readingRemote(shown, () => openSegmentOf(remote.backend, entry))
           : await this.#parts.repo.store.here.openSegment(entry.id, entry.segment);
     }
   }

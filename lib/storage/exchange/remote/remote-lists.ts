@@ -18,7 +18,7 @@ import {
 } from '../collect/garbage-file.js';
 import { bytesSource, type TransferOptions, type Transport } from '../transports/transport.js';
 import type { RemoteCache } from './remote-cache.js';
-import { damagedFile } from './remote-damage.js';
+import { damagedFile, parseAt } from './remote-damage.js';
 import {
   decodeList,
   encodeList,
@@ -88,7 +88,7 @@ export class RemoteLists {
     const kept = await this.#cache?.list(part.sha256);
     if (kept) return decodeList(kept, part, name);
     const bytes = await this.#load(part, options);
-    const lines = decodeList(bytes, part, name);
+    const lines = parseAt(this.#transport.shown, name, () => decodeList(bytes, part, name));
     await this.#cache?.keepList(part.sha256, bytes);
     return lines;
   }
@@ -98,7 +98,9 @@ export class RemoteLists {
     const entries: Garbage[] = [];
     for (const part of parts) {
       const bytes = await this.#load(part, options);
-      pushAll(entries, decodeGarbage(bytes, part, listName(part.sha256)));
+      const name = listName(part.sha256);
+      const parse = () => decodeGarbage(bytes, part, name);
+      pushAll(entries, parseAt(this.#transport.shown, name, parse));
     }
     return entries;
   }

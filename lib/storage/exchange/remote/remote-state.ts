@@ -2,10 +2,11 @@
  * What a remote says of itself, in two small objects: `remote`, its state, and `format`, the flags that readers
  * and writers must know. Each has a tag, by which a swap is refused if another writer came first.
  */
-import { CorruptError, FormatVersionError, isDamage, RemoteError } from '../../../base/errors.js';
+import { CorruptError, RemoteError } from '../../../base/errors.js';
 import { REMOTE_BYTES_MAX, STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
 import { CURRENT_FORMAT, type Format, parseRemoteFormat, REMOTE_FLAG } from '../../repo/format.js';
 import type { TransferOptions, Transport } from '../transports/transport.js';
+import { parseAt } from './remote-damage.js';
 import { decodeRemote, type RemoteState } from './remote-file.js';
 
 export const REMOTE_NAME = 'remote';
@@ -61,27 +62,6 @@ export async function readState(
         : read(REMOTE_NAME, () => decodeRemote(remote.bytes, REMOTE_NAME)),
     tag: remote?.tag ?? null,
   };
-}
-
-/** @throws {CorruptError} {FormatVersionError} that names the remote: nothing here is damaged. */
-function parseAt<T>(shown: string, name: string, parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    if (error instanceof FormatVersionError) {
-      const message = error.message.replace('this repository', `the remote '${shown}'`);
-      throw new FormatVersionError(message, { ...error.data, url: shown });
-    }
-    if (!isDamage(error)) throw error;
-    const what = error.message.replace(/^.*?is damaged: /, '');
-    const isWeb = /^https?:/.test(shown);
-    const page = 'look at the address with a browser: a page to log in may stand there; else ';
-    throw new CorruptError(`'${name}' at '${shown}' is not what a remote holds there: ${what}`, {
-      file: name,
-      url: shown,
-      hint: `${isWeb ? page : ''}push again from a repository that is whole, to a new address`,
-    });
-  }
 }
 
 function emptyState(): RemoteState {

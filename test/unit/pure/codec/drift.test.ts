@@ -193,7 +193,10 @@ test('weigh: sums, extremes and what is not finite; two planes give the histogra
 
 test('weigh: NaN of every payload stands in bins without a finite end', (t) => {
   const words = Uint32Array.from(
-    [0x7fc00000, 0x7fa00000, 0x7fe00000, 0x7fffffff, 0x7f800001].flatMap((word) => [word, word + 2 ** 31]),
+    [0x7fc00000, 0x7fa00000, 0x7fe00000, 0x7fffffff, 0x7f800001].flatMap((word) => [
+      word,
+      word + 2 ** 31,
+    ]),
   );
   const weights = new TensorWeights(driftKind('F32') as number);
   weights.add(planesOf('F32', new Uint8Array(words.buffer)));
