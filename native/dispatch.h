@@ -38,6 +38,8 @@ int dlv_has_avx512(void);
 
 rans_decode_rounds rans_decode_avx2, rans_decode_avx512;
 rans_encode_rounds rans_encode_avx2, rans_encode_avx512;
+/* Rounds of two blocks side by side, as long as both have some that may be looked at; how many symbols. */
+uint32_t rans_decode_two_avx512(const rans_block *a, const rans_block *b);
 /* The same from symbol 0 on and down to it, with AVX-512, for planes with `likely` symbols. */
 uint32_t rans_decode_likely(const uint8_t **at, const uint8_t *last, const uint8_t *classes,
                             uint32_t n, uint32_t *states, const uint32_t *entries,

@@ -254,38 +254,73 @@ static rans_decode_rounds *rounds_of(uint32_t lanes) {
 }
 
 /* Rounds from the first symbol on, by whichever way is best for the plane. */
-static uint32_t first_rounds(rans_reader *reader, const uint8_t *last, const uint8_t *classes,
-                             uint32_t n, const uint32_t *entries, rans_likely *likely,
-                             uint8_t *out) {
+static uint32_t first_rounds(const rans_block *b, const uint8_t *last) {
+  rans_reader *reader = b->reader;
 #ifdef DLV_X86
-  if (likely->worth && reader->lanes == RANS_LANES_LARGE && dlv_has_avx512()) {
-    return rans_decode_likely(&reader->at, last, classes, n, reader->states, entries, likely, out);
+  if (b->likely->worth && reader->lanes == RANS_LANES_LARGE && dlv_has_avx512()) {
+    return rans_decode_likely(&reader->at, last, b->classes, b->n, reader->states, b->entries,
+                              b->likely, b->out);
   }
 #endif
-  (void)likely;
-  return rounds_of(reader->lanes)(&reader->at, last, classes, 0, n, reader->states, entries, out);
+  return rounds_of(reader->lanes)(&reader->at, last, b->classes, 0, b->n, reader->states,
+                                  b->entries, b->out);
 }
 
-int rans_decode(rans_reader *reader, const uint8_t *classes, uint32_t n, const uint32_t *entries,
-                rans_likely *likely, uint8_t *out) {
-  rans_decode_rounds *rounds = rounds_of(reader->lanes);
-  uint32_t i = 0;
-  if ((size_t)(reader->end - reader->at) >= RANS_ROUND_BYTES) {
-    const uint8_t *last = reader->end - RANS_ROUND_BYTES;
-    i = first_rounds(reader, last, classes, n, entries, likely, out);
-  }
+/* Symbols from `i` on where few bytes are left of the stream, or of the block. */
+static int decode_end(const rans_block *b, uint32_t i) {
+  rans_reader *reader = b->reader;
   /*
    * The last words are read from a copy with zeros behind it. Otherwise a plane with few words would be
    * decoded entirely by the slow loop, which checks each word.
    */
   const size_t left = (size_t)(reader->end - reader->at);
-  if (n - i >= reader->lanes && left < RANS_ROUND_BYTES) {
+  if (b->n - i >= reader->lanes && left < RANS_ROUND_BYTES) {
     uint8_t copy[2 * RANS_ROUND_BYTES] = {0};
     memcpy(copy, reader->at, left);
     const uint8_t *from = copy;
-    i = rounds(&from, copy + left, classes, i, n, reader->states, entries, out);
+    i = rounds_of(reader->lanes)(&from, copy + left, b->classes, i, b->n, reader->states,
+                                 b->entries, b->out);
     if (from > copy + left) return -1;
     reader->at += from - copy;
   }
-  return decode_scalar(reader, classes, i, n, entries, out);
+  return decode_scalar(reader, b->classes, i, b->n, b->entries, b->out);
+}
+
+int rans_decode(const rans_block *b) {
+  uint32_t i = 0;
+  if ((size_t)(b->reader->end - b->reader->at) >= RANS_ROUND_BYTES) {
+    i = first_rounds(b, b->reader->end - RANS_ROUND_BYTES);
+  }
+  return decode_end(b, i);
+}
+
+int rans_has_pairs(const rans_block *b) {
+#ifdef DLV_X86
+  return b->reader->lanes == RANS_LANES_LARGE && !b->likely->worth && dlv_has_avx512();
+#else
+  (void)b;
+  return 0;
+#endif
+}
+
+#ifdef DLV_X86
+/* Rounds that are left of a block of which `i` symbols are decoded. */
+static int decode_rest(const rans_block *b, uint32_t i) {
+  rans_reader *reader = b->reader;
+  if ((size_t)(reader->end - reader->at) >= RANS_ROUND_BYTES) {
+    i = rans_decode_avx512(&reader->at, reader->end - RANS_ROUND_BYTES, b->classes, i, b->n,
+                           reader->states, b->entries, b->out);
+  }
+  return decode_end(b, i);
+}
+#endif
+
+int rans_decode_two(const rans_block *a, const rans_block *b) {
+#ifdef DLV_X86
+  if (rans_has_pairs(a) && rans_has_pairs(b)) {
+    const uint32_t i = rans_decode_two_avx512(a, b);
+    return decode_rest(a, i) || decode_rest(b, i) ? -1 : 0;
+  }
+#endif
+  return rans_decode(a) || rans_decode(b) ? -1 : 0;
 }

@@ -101,11 +101,23 @@ typedef struct {
 /* Each returns 0, or −1 if the bytes are not what an encoder wrote. */
 int rans_open(rans_reader *reader, const uint8_t *in, size_t length, uint32_t n);
 /*
- * Decodes the next block: a multiple of 64 symbols unless it is the last one. `entries` holds
+ * The next block of a stream: a multiple of 64 symbols unless it is the last one. `entries` holds
  * RANS_TOTAL per class; every class byte must be below the number of classes there.
  */
-int rans_decode(rans_reader *reader, const uint8_t *classes, uint32_t n, const uint32_t *entries,
-                rans_likely *likely, uint8_t *out);
+typedef struct {
+  rans_reader *reader;
+  const uint8_t *classes; /* NULL: class 0 */
+  uint32_t n;
+  const uint32_t *entries;
+  rans_likely *likely;
+  uint8_t *out;
+} rans_block;
+
+int rans_decode(const rans_block *block);
+/* 1 if the block is decoded faster beside one of another stream: one does not wait for the tables of the other. */
+int rans_has_pairs(const rans_block *block);
+/* Decodes blocks of two streams. */
+int rans_decode_two(const rans_block *a, const rans_block *b);
 /* Checks that the stream is used up. */
 int rans_close(const rans_reader *reader);
 

@@ -4,7 +4,7 @@
 #ifdef DLV_X86
 #include <immintrin.h>
 
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2,popcnt")))
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,popcnt")))
 
 /*
  * Gathers whose destination is a fresh zero and whose mask the compiler cannot see through: it would
@@ -55,9 +55,21 @@ AVX512 static inline __m512i widen(const uint8_t *bytes) {
 /* The words that low states take. */
 AVX512 static inline __m512i feed(__m512i x, __mmask16 low, const uint8_t **at) {
   const __m256i words = _mm256_maskz_expand_epi16(low, _mm256_loadu_si256((const void *)*at));
-  const __m512i fed = _mm512_or_si512(_mm512_slli_epi32(x, 16), _mm512_cvtepu16_epi32(words));
   *at += 2 * (size_t)__builtin_popcount(low);
-  return _mm512_mask_mov_epi32(x, low, fed);
+  return _mm512_or_si512(_mm512_mask_slli_epi32(x, low, x, 16), _mm512_cvtepu16_epi32(words));
+}
+
+/* Decodes sixteen symbols. class: of each, RANS_BITS to the left. */
+AVX512 static inline __m512i pop(__m512i x, __m512i class, const uint32_t *entries,
+                                 const uint8_t **at, uint8_t *out) {
+  const __m512i slot = _mm512_and_si512(x, _mm512_set1_epi32(RANS_TOTAL - 1));
+  const __m512i entry = fetch_entry(entries, _mm512_or_si512(slot, class));
+  _mm_storeu_si128((__m128i *)out, _mm512_cvtepi32_epi8(entry));
+  const __m512i freq = _mm512_srli_epi32(entry, 20);
+  const __m512i bias = _mm512_and_si512(_mm512_srli_epi32(entry, 8), _mm512_set1_epi32(0xfff));
+  const __m512i product = _mm512_mullo_epi32(freq, _mm512_srli_epi32(x, RANS_BITS));
+  const __m512i next = _mm512_add_epi32(product, bias);
+  return feed(next, _mm512_cmplt_epu32_mask(next, _mm512_set1_epi32(RANS_LOW)), at);
 }
 
 AVX512 uint32_t rans_decode_avx512(const uint8_t **at_inout, const uint8_t *last,
@@ -66,28 +78,58 @@ AVX512 uint32_t rans_decode_avx512(const uint8_t **at_inout, const uint8_t *last
   const uint8_t *at = *at_inout;
   __m512i x[4];
   for (int v = 0; v < 4; v++) x[v] = _mm512_loadu_si512(states + 16 * v);
-  const __m512i slot_mask = _mm512_set1_epi32(RANS_TOTAL - 1);
-  const __m512i bias_mask = _mm512_set1_epi32(0xfff);
-  const __m512i low = _mm512_set1_epi32(RANS_LOW);
   for (; n - i >= 64 && at <= last; i += 64) {
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; v++) {
-      __m512i slots = _mm512_and_si512(x[v], slot_mask);
-      if (classes) {
-        slots = _mm512_or_si512(slots, _mm512_slli_epi32(widen(classes + i + 16 * v), RANS_BITS));
-      }
-      const __m512i entry = fetch_entry(entries, slots);
-      _mm_storeu_si128((__m128i *)(out + i + 16 * v), _mm512_cvtepi32_epi8(entry));
-      const __m512i freq = _mm512_srli_epi32(entry, 20);
-      const __m512i bias = _mm512_and_si512(_mm512_srli_epi32(entry, 8), bias_mask);
-      const __m512i next =
-          _mm512_add_epi32(_mm512_mullo_epi32(freq, _mm512_srli_epi32(x[v], RANS_BITS)), bias);
-      const __mmask16 mask = _mm512_cmplt_epu32_mask(next, low);
-      x[v] = feed(next, mask, &at);
+    for (uint32_t v = 0; v < 64; v += 16) {
+      const __m512i class = classes ? widen(classes + i + v) : _mm512_setzero_si512();
+      x[v / 16] = pop(x[v / 16], _mm512_slli_epi32(class, RANS_BITS), entries, &at, out + i + v);
     }
   }
   for (int v = 0; v < 4; v++) _mm512_storeu_si512(states + 16 * v, x[v]);
   *at_inout = at;
+  return i;
+}
+
+/* Classes of 64 symbols, each in the bits of a byte that are in place once it is the second one of its lane. */
+AVX512 static inline __m512i classes_at(const uint8_t *classes, uint32_t i) {
+  if (classes == NULL) return _mm512_setzero_si512();
+  return _mm512_slli_epi16(_mm512_loadu_si512(classes + i), RANS_BITS - 8);
+}
+
+/* Those of sixteen of them. places: of them, in the second byte of each lane. */
+AVX512 static inline __m512i spread(__m512i classes, __m512i places) {
+  return _mm512_maskz_permutexvar_epi8(0x2222222222222222ull, places, classes);
+}
+
+AVX512 uint32_t rans_decode_two_avx512(const rans_block *a, const rans_block *b) {
+  const uint8_t *at = a->reader->at, *bt = b->reader->at;
+  const size_t a_left = (size_t)(a->reader->end - at), b_left = (size_t)(b->reader->end - bt);
+  if (a_left < RANS_ROUND_BYTES || b_left < RANS_ROUND_BYTES) return 0;
+  const uint8_t *a_last = a->reader->end - RANS_ROUND_BYTES;
+  const uint8_t *b_last = b->reader->end - RANS_ROUND_BYTES;
+  const uint32_t n = a->n < b->n ? a->n : b->n;
+  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  __m512i x[4], y[4], places[4];
+  for (int v = 0; v < 4; v++) {
+    x[v] = _mm512_loadu_si512(a->reader->states + 16 * v);
+    y[v] = _mm512_loadu_si512(b->reader->states + 16 * v);
+    places[v] = _mm512_slli_epi32(_mm512_add_epi32(lanes, _mm512_set1_epi32(16 * v)), 8);
+  }
+  uint32_t i = 0;
+  for (; n - i >= 64 && at <= a_last && bt <= b_last; i += 64) {
+    const __m512i c = classes_at(a->classes, i), d = classes_at(b->classes, i);
+#pragma GCC unroll 4
+    for (uint32_t v = 0; v < 4; v++) {
+      x[v] = pop(x[v], spread(c, places[v]), a->entries, &at, a->out + i + 16 * v);
+      y[v] = pop(y[v], spread(d, places[v]), b->entries, &bt, b->out + i + 16 * v);
+    }
+  }
+  for (int v = 0; v < 4; v++) {
+    _mm512_storeu_si512(a->reader->states + 16 * v, x[v]);
+    _mm512_storeu_si512(b->reader->states + 16 * v, y[v]);
+  }
+  a->reader->at = at;
+  b->reader->at = bt;
   return i;
 }
 

@@ -115,8 +115,12 @@ static int open_coded(segment_reader *r, dlv_input *head, uint32_t k, const know
   }
   if (k >= r->wanted) return DLV_OK;
   if (p->length > rans_bound(r->count)) return DLV_ERR_CORRUPT;
-  p->entries = scratch_take(sizeof *p->entries * p->c.tables * RANS_TOTAL);
+  /* The window behind the tables: fewer pieces of memory are kept for the next call. */
+  const size_t entries = sizeof *p->entries * p->c.tables * RANS_TOTAL;
+  const int is_file = r->classes[plane_class(r->width, k)].bytes == NULL;
+  p->entries = scratch_take(entries + (is_file ? WINDOW_BYTES : 0));
   if (p->entries == NULL) return DLV_ERR_MEMORY;
+  if (is_file) p->window = (uint8_t *)p->entries + entries;
   for (uint32_t t = 0; t < p->c.tables; t++) {
     rans_decoder(&tables[t], p->entries + t * RANS_TOTAL);
   }
@@ -134,8 +138,6 @@ static int begin_plane(segment_reader *r, uint32_t k) {
   const uint8_t *first = p->bytes;
   size_t length = (size_t)p->length;
   if (first == NULL) {
-    p->window = scratch_take(WINDOW_BYTES);
-    if (p->window == NULL) return DLV_ERR_MEMORY;
     p->rans.at = p->rans.end = p->window;
     const int failed = refill(r, k);
     if (failed) return failed;
@@ -171,9 +173,13 @@ int reader_open(segment_reader *r, dlv_input *head, int has_base) {
   return head->at == head->end ? DLV_OK : DLV_ERR_CORRUPT;
 }
 
-static int plane_block(segment_reader *r, uint32_t k, uint32_t from, uint32_t n,
-                       const known_planes *known, uint8_t *out) {
+/* Decodes a block of a plane, or if it is a coded one fills in what is left to do. */
+static int begin_block(segment_reader *r, uint32_t k, const reader_step *s,
+                       const known_planes *known, rans_block *coded) {
   plane_reader *p = &r->planes[k];
+  const uint32_t from = s->from, n = s->n;
+  uint8_t *out = s->out[k];
+  coded->n = 0;
   if (p->mode == MODE_CONST) {
     memset(out, p->value, n);
     return DLV_OK;
@@ -191,19 +197,76 @@ static int plane_block(segment_reader *r, uint32_t k, uint32_t from, uint32_t n,
   set_planes(&p->c, p->c.kind, r->width, k, known->base, known->own, known->above);
   find_classes(&p->c, 0, n, r->rows);
   const uint8_t *rows = p->c.kind == CONTEXT_NONE ? NULL : r->rows;
-  return rans_decode(&p->rans, rows, n, p->entries, &p->likely, out) ? DLV_ERR_CORRUPT : DLV_OK;
+  *coded = (rans_block){&p->rans, rows, n, p->entries, &p->likely, out};
+  return DLV_OK;
+}
+
+/* Decodes planes up to the next one that is better decoded beside another. */
+static int advance(reader_step *s) {
+  segment_reader *r = s->r;
+  while (!s->waits && s->done < r->wanted) {
+    const known_planes known = known_to(r, s->done, s->base, s->out);
+    const int failed = begin_block(r, s->done, s, &known, &s->next);
+    if (failed) return failed;
+    s->waits = s->next.n > 0 && rans_has_pairs(&s->next);
+    if (s->waits) return DLV_OK;
+    if (s->next.n > 0 && rans_decode(&s->next)) return DLV_ERR_CORRUPT;
+    s->done++;
+  }
+  return DLV_OK;
+}
+
+/* What waits was decoded. */
+static void go_on(reader_step *s) {
+  s->waits = 0;
+  s->done++;
+}
+
+/* Decodes what steps wait for, two by two; a single one only if no other step has planes left. */
+static int decode_waiting(reader_step *const *steps, uint32_t count, uint32_t *waiting) {
+  reader_step *other = NULL;
+  *waiting = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    reader_step *s = steps[i];
+    const int failed = advance(s);
+    if (failed) return failed;
+    if (!s->waits) continue;
+    ++*waiting;
+    if (other == NULL) {
+      other = s;
+      continue;
+    }
+    if (rans_decode_two(&other->next, &s->next)) return DLV_ERR_CORRUPT;
+    go_on(other);
+    go_on(s);
+    other = NULL;
+  }
+  if (*waiting != 1) return DLV_OK;
+  if (rans_decode(&other->next)) return DLV_ERR_CORRUPT;
+  go_on(other);
+  return DLV_OK;
+}
+
+int reader_blocks(reader_step *const *steps, uint32_t count) {
+  uint32_t waiting;
+  do {
+    const int failed = decode_waiting(steps, count, &waiting);
+    if (failed) return failed;
+  } while (waiting > 0);
+  for (uint32_t i = 0; i < count; i++) {
+    const reader_step *s = steps[i];
+    const segment_reader *r = s->r;
+    const uint32_t differences = r->wanted < r->differences ? r->wanted : r->differences;
+    if (r->transform != DLV_RAW) dlv_undigits(r->transform, s->out, s->base, differences, s->n);
+  }
+  return DLV_OK;
 }
 
 int reader_block(segment_reader *r, uint32_t from, uint32_t n, const uint8_t *const *base,
                  uint8_t *const *out) {
-  for (uint32_t k = 0; k < r->wanted; k++) {
-    const known_planes known = known_to(r, k, base, out);
-    const int failed = plane_block(r, k, from, n, &known, out[k]);
-    if (failed) return failed;
-  }
-  const uint32_t differences = r->wanted < r->differences ? r->wanted : r->differences;
-  if (r->transform != DLV_RAW) dlv_undigits(r->transform, out, base, differences, n);
-  return DLV_OK;
+  reader_step step = {.r = r, .from = from, .n = n, .base = base, .out = out};
+  reader_step *one = &step;
+  return reader_blocks(&one, 1);
 }
 
 int reader_all(segment_reader *r, const uint8_t *const *base, uint8_t *const *out) {
@@ -233,7 +296,6 @@ int reader_close(const segment_reader *r) {
 void reader_end(segment_reader *r) {
   for (uint32_t k = 0; k < r->width; k++) {
     scratch_give(r->planes[k].entries);
-    scratch_give(r->planes[k].window);
     r->planes[k].entries = NULL;
     r->planes[k].window = NULL;
   }
@@ -257,7 +319,11 @@ int read_plane_alone(dlv_input *head, dlv_input *from, uint32_t n, uint8_t *out)
   if (!failed) from->at += p->length;
   for (uint32_t at = 0; at < n && !failed; at += BLOCK_ELEMENTS) {
     const uint32_t part = n - at < BLOCK_ELEMENTS ? n - at : BLOCK_ELEMENTS;
-    failed = plane_block(&r, 0, at, part, &none, out + at);
+    uint8_t *to = out + at;
+    const reader_step step = {.r = &r, .from = at, .n = part, .out = &to};
+    rans_block coded;
+    failed = begin_block(&r, 0, &step, &none, &coded);
+    if (!failed && coded.n > 0 && rans_decode(&coded)) failed = DLV_ERR_CORRUPT;
   }
   if (!failed) failed = reader_close(&r);
   reader_end(&r);

@@ -60,10 +60,24 @@ uint32_t head_base_planes(const head_start *start, uint32_t wanted);
  * planes are differences from a base, or have one for contexts. Call segment_end in any case.
  */
 int reader_open(segment_reader *r, dlv_input *head, int has_base);
+/* The next n elements of a reader, BLOCK_ELEMENTS unless they are the last, and where they go. */
+typedef struct {
+  segment_reader *r;
+  uint32_t from, n;
+  const uint8_t *const *base; /* planes of the base from the same element on, or NULL */
+  uint8_t *const *out; /* out[0 … wanted − 1] */
+  /* Zero at first: planes that are decoded, and the next one if it waits for one of another reader. */
+  uint32_t done;
+  int waits;
+  rans_block next;
+} reader_step;
+
 /*
- * Decodes the next n elements, BLOCK_ELEMENTS unless they are the last, into out[0 … wanted − 1].
- * base: planes of the base from the same element on.
+ * Decodes blocks of several readers, none of which takes what another one gives: coded planes of two go
+ * side by side where that saves time.
  */
+int reader_blocks(reader_step *const *steps, uint32_t count);
+/* One block. */
 int reader_block(segment_reader *r, uint32_t from, uint32_t n, const uint8_t *const *base,
                  uint8_t *const *out);
 /* Checks that the payloads of coded planes are used up. */

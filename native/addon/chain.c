@@ -23,7 +23,21 @@ typedef struct {
   uint32_t crcs[DLV_WIDTH_MAX];
   uint64_t read[DLV_WIDTH_MAX];
   segment_reader reader;
+  uint8_t *blocks; /* of the chain: planes of the last two blocks of this link */
+  /* The block that is at hand. */
+  reader_step step;
+  const uint8_t *under[DLV_WIDTH_MAX];
+  uint8_t *out[DLV_WIDTH_MAX];
 } chain_link;
+
+/* Links at work. */
+typedef struct {
+  const job *j;
+  chain_link *links;
+  uint32_t count;
+  uint32_t end; /* elements that are decoded */
+  uint8_t *blocks;
+} chain;
 
 static int fill(void *file, uint32_t plane, uint64_t offset, uint8_t *to, size_t length) {
   chain_link *l = file;
@@ -160,52 +174,77 @@ static int is_sampled(const sampling *s, uint32_t from, uint32_t n) {
   return 0;
 }
 
-/* Copies what a sample holds of a block of one link; `order` counts the links that are sampled. */
-static void take_sample(const job *j, uint32_t order, const uint8_t *const *block, uint32_t from,
-                        uint32_t n) {
+/* Copies what a sample holds of the block at hand of one link; `order` counts the links that are sampled. */
+static void take_sample(const job *j, uint32_t order, const chain_link *l) {
   const sampling *s = &j->sample;
   const size_t plane_bytes = (size_t)s->pieces * s->length;
+  const uint32_t from = l->step.from;
   uint8_t *to = (uint8_t *)(uintptr_t)j->out[0] + order * s->planes * plane_bytes;
   for (uint32_t i = 0; i < s->pieces; i++) {
-    const sampled_part part = part_of(s, i, from, n);
+    const sampled_part part = part_of(s, i, from, l->step.n);
     for (uint32_t k = 0; k < s->planes && part.to > part.from; k++) {
-      memcpy(to + k * plane_bytes + part.place, block[k] + (part.from - from), part.to - part.from);
+      memcpy(to + k * plane_bytes + part.place, l->out[k] + (part.from - from),
+             part.to - part.from);
     }
   }
 }
 
-/* A block of all links: the last one into the planes of the job, or samples of those that are sampled. */
-static int chain_block(const job *j, chain_link *links, uint32_t count, uint32_t from, uint32_t n,
-                       uint8_t *memory) {
-  const uint8_t *under[DLV_WIDTH_MAX];
-  const int samples = j->sample.pieces > 0;
-  const int takes = samples && is_sampled(&j->sample, from, n);
-  uint32_t order = 0;
-  for (uint32_t k = 0; k < DLV_WIDTH_MAX; k++) {
-    under[k] = j->has_base && k < j->base_width ? j->base[k] + from : NULL;
+/* Where a plane of a block goes: of the last link into the planes of the job, unless samples are taken. */
+static uint8_t *place_of(const chain *c, uint32_t link, uint32_t k, uint32_t from) {
+  const chain_link *l = &c->links[link];
+  if (c->j->sample.pieces == 0 && link + 1 == c->count) {
+    return (uint8_t *)(uintptr_t)c->j->out[k] + from;
   }
-  for (uint32_t i = 0; i < count; i++) {
-    chain_link *l = &links[i];
-    const int is_whole = !samples && i + 1 == count;
-    uint8_t *out[DLV_WIDTH_MAX];
-    for (uint32_t k = 0; k < l->wanted; k++) {
-      const uint32_t place = (i & 1) * DLV_WIDTH_MAX + k;
-      out[k] = is_whole ? (uint8_t *)(uintptr_t)j->out[k] + from
-                        : memory + (size_t)place * BLOCK_ELEMENTS;
-    }
-    if (l->is_same) {
-      /* Stays where it is: the link after the next one must not write over it. */
-      for (uint32_t k = 0; k < l->wanted; k++) memmove(out[k], under[k], n);
-    } else {
-      l->reader.wanted = samples && !takes ? l->needed : l->wanted;
-      const int failed = reader_block(&l->reader, from, n, l->base_planes > 0 ? under : NULL, out);
-      l->reader.wanted = l->wanted;
-      if (failed) return failed;
-    }
-    for (uint32_t k = 0; k < l->wanted; k++) under[k] = out[k];
-    if (takes && j->sample.links >> i & 1) take_sample(j, order++, under, from, n);
+  const uint32_t turn = from / BLOCK_ELEMENTS & 1;
+  return l->blocks + (size_t)(turn * l->wanted + k) * BLOCK_ELEMENTS;
+}
+
+/* Makes a block the one at hand of a link, whose base has it. */
+static void begin_step(const chain *c, uint32_t link, uint32_t from) {
+  const job *j = c->j;
+  chain_link *l = &c->links[link];
+  const uint32_t n = j->count - from < BLOCK_ELEMENTS ? j->count - from : BLOCK_ELEMENTS;
+  const uint32_t below = link > 0 ? l[-1].wanted : j->has_base ? j->base_width : 0;
+  for (uint32_t k = 0; k < below; k++) {
+    l->under[k] = link > 0 ? place_of(c, link - 1, k, from) : j->base[k] + from;
   }
-  return DLV_OK;
+  for (uint32_t k = 0; k < l->wanted; k++) l->out[k] = place_of(c, link, k, from);
+  const uint8_t *const *base = l->base_planes > 0 ? l->under : NULL;
+  l->step = (reader_step){.r = &l->reader, .from = from, .n = n, .base = base, .out = l->out};
+  const int is_skipped = j->sample.pieces > 0 && !is_sampled(&j->sample, from, n);
+  l->reader.wanted = is_skipped ? l->needed : l->wanted;
+}
+
+/*
+ * Goes on by a block: each link by the one behind the block that the next link is at, so that all of them have
+ * something to do at once.
+ */
+static int chain_round(const chain *c, uint32_t round) {
+  reader_step *steps[LINKS_MAX] = {NULL};
+  chain_link *active[LINKS_MAX];
+  uint32_t coded = 0, moved = 0;
+  const sampling *s = &c->j->sample;
+  for (uint32_t i = 0; i < c->count && i <= round; i++) {
+    chain_link *l = &c->links[i];
+    const uint64_t from = (uint64_t)(round - i) * BLOCK_ELEMENTS;
+    if (from >= c->end) continue;
+    begin_step(c, i, (uint32_t)from);
+    active[moved++] = l;
+    if (!l->is_same) steps[coded++] = &l->step;
+    for (uint32_t k = 0; l->is_same && k < l->wanted; k++) {
+      memcpy(l->out[k], l->under[k], l->step.n);
+    }
+  }
+  const int failed = reader_blocks(steps, coded);
+  for (uint32_t i = 0; i < moved && !failed; i++) {
+    const uint32_t link = (uint32_t)(active[i] - c->links);
+    active[i]->reader.wanted = active[i]->wanted;
+    if (!(s->links >> link & 1) || !is_sampled(s, active[i]->step.from, active[i]->step.n))
+      continue;
+    const uint32_t before = s->links & (((uint32_t)1 << link) - 1);
+    take_sample(c->j, (uint32_t)__builtin_popcount(before), active[i]);
+  }
+  return failed;
 }
 
 /* Whether the links of a plan are those that the job wants. */
@@ -221,40 +260,62 @@ static int links_fit(const job *j, chain_link *links, uint32_t count) {
   return DLV_OK;
 }
 
+/* Room for the last two blocks of each link. */
+static int take_blocks(chain *c) {
+  size_t planes = 0;
+  for (uint32_t i = 0; i < c->count; i++) planes += 2 * c->links[i].wanted;
+  c->blocks = scratch_take(planes * BLOCK_ELEMENTS);
+  if (c->blocks == NULL) return DLV_ERR_MEMORY;
+  uint8_t *at = c->blocks;
+  for (uint32_t i = 0; i < c->count; i++) {
+    c->links[i].blocks = at;
+    at += (size_t)2 * c->links[i].wanted * BLOCK_ELEMENTS;
+  }
+  return DLV_OK;
+}
+
+/* Opens all links of a plan. */
+static int open_links(chain *c, plan_reader *p) {
+  const job *j = c->j;
+  uint32_t below = j->has_base ? j->base_width : 0;
+  for (uint32_t i = 0; i < c->count; i++) {
+    chain_link *l = &c->links[i];
+    const int failed = open_link(l, p, j->count, below);
+    if (failed) return failed;
+    below = l->wanted;
+  }
+  if (p->input.at != p->input.end) return DLV_ERR_ARGUMENT;
+  const int failed = links_fit(j, c->links, c->count);
+  for (uint32_t i = 0; i < c->count && !failed; i++) {
+    chain_link *l = &c->links[i];
+    const uint32_t above = i + 1 < c->count ? l[1].base_planes : 0;
+    const int is_taken = j->sample.pieces > 0 && (j->sample.links >> i & 1);
+    l->needed = is_taken ? needed_planes(l, above) : l->wanted;
+  }
+  return failed ? failed : take_blocks(c);
+}
+
 int chain_decode(job *j) {
   const sampling *s = &j->sample;
   plan_reader p = {{j->head, j->head + j->head_length}, 0};
-  const uint32_t count = (uint32_t)plan_number(&p, 4);
-  if (count == 0 || count > LINKS_MAX) return DLV_ERR_ARGUMENT;
-  chain_link *links = calloc(count, sizeof *links);
-  uint8_t *memory = scratch_take((size_t)2 * DLV_WIDTH_MAX * BLOCK_ELEMENTS);
-  int failed = links && memory ? DLV_OK : DLV_ERR_MEMORY;
-  uint32_t below = j->has_base ? j->base_width : 0;
-  for (uint32_t i = 0; i < count && !failed; i++) {
-    failed = open_link(&links[i], &p, j->count, below);
-    below = links[i].wanted;
-  }
-  if (!failed && p.input.at != p.input.end) failed = DLV_ERR_ARGUMENT;
-  if (!failed) failed = links_fit(j, links, count);
-  for (uint32_t i = 0; i < count && !failed; i++) {
-    const uint32_t above = i + 1 < count ? links[i + 1].base_planes : 0;
-    const int is_taken = s->pieces > 0 && (s->links >> i & 1);
-    links[i].needed = is_taken ? needed_planes(&links[i], above) : links[i].wanted;
-  }
+  chain c = {.j = j, .count = (uint32_t)plan_number(&p, 4)};
+  if (c.count == 0 || c.count > LINKS_MAX) return DLV_ERR_ARGUMENT;
+  c.links = calloc(c.count, sizeof *c.links);
+  if (c.links == NULL) return DLV_ERR_MEMORY;
+  int failed = open_links(&c, &p);
   /* Behind the last piece of a sample nothing is wanted, and nothing is compared unless that is the end. */
-  const uint32_t end = s->pieces > 0 ? (s->pieces - 1) * s->step + s->length : j->count;
-  uint32_t from = 0;
-  for (; from < end && !failed; from += BLOCK_ELEMENTS) {
-    const uint32_t n = j->count - from < BLOCK_ELEMENTS ? j->count - from : BLOCK_ELEMENTS;
+  c.end = s->pieces > 0 ? (s->pieces - 1) * s->step + s->length : j->count;
+  const uint32_t blocks = (c.end + BLOCK_ELEMENTS - 1) / BLOCK_ELEMENTS;
+  for (uint32_t round = 0; round < blocks + c.count - 1 && !failed; round++) {
     if (j->aborted && *j->aborted) failed = DLV_ERR_ABORTED;
-    else failed = chain_block(j, links, count, from, n, memory);
+    else failed = chain_round(&c, round);
   }
-  for (uint32_t i = 0; links && i < count; i++) {
-    if (!failed && from >= j->count) failed = check_link(&links[i]);
-    reader_end(&links[i].reader);
+  for (uint32_t i = 0; i < c.count; i++) {
+    if (!failed && (uint64_t)blocks * BLOCK_ELEMENTS >= j->count) failed = check_link(&c.links[i]);
+    reader_end(&c.links[i].reader);
   }
-  free(links);
-  scratch_give(memory);
+  scratch_give(c.blocks);
+  free(c.links);
   return failed;
 }
 
