@@ -163,6 +163,40 @@ function piecesOf(planes: readonly Uint8Array[], { length, step, pieces }: Sampl
   );
 }
 
+whenNative(
+  'decodeChain: the last of any number of links, whatever its blocks end with',
+  async (t) => {
+    for (const width of [2, 4, 8]) {
+      for (const count of [32_768, 49_153, 70_001]) {
+        const { planes, planned, handle } = await chainFile(t, width, count, 6);
+        // A link of equal planes moves them on: its codec has no payload.
+        const same = await native!.encode(planes[2]!, planes[2]!, 1, false);
+        const nothing = planned[2]!.classes.map((c) => ({ ...c, bytes: 0, crc: 0 }));
+        const moved = { ...planned[2]!, head: same.head, classes: nothing as never };
+        t.is(same.hi.length, 0);
+        const chain = [...planned.slice(0, 3), moved, ...planned.slice(3)];
+        for (let links = 1; links <= chain.length; links++) {
+          const plan = encodeChainPlan(chain.slice(0, links));
+          const found = await native!.decodeChain(plan, null, count, width);
+          const expected = planes[links <= 3 ? links - 1 : links - 2]!;
+          const isRight = found.every((p, k) => Buffer.compare(p, expected[k]!) === 0);
+          t.true(isRight, `${width} ${count} ${links}`);
+        }
+        // One wrong byte of a payload in the middle of the chain.
+        const { offset, bytes } = planned[3]!.classes[0]!;
+        const byte = Buffer.alloc(1);
+        await handle.read(byte, 0, 1, offset + (bytes >> 1));
+        byte[0]! ^= 4;
+        await handle.write(byte, 0, 1, offset + (bytes >> 1));
+        await t.throwsAsync(native!.decodeChain(encodeChainPlan(chain), null, count, width));
+        await t.notThrowsAsync(
+          native!.decodeChain(encodeChainPlan(chain.slice(0, 4)), null, count, width),
+        );
+      }
+    }
+  },
+);
+
 whenNative('sampleChain: pieces of any links are those of their planes', async (t) => {
   for (const width of [1, 2, 4, 8]) {
     const count = 50_001;
