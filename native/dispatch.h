@@ -33,7 +33,7 @@ rans_encode_rounds rans_encode_wasm;
 /* 0 if dlv_force_portable is on. */
 int dlv_simd_allowed(void);
 int dlv_has_avx2(void);
-/* AVX-512 with the byte permutations of VBMI and VBMI2 (Ice Lake, Zen 4 and later). */
+/* AVX-512 with the byte permutations of VBMI and VBMI2, and VNNI (Ice Lake, Zen 4 and later). */
 int dlv_has_avx512(void);
 
 rans_decode_rounds rans_decode_avx2, rans_decode_avx512;

@@ -4,7 +4,8 @@
 #ifdef DLV_X86
 #include <immintrin.h>
 
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,popcnt")))
+#define AVX512 \
+  __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx512vnni,popcnt")))
 
 /*
  * Gathers whose destination is a fresh zero and whose mask the compiler cannot see through: it would
@@ -59,16 +60,20 @@ AVX512 static inline __m512i feed(__m512i x, __mmask16 low, const uint8_t **at) 
   return _mm512_or_si512(_mm512_mask_slli_epi32(x, low, x, 16), _mm512_cvtepu16_epi32(words));
 }
 
-/* Decodes sixteen symbols. class: of each, RANS_BITS to the left. */
-AVX512 static inline __m512i pop(__m512i x, __m512i class, const uint32_t *entries,
-                                 const uint8_t **at, uint8_t *out) {
+/* Decodes sixteen symbols; answers states that may be low. class: of each, RANS_BITS to the left. */
+AVX512 static inline __m512i take(__m512i x, __m512i class, const uint32_t *entries, uint8_t *out) {
   const __m512i slot = _mm512_and_si512(x, _mm512_set1_epi32(RANS_TOTAL - 1));
   const __m512i entry = fetch_entry(entries, _mm512_or_si512(slot, class));
   _mm_storeu_si128((__m128i *)out, _mm512_cvtepi32_epi8(entry));
   const __m512i freq = _mm512_srli_epi32(entry, 20);
   const __m512i bias = _mm512_and_si512(_mm512_srli_epi32(entry, 8), _mm512_set1_epi32(0xfff));
-  const __m512i product = _mm512_mullo_epi32(freq, _mm512_srli_epi32(x, RANS_BITS));
-  const __m512i next = _mm512_add_epi32(product, bias);
+  return _mm512_add_epi32(_mm512_mullo_epi32(freq, _mm512_srli_epi32(x, RANS_BITS)), bias);
+}
+
+/* The same with the words that low states take. */
+AVX512 static inline __m512i pop(__m512i x, __m512i class, const uint32_t *entries,
+                                 const uint8_t **at, uint8_t *out) {
+  const __m512i next = take(x, class, entries, out);
   return feed(next, _mm512_cmplt_epu32_mask(next, _mm512_set1_epi32(RANS_LOW)), at);
 }
 
@@ -136,42 +141,50 @@ AVX512 uint32_t rans_decode_two_avx512(const rans_block *a, const rans_block *b)
 /* A plane keeps its likely symbol as long as no more than one in so many rounds has another one. */
 #define LIKELY_ROUNDS 4
 
+/*
+ * What a class takes off a state whose symbol is 0, by the two halves of a lane: x − (RANS_TOTAL − freq) · (x >> 11).
+ * A class whose share does not fit has one of which no slot is known.
+ */
+static void find_shares(const rans_likely *likely, uint32_t *shares) {
+  for (uint32_t class = 0; class < RANS_CLASSES_MAX; class++) {
+    const uint32_t rest = RANS_TOTAL - likely->freq[class];
+    const uint32_t low = rest <= 1024 ? (0u - rest) & 0xffff : (0u - RANS_TOTAL) & 0xffff;
+    shares[class] = rest <= 1024 ? (0u - 32 * rest) << 16 | low : low;
+  }
+}
+
 AVX512 uint32_t rans_decode_likely(const uint8_t **at_inout, const uint8_t *last,
                                    const uint8_t *classes, uint32_t n, uint32_t *states,
                                    const uint32_t *entries, rans_likely *likely, uint8_t *out) {
   const uint8_t *at = *at_inout;
   __m512i x[4];
+  uint32_t share[RANS_CLASSES_MAX];
+  find_shares(likely, share);
   for (int v = 0; v < 4; v++) x[v] = _mm512_loadu_si512(states + 16 * v);
-  const __m512i slot_mask = _mm512_set1_epi32(RANS_TOTAL - 1);
-  const __m512i bias_mask = _mm512_set1_epi32(0xfff);
   const __m512i low = _mm512_set1_epi32(RANS_LOW);
-  const __m512i freqs = _mm512_loadu_si512(likely->freq);
+  const __m512i shares = _mm512_loadu_si512(share);
+  /* x >> 16, and the bits of x >> 11 below that. */
+  const __m512i shifts = _mm512_set1_epi32(RANS_BITS);
   uint32_t i = 0, others = 0;
   for (; n - i >= 64 && at <= last; i += 64) {
-    __m512i class[4], slots[4], next[4];
-    __m512i all = _mm512_set1_epi32(-1);
+    __m512i next[4];
+    __m512i carries = _mm512_setzero_si512();
 #pragma GCC unroll 4
     for (int v = 0; v < 4; v++) {
-      class[v] = classes ? widen(classes + i + 16 * v) : _mm512_setzero_si512();
-      slots[v] = _mm512_and_si512(x[v], slot_mask);
-      const __m512i freq = _mm512_permutexvar_epi32(class[v], freqs);
-      /* Negative where the symbol is 0. */
-      all = _mm512_and_si512(all, _mm512_sub_epi32(slots[v], freq));
-      next[v] = _mm512_mullo_epi32(freq, _mm512_srli_epi32(x[v], RANS_BITS));
-      next[v] = _mm512_add_epi32(next[v], slots[v]);
+      const __m512i class = classes ? widen(classes + i + 16 * v) : _mm512_setzero_si512();
+      const __m512i taken = _mm512_permutexvar_epi32(class, shares);
+      next[v] = _mm512_dpwssd_epi32(x[v], _mm512_srlv_epi16(x[v], shifts), taken);
+      /* The slot and the rest of the table carry into the bit above where the symbol is not 0. */
+      const __m512i sum = _mm512_sub_epi16(x[v], taken);
+      carries = _mm512_or_si512(carries, _mm512_xor_si512(sum, x[v]));
     }
     _mm512_storeu_si512(out + i, _mm512_setzero_si512());
-    if (__builtin_expect(_mm512_cmplt_epi32_mask(all, _mm512_setzero_si512()) != 0xffff, 0)) {
+    if (__builtin_expect(_mm512_test_epi32_mask(carries, _mm512_set1_epi32(RANS_TOTAL)) != 0, 0)) {
       others++;
 #pragma GCC unroll 4
       for (int v = 0; v < 4; v++) {
-        const __m512i place = _mm512_or_si512(slots[v], _mm512_slli_epi32(class[v], RANS_BITS));
-        const __m512i entry = fetch_entry(entries, place);
-        _mm_storeu_si128((__m128i *)(out + i + 16 * v), _mm512_cvtepi32_epi8(entry));
-        const __m512i bias = _mm512_and_si512(_mm512_srli_epi32(entry, 8), bias_mask);
-        next[v] =
-            _mm512_mullo_epi32(_mm512_srli_epi32(entry, 20), _mm512_srli_epi32(x[v], RANS_BITS));
-        next[v] = _mm512_add_epi32(next[v], bias);
+        const __m512i class = classes ? widen(classes + i + 16 * v) : _mm512_setzero_si512();
+        next[v] = take(x[v], _mm512_slli_epi32(class, RANS_BITS), entries, out + i + 16 * v);
       }
     }
     const __m512i least =
