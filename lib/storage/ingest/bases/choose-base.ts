@@ -18,9 +18,9 @@ import { linksOf } from '../../objects/chain.js';
 import { ChainReader } from '../../objects/planes/chain-reader.js';
 import { lendWhole, type PlaneReader } from '../../objects/planes/plane-reader.js';
 import type { PackSession } from '../../objects/session.js';
-import { storedBytes } from '../../store/types.js';
+import { segmentKey, storedBytes } from '../../store/types.js';
 import type { DerivedBase } from './derived-bases.js';
-import { type FittedBase, fitBase } from './named-bases.js';
+import { type ChainLink, type FittedBase, fitBase } from './named-bases.js';
 import { sampleBlocks, sampleStored } from './sample-blocks.js';
 
 /** A new extent, read and hashed. */
@@ -99,6 +99,8 @@ export class BaseChooser {
   readonly #signal: AbortSignal | undefined;
   /** Candidates of the extent at hand that are decoded whole. */
   #compared: ReadonlySet<Id> = new Set();
+  /** Links of the chains of its candidates, of which one mostly goes through the others. */
+  readonly #links = new Map<string, ChainLink>();
 
   constructor(session: PackSession, options: ChooserOptions & { readonly signal?: AbortSignal }) {
     const { signal } = options;
@@ -117,6 +119,7 @@ export class BaseChooser {
    */
   async choose(extent: NewExtent, hints: BaseHints): Promise<ChosenBase | null> {
     const { namesakes, planes, settle } = hints;
+    this.#links.clear();
     const found = await this.#rank(extent, namesakes, settle);
     const best = found[0];
     const derived = await this.#derived(extent, best?.score, hints);
@@ -167,7 +170,7 @@ export class BaseChooser {
   ): Promise<readonly Candidate[]> {
     if (candidates.length < 2 || best.score >= LOST_SHARE * unrelatedBits(width)) return candidates;
     const line = new Set<Id>();
-    const find = (next: Id) => this.#session.findSegment(next, 0);
+    const find = (next: Id) => this.#link(next, 0);
     for await (const { id } of linksOf(best.fitted.id, find)) line.add(id);
     return candidates.filter((candidate) => candidate === best || !line.has(candidate.fitted.id));
   }
@@ -185,13 +188,22 @@ export class BaseChooser {
     // What follows from another kind of extent depends on the end of its chain, however long that is.
     const more = operation === undefined ? 0 : 1;
     const limits = { maxDepth: chainDepth + more, maxCost: chainCost + more };
-    const lookup = async (next: Id) => {
-      const entry = await this.#session.findSegment(next, segment);
-      const isDerived = () => this.#session.isDerived(next, segment);
-      return entry && { base: entry.base, bytes: storedBytes(entry), isDerived };
-    };
+    const lookup = (next: Id) => this.#link(next, segment);
     const fitted = await fitBase(id, lookup, limits, extent);
     return fitted !== null && this.isUsable(fitted.id) ? fitted : null;
+  }
+
+  /** A link of a chain, or null: it is nowhere. */
+  async #link(id: Id, segment: number): Promise<ChainLink | null> {
+    const key = segmentKey(id, segment);
+    const known = this.#links.get(key);
+    if (known !== undefined) return known;
+    const entry = await this.#session.findSegment(id, segment);
+    if (entry === null) return null;
+    const isDerived = () => this.#session.isDerived(id, segment);
+    const link = { base: entry.base, bytes: storedBytes(entry), isDerived };
+    this.#links.set(key, link);
+    return link;
   }
 
   /** False for extents that must not become bases. */
