@@ -166,24 +166,35 @@ export class LockedError extends DlvError {
   }
 }
 
+/** Characters of a message about bytes of strangers: names in a file may have megabytes. */
+const DAMAGE_CHARACTERS_MAX = 1000;
+/** Of a longer one, so many stay at its start, and so many at its end, which says what is wrong. */
+const [DAMAGE_START, DAMAGE_END] = [600, 200];
+
+function damageText(message: string): string {
+  if (message.length <= DAMAGE_CHARACTERS_MAX) return message;
+  const cut = message.length - DAMAGE_START - DAMAGE_END;
+  return `${message.slice(0, DAMAGE_START)} … (${cut} characters more) … ${message.slice(-DAMAGE_END)}`;
+}
+
 /** Stored or given bytes that contradict themselves: a checksum, a magic, an impossible field. */
 export class CorruptError extends DlvError {
   constructor(message: string, data: ErrorData = {}) {
-    super('DLV_CORRUPT', message, data);
+    super('DLV_CORRUPT', damageText(message), data);
   }
 }
 
 /** Bytes that end before they should. */
 export class TruncatedError extends DlvError {
   constructor(message: string, data: ErrorData = {}) {
-    super('DLV_TRUNCATED', message, data);
+    super('DLV_TRUNCATED', damageText(message), data);
   }
 }
 
 /** A number in untrusted bytes beyond its bound in limits.ts. */
 export class LimitError extends DlvError {
   constructor(message: string, data: ErrorData = {}) {
-    super('DLV_LIMIT', message, data);
+    super('DLV_LIMIT', damageText(message), data);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Progressive evaluations as `dlv eval --progressive` prints them. */
 import type { ProgressiveResult, ProgressiveStage } from '../../../use/ops/eval-progressive.js';
 import { formatTable } from '../table.js';
-import { formatBytes, formatCount, type Ui } from '../ui.js';
+import { formatBytes, formatCount, formatNumber, type Ui } from '../ui.js';
 import { milliseconds } from './evaluation.js';
 
 /** `97.5 %`. */
@@ -33,7 +33,7 @@ export function printProgressive(ui: Ui, result: ProgressiveResult): void {
   if (result.unanswered > 0) {
     ui.line(
       `interrupted: this is of the ${formatCount(answers.length - result.unanswered, 'example')} that were answered, ` +
-        `${result.unanswered} more were not`,
+        `${formatNumber(result.unanswered)} more were not`,
     );
   }
   ui.line('');
