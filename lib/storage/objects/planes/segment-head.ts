@@ -48,8 +48,21 @@ export function encodeSegmentHead({
 
 const KNOWN_TAGS = [TAG_CODEC, TAG_RUN_HASHES, TAG_SKETCH, TAG_OPERATION];
 
-/** Reads `record.head`. @throws {CorruptError} {FormatVersionError} */
-export function decodeSegmentHead(record: Pick<SegmentRecord, 'id' | 'head'>): SegmentHead {
+/** By the bytes: those of a link of a chain are asked for its stops, for what it takes of its base, and to decode it. */
+const decodedHeads = new WeakMap<Uint8Array, SegmentHead>();
+
+/** Reads `record.head`, which nobody changes. @throws {CorruptError} {FormatVersionError} */
+export function decodeSegmentHead(
+  record: Pick<SegmentRecord, 'id' | 'head'>,
+): Readonly<SegmentHead> {
+  const known = decodedHeads.get(record.head);
+  if (known !== undefined) return known;
+  const head = decodeHead(record);
+  decodedHeads.set(record.head, head);
+  return head;
+}
+
+function decodeHead(record: Pick<SegmentRecord, 'id' | 'head'>): SegmentHead {
   const file = `extent ${record.id}`;
   const tags = decodeTags(record.head, KNOWN_TAGS, file);
   const codec = tags.get(TAG_CODEC);
