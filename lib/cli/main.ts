@@ -276,8 +276,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     stderr.write(`dlv: cannot write its output: ${printable(error.message)}\n`);
     abort.abort();
   };
-  const stderr = wrapStream(process.stderr, () => {});
-  const stdout = wrapStream(process.stdout, failed);
+  const stderr = wrapStream('stderr', () => {});
+  const stdout = wrapStream('stdout', failed);
   const host: CliHost = {
     ...{ stdout, stderr, env: process.env, cwd: startFolder(), argv, signal: abort.signal },
     takeSignals: (handler) => desk.take(handler),

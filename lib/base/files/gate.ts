@@ -15,13 +15,17 @@ import path from 'node:path';
 import { UnsafeError } from '../errors.js';
 
 const guarded = new Set<string>();
-/** The folder that was asked about last and is in no guarded one: thousands of files of one folder come together. */
-let free: string | null = null;
+/**
+ * The guarded folder above each folder that was asked about, or null: a command asks hundreds of times about a dozen.
+ * Only folders whose path is as `path.resolve` gives it.
+ */
+const roots = new Map<string, string | null>();
+const ROOTS_MAX = 1000;
 
 /** From now on, paths below `folder` are checked; those of other folders are not. */
 export function guardBelow(folder: string): void {
   guarded.add(path.resolve(folder));
-  free = null;
+  roots.clear();
 }
 
 /** The outermost guarded folder above `file`, or null. */
@@ -58,21 +62,32 @@ function kindOf(stat: fs.Stats): string | null {
   return stat.isSocket() ? 'a socket' : 'a device';
 }
 
+/** The resolved path of `place`, and the outermost guarded folder above it. */
+function placeOf(place: string): [file: string, root: string | null] {
+  const end = place.lastIndexOf(path.sep);
+  const folder = place.slice(0, Math.max(0, end));
+  const known = roots.get(folder);
+  // 'a/', 'a/.' and 'a/..' are no files in 'a'.
+  if (known !== undefined && !DOTS.has(place.slice(end + 1))) return [place, known];
+  const file = path.resolve(place);
+  const root = guardOf(file);
+  if (path.dirname(file) === folder) {
+    if (roots.size >= ROOTS_MAX) roots.clear();
+    roots.set(folder, root);
+  }
+  return [file, root];
+}
+
+const DOTS: ReadonlySet<string> = new Set(['', '.', '..']);
+
 /**
  * Checks the folders between the guarded folder and `place`, and `place` itself if `last` says so.
  * @returns true if `place` lies below a guarded folder.
  * @throws {UnsafeError} DLV_UNSAFE for a link or a special file.
  */
 function check(place: string, last: boolean): boolean {
-  const folder = place.slice(0, Math.max(0, place.lastIndexOf(path.sep)));
-  if (folder !== '' && folder === free) return false;
-  const file = path.resolve(place);
-  const root = guardOf(file);
-  if (root === null) {
-    // Not so for 'a/', 'a/.' and 'a/..': these are outside of what is below 'a'.
-    if (path.dirname(file) === folder) free = folder;
-    return false;
-  }
+  const [file, root] = placeOf(place);
+  if (root === null) return false;
   for (let at = root.length; at >= 0; ) {
     const end = file.indexOf(path.sep, at + 1);
     if (end < 0 && !last) return true;

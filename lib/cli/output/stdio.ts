@@ -4,6 +4,7 @@
  * After EPIPE (`dlv log | head`) writes are dropped, those who wait for the reader are let go, and
  * `closed` says that nobody listens any more; a command that changes something still ends its work.
  */
+import { fstatSync, statSync } from 'node:fs';
 import type { Output } from './terminal.js';
 
 /** One output of the process. */
@@ -14,9 +15,23 @@ export interface Stdio extends Output {
   readonly closed: boolean;
 }
 
-/** Wraps a stream of the process. Errors other than a reader that left are thrown to `onError`. */
+/** False for files, pipes and /dev/null. */
+function mayBeTerminal(fd: number): boolean {
+  try {
+    const found = fstatSync(fd);
+    const nothing = statSync('/dev/null', { throwIfNoEntry: false });
+    return found.isCharacterDevice() && found.rdev !== nothing?.rdev;
+  } catch {
+    return true; // the stream knows
+  }
+}
+
+/**
+ * Wraps a stream of the process, which Node makes when it is first asked for: not for commands that say nothing.
+ * @param onError  gets errors other than of a reader that left.
+ */
 export function wrapStream(
-  stream: NodeJS.WriteStream,
+  name: 'stdout' | 'stderr',
   onError: (error: NodeJS.ErrnoException) => void,
 ): Stdio {
   let closed = false;
@@ -27,15 +42,21 @@ export function wrapStream(
       listener();
     }
   };
-  stream.on('drain', release);
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    const left = error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED';
-    closed = true;
-    if (!left) onError(error);
-    release();
-  });
+  let made: NodeJS.WriteStream | null = null;
+  const stream = (): NodeJS.WriteStream => {
+    if (made !== null) return made;
+    made = process[name];
+    made.on('drain', release);
+    made.on('error', (error: NodeJS.ErrnoException) => {
+      const left = error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED';
+      closed = true;
+      if (!left) onError(error);
+      release();
+    });
+    return made;
+  };
   return {
-    write: (chunk) => closed || stream.write(chunk),
+    write: (chunk) => closed || stream().write(chunk),
     once: (_event, listener) => {
       if (closed) listener();
       else waiting.add(listener);
@@ -44,10 +65,10 @@ export function wrapStream(
       return closed;
     },
     get isTTY() {
-      return stream.isTTY === true;
+      return mayBeTerminal(name === 'stdout' ? 1 : 2) && stream().isTTY === true;
     },
     get columns() {
-      return stream.columns;
+      return stream().columns;
     },
   };
 }
