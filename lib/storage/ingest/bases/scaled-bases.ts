@@ -46,8 +46,9 @@ export function factorsOf(
     const found = factorOf(values.subarray(from, to), base.subarray(from, to));
     factors[row] = found.factor;
     exact += found.exact;
-    const seen = (row + 1) * length;
-    if ((row + 1 === TRIED_ROWS || row + 1 === rows) && exact < EXACT_SHARE * seen) return null;
+    // Of those tried first, the rest may all follow. Mostly the first row tells that they would not be enough.
+    const tried = row < TRIED_ROWS ? Math.min(TRIED_ROWS, rows) : rows;
+    if (exact + (tried - row - 1) * length < EXACT_SHARE * (tried * length)) return null;
   }
   return factors.every((factor) => factor === factors[0]) ? factors.slice(0, 1) : factors;
 }
