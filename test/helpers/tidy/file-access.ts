@@ -25,6 +25,7 @@ export const FILE_ACCESS: ReadonlyMap<string, string> = new Map([
   ['lib/base/files/hold-file.ts', 'gives files second names, behind the gate'],
   ['lib/base/native/kernel.ts', 'loads the WebAssembly that lies beside the code'],
   ['lib/cli/run.ts', 'looks whether the folder of -C exists'],
+  ['lib/cli/output/stdio.ts', 'asks whether a stream of the process may be a terminal'],
   ['lib/cli/docs.ts', 'writes a page of the documentation when a developer runs it'],
 ]);
 
