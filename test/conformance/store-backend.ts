@@ -3,7 +3,7 @@
  * tested by calling `backendSuite` once.
  */
 import test, { type ExecutionContext } from 'ava';
-import { isDamage } from '../../lib/base/errors.js';
+import { BugError, isDamage } from '../../lib/base/errors.js';
 import { isMissing } from '../../lib/base/files/files.js';
 import type { Backend } from '../../lib/storage/store/backends/backend.js';
 import { mergeSets } from '../../lib/storage/store/merge.js';
@@ -51,6 +51,26 @@ export function backendSuite(name: string, makeBackend: MakeBackend): void {
     t.is(Buffer.from(await backend.read('a/b/c', 4, 5)).toString(), 'o wor');
     t.is((await backend.read('a/b/c', 11, 0)).length, 0);
     t.is(await text(backend, 'a/b/c'), 'hello world');
+  });
+
+  test(`${name}: a writer changes bytes that it wrote, takes bytes back and goes on from there`, async (t) => {
+    const backend = await make(t);
+    const writer = await backend.createWriter('f');
+    await writer.write(Buffer.from('hello world, '));
+    await writer.write(Buffer.alloc(600_000, 'x'));
+    await writer.overwrite(6, Buffer.from('folks'));
+    t.is(writer.offset, 600_013);
+    await writer.takeBack(11);
+    t.is(writer.offset, 11);
+    await writer.write(Buffer.alloc(600_000, 'y'));
+    await writer.write(Buffer.from('!'));
+    await writer.overwrite(0, Buffer.from('H'));
+    await t.throwsAsync(async () => writer.overwrite(600_011, Buffer.from('??')), {
+      instanceOf: BugError,
+    });
+    await t.throwsAsync(async () => writer.takeBack(700_000), { instanceOf: BugError });
+    await writer.syncAndClose();
+    t.is(await text(backend, 'f'), `Hello folks${'y'.repeat(600_000)}!`);
   });
 
   test(`${name}: a range beyond the end is truncation, not fewer bytes`, async (t) => {
