@@ -194,7 +194,10 @@ export async function readSmallFile(file: string, maxBytes: number): Promise<Uin
   const source = await ReadFile.open(file);
   try {
     if (source.size > maxBytes) {
-      throw new LimitError(`'${file}' has ${source.size} bytes, more than ${maxBytes}`, { file });
+      throw new LimitError(`'${file}' has ${source.size} bytes, more than ${maxBytes}`, {
+        file,
+        hint: 'name another file; if this one is of a repository or a remote, it is damaged: put it back from a backup',
+      });
     }
     return await source.read(0, source.size);
   } finally {

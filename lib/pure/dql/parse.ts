@@ -48,7 +48,9 @@ export function queryError(
 /** Reads a statement. @throws {UsageError} with line, column, what was expected, and near words. */
 export function parseStatement(text: string): Statement {
   if (text.length > TEXT_MAX) {
-    throw new UsageError(`the query has ${text.length} characters, and ${TEXT_MAX} is the most`);
+    throw new UsageError(`the query has ${text.length} characters, and ${TEXT_MAX} is the most`, {
+      hint: 'write a shorter one, or several',
+    });
   }
   checkNesting(text);
   let found: Statement | RawSlice;

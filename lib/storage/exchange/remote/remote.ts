@@ -111,7 +111,10 @@ export class Remote implements RemoteReader {
     if (!this.isNew) return;
     throw new RemoteError(`there is no dlv remote at '${this.shown}'`, {
       url: this.shown,
-      hint: "correct the address, or make the remote with 'dlv push'",
+      // A bundle on this machine is told from a remote before.
+      hint: this.shown.startsWith('http')
+        ? "correct the address, or make the remote with 'dlv push'; a bundle is downloaded first and cloned as a file"
+        : "correct the address, or make the remote with 'dlv push'",
     });
   }
 
