@@ -12,6 +12,7 @@ import type { PlaneLease } from '../objects/planes/plane-pool.js';
 import { segmentElements } from '../objects/planes/segment-head.js';
 import { segmentCount } from '../store/types.js';
 import type { BaseChooser } from './bases/choose-base.js';
+import type { DerivedBases } from './bases/derived-bases.js';
 import type { ExtentView } from './bases/derived-extent.js';
 import type { BaseFinder, FittedBase } from './bases/named-bases.js';
 import {
@@ -39,6 +40,7 @@ export interface UnreadExtent {
 export interface EarlyHost extends CodingHost {
   readonly finder: BaseFinder;
   readonly chooser: BaseChooser;
+  readonly derived: DerivedBases;
   readonly planes: PlanesInFlight;
   readonly encoding: WorkInFlight;
   /** Bytes of planes that may be encoded at once. */
@@ -179,11 +181,16 @@ export class EarlySegments implements SegmentPlanes {
 
   /** The namesake; null where the extent seems to be equal to it, or may follow from one of another kind. */
   async #ask(first: PlaneLease): Promise<Guess | null> {
-    const { session, finder, chooser } = this.#host;
+    const { session, finder, chooser, derived } = this.#host;
     const { keys, width, count, view } = this.#place;
     // What follows from another kind is found by all planes.
     if (finder.relatives(keys, { width, count, view }).length > 0) return null;
     const base = finder.namesakes(keys, width, count).find((id) => chooser.isUsable(id));
+    // The same of quantised copies, whatever their names; those before it in this file may be among them.
+    if (base === undefined || width === 1) {
+      await this.#host.next();
+      if (await derived.readsPlanes({ width, count, view })) return null;
+    }
     if (base === undefined) return { base: null };
     const sketch = await session.sketchOf(base);
     if (sketch === null) return null;
@@ -192,6 +199,13 @@ export class EarlySegments implements SegmentPlanes {
       first.planes.every((plane, k) => plane[place] === sketch[i * width + k]),
     );
     return isEqual ? null : { base };
+  }
+
+  /** Planes by segment, null where they are not at hand or are given back as soon as they are written. */
+  get held(): (readonly Uint8Array[] | null)[] {
+    return this.kept.map((lease, segment) => {
+      return lease !== null && (segment === 0 || !this.#started.has(segment)) ? lease.planes : null;
+    });
   }
 
   /** True if what is not at hand has to be read again. */

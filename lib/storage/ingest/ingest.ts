@@ -169,8 +169,7 @@ class FileIngest {
     try {
       for (const [index, part] of this.#file.parts.entries()) await this.#readPart(part, index);
     } finally {
-      await this.#extents.settle();
-      await this.#feed.settle();
+      await this.#settle();
     }
     await this.#source.checkUnchanged();
     this.#extents.check();
@@ -182,6 +181,14 @@ class FileIngest {
       extents: this.#ids.extents.length,
       tensors: this.#file.tensors.length,
     };
+  }
+
+  async #settle(): Promise<void> {
+    try {
+      await this.#extents.settle();
+    } finally {
+      await this.#feed.settle();
+    }
   }
 
   async #readPart({ part, offset, length }: PlacedPart, index: number): Promise<void> {

@@ -49,20 +49,22 @@ interface NewExtentRead {
 }
 
 /** Planes of the segments of an extent; null where they are not at hand. */
-type KeptPlanes = readonly (PlaneLease | null)[];
+type KeptPlanes = readonly (readonly Uint8Array[] | null)[];
 
 export class ExtentStore {
   readonly #target: ExtentTarget;
   readonly #chooser: BaseChooser;
   readonly #derived: DerivedBases;
   readonly #planes = new PlanesInFlight();
-  readonly #encoding = new WorkInFlight((error) => this.#planes.fail(error));
+  readonly #encoding = new WorkInFlight((error) => this.#fail(error));
   readonly #host: EarlyHost;
   readonly #guessing: Guessing = { isOver: false };
   /** The extent read last is stored, after those before it. */
   #storing: Promise<void> = Promise.resolve();
   /** Extents that were read and of which not all segments are in flight. */
   #unstored = 0;
+  /** True once storing an extent failed. */
+  #hasFailed = false;
   /** The extent that is being read. */
   #early: EarlySegments | null = null;
   /** Extents of this file that are being stored or are stored. */
@@ -76,7 +78,7 @@ export class ExtentStore {
     const { bases: finder, level, signal } = options;
     this.#host = {
       ...{ session, finder, level, file: target.source.name, chooser: this.#chooser },
-      ...{ bases: this.#chooser.planes, ...(signal ? { signal } : {}) },
+      ...{ derived: this.#derived, bases: this.#chooser.planes, ...(signal ? { signal } : {}) },
       ...{ planes: this.#planes, encoding: this.#encoding, encodedBytes: ENCODED_AHEAD_BYTES },
       isNext: () => this.#unstored === 0,
       next: () => this.#storing,
@@ -95,13 +97,18 @@ export class ExtentStore {
     this.#unstored++;
     this.#storing = this.#storing
       .then(() => this.#storeRead(part, { hashes, early }))
-      .catch((error: unknown) => this.#planes.fail(error));
+      .catch((error: unknown) => this.#fail(error));
     // What is read twice has to be in the page cache still.
     if (early.hasGaps) {
       await this.#storing;
       this.#planes.check();
     }
     return hashes.id;
+  }
+
+  #fail(error: unknown): void {
+    this.#hasFailed = true;
+    this.#planes.fail(error);
   }
 
   async #storeRead(part: NewExtentPlace, read: NewExtentRead): Promise<void> {
@@ -129,7 +136,7 @@ export class ExtentStore {
     // What an attempt that failed left in this set is not written again.
     for (let s = 0; s < segments; s++) if (session.isOpen(id, s)) await early.drop();
     this.#started.add(id);
-    const candidate = await this.#choose(part, hashes, kept);
+    const candidate = await this.#choose(part, hashes, early);
     session.sketches.add(id, width, count, sketch);
     const jobs: SegmentJob[] = [];
     for (let segment = 0; segment < segments; segment++) {
@@ -153,25 +160,21 @@ export class ExtentStore {
   async #choose(
     part: NewExtentPlace,
     extent: ReadExtent,
-    kept: KeptPlanes,
+    early: EarlySegments,
   ): Promise<ChosenBase | null> {
     const { width, count } = extent;
     const { keys, view } = part;
     const { bases } = this.#target.options;
+    const kept = early.held;
     const elementAt = (place: number) => this.#elementAt(part, kept, place);
-    const planes = kept.map((lease) => lease?.planes ?? null);
     const candidate = await this.#chooser.choose(extent, {
       namesakes: bases.namesakes(keys, width, count),
-      planes: kept[0]?.planes ?? null,
+      planes: kept[0] ?? null,
       // A candidate that this file brought may still be at work; if it failed, the check below says so.
       settle: (base) => this.#encoding.written(base),
       derive: (isLost) => {
         const relatives = bases.relatives(keys, { width, count, view });
-        return this.#derived.nearest(
-          { ...extent, view, kept: planes, elementAt },
-          relatives,
-          isLost,
-        );
+        return this.#derived.nearest({ ...extent, view, kept, elementAt }, relatives, isLost);
       },
     });
     this.#encoding.check();
@@ -184,7 +187,7 @@ export class ExtentStore {
     kept: KeptPlanes,
     place: number,
   ): Promise<Uint8Array> {
-    const planes = kept[Math.floor(place / SEGMENT_ELEMENTS)]?.planes;
+    const planes = kept[Math.floor(place / SEGMENT_ELEMENTS)];
     const bytes = new Uint8Array(width);
     if (planes) {
       for (let k = 0; k < width; k++) bytes[k] = planes[k]?.[place % SEGMENT_ELEMENTS] ?? 0;
@@ -212,13 +215,17 @@ export class ExtentStore {
     this.#encoding.start(hashes.id, 0, work);
   }
 
-  /** Waits for all that is being stored: it is written into the session, and must not outlive a failure. */
+  /**
+   * Waits for all that is being stored: it is written into the session, and must not outlive a failure.
+   * @throws what keeps segments without an id from being taken back: then nothing that the session has is stored.
+   */
   async settle(): Promise<void> {
     await this.#storing;
     await this.#early?.settle();
     await this.#encoding.settle();
-    // What is left was being read when something failed. Whatever keeps it from being taken back fails the next write.
-    await this.#early?.drop().catch(() => {});
+    // What is left was being read, or about to be stored, when something failed.
+    await this.#early?.drop();
+    if (this.#hasFailed) await this.#target.session.dropUnnamed();
   }
 
   /** @throws what storing an extent failed with. */

@@ -95,6 +95,11 @@ export class DerivedBases {
     this.#quantised = new QuantisedBases(session, isUsable);
   }
 
+  /** True if all planes of such an extent may be needed to find a base of it. */
+  readsPlanes(extent: Pick<DerivedExtent, 'width' | 'count' | 'view'>): Promise<boolean> {
+    return this.#quantised.mayFind(extent);
+  }
+
   /**
    * The nearest base by an operation, or null.
    * @param relatives  stored extents of its name, whatever their size.

@@ -12,6 +12,7 @@ import { type Operation, operate, placeIn } from '../../../pure/codec/operation.
 import type { Permutation } from '../../../pure/codec/permute.js';
 import type { Quantisation, QuantisedType } from '../../../pure/codec/quantise.js';
 import { sketchPositions } from '../../../pure/codec/sketch.js';
+import type { DType } from '../../../pure/tensor/dtype.js';
 import { lendWhole } from '../../objects/planes/plane-reader.js';
 import type { PackSession } from '../../objects/session.js';
 import { segmentCount } from '../../store/types.js';
@@ -66,6 +67,15 @@ function numberOf(element: Uint8Array, isSigned: boolean): number {
 /** The integer types that a stored extent of bytes may be of; its dtype is not known here. */
 const TYPES: readonly QuantisedType[] = ['I8', 'U8'];
 
+function isQuantised(dtype: DType | undefined): dtype is QuantisedType {
+  return dtype === 'I8' || dtype === 'U8';
+}
+
+/** Bytes of an element on the other side of a quantisation. */
+function otherWidth(width: number): number {
+  return width === 1 ? 4 : 1;
+}
+
 function integersOf(plane: Uint8Array, type: QuantisedType): Int8Array | Uint8Array {
   if (type === 'U8') return plane;
   return new Int8Array(plane.buffer, plane.byteOffset, plane.length);
@@ -80,6 +90,16 @@ export class QuantisedBases {
     this.#isUsable = isUsable;
   }
 
+  /** True if there are extents of which such a one may be a quantised copy, or the other way round. */
+  async mayFind({
+    width,
+    count,
+    view,
+  }: Pick<DerivedExtent, 'width' | 'count' | 'view'>): Promise<boolean> {
+    if (!isQuantised(view?.dtype) && view?.dtype !== 'F32') return false;
+    return this.#session.sketches.has(otherWidth(width), count);
+  }
+
   /**
    * A base from which nine of ten elements of an extent follow, or null.
    * @param permutations  orders of its dimensions that the base may have.
@@ -88,11 +108,10 @@ export class QuantisedBases {
     extent: DerivedExtent,
     permutations: readonly Permutation[],
   ): Promise<{ id: Id; operation: Operation } | null> {
-    const dtype = extent.view?.dtype;
-    const isQuantised = dtype === 'I8' || dtype === 'U8';
     const isKept = extent.kept.every((planes) => planes !== null);
-    if ((!isQuantised && dtype !== 'F32') || !isKept) return null;
-    for (const type of isQuantised ? [dtype] : TYPES) {
+    if (!isKept || !(await this.mayFind(extent))) return null;
+    const dtype = extent.view?.dtype;
+    for (const type of isQuantised(dtype) ? [dtype] : TYPES) {
       for (const candidate of await this.#candidates(extent, permutations, type)) {
         try {
           const operation = await this.#fit(extent, candidate, type);
@@ -112,8 +131,7 @@ export class QuantisedBases {
     type: QuantisedType,
   ): Promise<Candidate[]> {
     const { count } = extent;
-    const width = extent.width === 1 ? 4 : 1;
-    if (!(await this.#session.sketches.has(width, count))) return [];
+    const width = otherWidth(extent.width);
     const isSigned = type === 'I8';
     const positions = sketchPositions(width, count);
     const found: Candidate[] = [];
@@ -201,7 +219,7 @@ export class QuantisedBases {
     { id, permute }: Candidate,
     segment: number,
   ): Promise<Uint8Array[]> {
-    const base = { id, width: width === 1 ? 4 : 1, count };
+    const base = { id, width: otherWidth(width), count };
     const lease = await lendWhole(this.#session.planes, base, segment);
     const planes = lease.planes.map((plane) => plane.slice());
     if (permute !== undefined) operate({ permute }, { ...lease, count, first: 0 }, planes);

@@ -8,6 +8,8 @@ import type { Id } from '../../../../lib/base/bytes/hash.js';
 import { ChangedError } from '../../../../lib/base/errors.js';
 import type { ReadFile } from '../../../../lib/base/files/files.js';
 import { KEPT_EXTENT_BYTES, RUN_ELEMENTS, SEGMENT_ELEMENTS } from '../../../../lib/base/limits.js';
+import { sketchBytes } from '../../../../lib/pure/codec/sketch.js';
+import type { ExtentView } from '../../../../lib/storage/ingest/bases/derived-extent.js';
 import type { BaseFinder } from '../../../../lib/storage/ingest/bases/named-bases.js';
 import type { FileFeed } from '../../../../lib/storage/ingest/file-feed.js';
 import { ExtentStore } from '../../../../lib/storage/ingest/store-extents.js';
@@ -39,6 +41,10 @@ class Bench {
   readonly backend = new MemoryBackend();
   store!: ObjectStore;
   session!: PackSession;
+  /** How a tensor sees each extent. */
+  view: ExtentView | null = null;
+  /** True: the file has become shorter since it was read. */
+  isCut = false;
 
   static async make(): Promise<Bench> {
     const bench = new Bench();
@@ -94,6 +100,7 @@ class Bench {
       name: 'file',
       readInto: async (target: Uint8Array, offset: number) => {
         this.log.push('again');
+        if (this.isCut) throw new ChangedError("'file' became shorter", { file: 'file' });
         for (let i = 0; i < target.length; i += 2) {
           target[i] = current[1][(offset + i) / 2]!;
           target[i + 1] = current[0][(offset + i) / 2]!;
@@ -119,7 +126,7 @@ class Bench {
           byteSwap: false,
           offset: 0,
           keys: ['name'],
-          view: null,
+          view: this.view,
         };
         ids.push(await store.read(part));
         // The next one is read when this one is stored, so that the order of what is put is known.
@@ -265,4 +272,36 @@ test('early: what was begun when reading failed is not in the set that the next 
   await bench.check(t, ids[0]!, short);
   await bench.publish(t);
   await bench.check(t, ids[1]!, second);
+});
+
+test('early: what was written when its base could not be chosen is not in the set that the next file goes to', async (t) => {
+  const bench = await Bench.make();
+  const [first, second] = [content(1), content(2)];
+  bench.view = { dtype: 'F16', shape: [COUNT] };
+  // An extent that may be the one of which this one is a copy: samples at its places are read again.
+  const sketch = randomBytes(sketchBytes(4, COUNT), 9);
+  bench.session.sketches.add('ab'.repeat(32) as Id, 4, COUNT, sketch);
+  bench.isCut = true;
+  await t.throwsAsync(bench.ingest([first]), { code: 'DLV_CHANGED' });
+  t.true(bench.log.includes('early 0') && bench.log.includes('again'));
+  t.is(bench.log.at(-1), 'drop');
+  bench.isCut = false;
+  bench.view = null;
+  const ids = await bench.ingest([second, first]);
+  await bench.publish(t);
+  await bench.check(t, ids[0]!, second);
+  await bench.check(t, ids[1]!, first);
+});
+
+test('early: a set before that was not written is told where what was begun is taken back', async (t) => {
+  const bench = await Bench.make();
+  const full = new Error('the device is full');
+  const { dropUnnamed } = bench.session;
+  bench.session.dropUnnamed = async () => {
+    await dropUnnamed.call(bench.session);
+    throw full;
+  };
+  const hasExtent = () => Promise.reject(new ChangedError("'file' changed", { file: 'file' }));
+  bench.session.hasExtent = hasExtent;
+  t.is(await t.throwsAsync(bench.ingest([content(1)])), full);
 });
