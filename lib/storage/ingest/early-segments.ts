@@ -179,7 +179,7 @@ export class EarlySegments implements SegmentPlanes {
     this.kept[segment] = null;
   }
 
-  /** The namesake; null where the extent seems to be equal to it, or may follow from one of another kind. */
+  /** The namesake, or who is close to it; null where the extent seems to be equal to that, or may follow from one of another kind. */
   async #ask(first: PlaneLease): Promise<Guess | null> {
     const { session, finder, chooser, derived } = this.#host;
     const { keys, width, count, view } = this.#place;
@@ -191,13 +191,17 @@ export class EarlySegments implements SegmentPlanes {
       await this.#host.next();
       if (await derived.readsPlanes({ width, count, view })) return null;
     }
-    if (base === undefined) return { base: null };
+    const places = sketchPositions(width, count).filter((place) => place < SEGMENT_ELEMENTS);
+    const samples = Uint8Array.from(
+      places.flatMap((place) => first.planes.map((plane) => plane[place] as number)),
+    );
+    if (base === undefined) {
+      const near = await chooser.stranger(samples, width, count);
+      return near?.distance === 0 ? null : { base: near?.id ?? null };
+    }
     const sketch = await session.sketchOf(base);
     if (sketch === null) return null;
-    const samples = sketchPositions(width, count).filter((place) => place < SEGMENT_ELEMENTS);
-    const isEqual = samples.every((place, i) =>
-      first.planes.every((plane, k) => plane[place] === sketch[i * width + k]),
-    );
+    const isEqual = Buffer.compare(samples, sketch.subarray(0, samples.length)) === 0;
     return isEqual ? null : { base };
   }
 

@@ -18,6 +18,7 @@ import { linksOf } from '../../objects/chain.js';
 import { ChainReader } from '../../objects/planes/chain-reader.js';
 import { lendWhole, type PlaneReader } from '../../objects/planes/plane-reader.js';
 import type { PackSession } from '../../objects/session.js';
+import type { Neighbour } from '../../objects/sketches/sketches.js';
 import { segmentKey, storedBytes } from '../../store/types.js';
 import type { DerivedBase } from './derived-bases.js';
 import { type ChainLink, type FittedBase, fitBase } from './named-bases.js';
@@ -204,6 +205,16 @@ export class BaseChooser {
     const link = { base: entry.base, bytes: storedBytes(entry), isDerived };
     this.#links.set(key, link);
     return link;
+  }
+
+  /**
+   * The stored extent of another name to which one is nearest by its first samples; null if none is clearly close.
+   */
+  async stranger(samples: Uint8Array, width: number, count: number): Promise<Neighbour | null> {
+    const found = await this.#session.sketches.nearest(samples, width, count, NEIGHBOURS_MAX);
+    const near = found.find(({ id }) => this.isUsable(id));
+    const isClose = near !== undefined && near.distance < LOST_SHARE * unrelatedBits(width);
+    return isClose ? near : null;
   }
 
   /** False for extents that must not become bases. */

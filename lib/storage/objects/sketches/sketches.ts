@@ -16,12 +16,7 @@ import {
   writeFileAtomic,
 } from '../../../base/files/files.js';
 import { INDEX_BYTES_MAX } from '../../../base/limits.js';
-import {
-  sketchBytes,
-  sketchDistance,
-  sketchDistances,
-  sketchSamples,
-} from '../../../pure/codec/sketch.js';
+import { sketchBytes, sketchDistance, sketchDistances } from '../../../pure/codec/sketch.js';
 import type { Layout } from '../../repo/layout.js';
 import { ROW_BYTES } from '../../store/indexes/index-rows.js';
 import type { ObjectStore } from '../../store/object-store.js';
@@ -123,7 +118,8 @@ export class Sketches {
 
   /**
    * Stored extents of the same width and count, nearest first; of equal distance, those stored last.
-   * @param limit  most that are given.
+   * @param sketch  the whole of it, or the samples that it begins with: then these alone are compared.
+   * @param limit   most that are given.
    */
   async nearest(
     sketch: Uint8Array,
@@ -131,8 +127,8 @@ export class Sketches {
     count: number,
     limit: number,
   ): Promise<Neighbour[]> {
-    const samples = sketchSamples(width, count);
-    if (samples === 0 || sketch.length !== samples * width) return [];
+    const samples = sketch.length / width;
+    if (samples === 0 || sketch.length > sketchBytes(width, count)) return [];
     const best: Neighbour[] = [];
     let left = ROWS_MAX;
     for (const group of await this.#groups(width, count)) {

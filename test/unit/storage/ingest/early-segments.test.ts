@@ -195,6 +195,8 @@ test('early: segments are written while the next ones are read, and named once a
 test('early: an extent that is there already leaves nothing in the set, and ends the guessing', async (t) => {
   const bench = await Bench.make();
   const [first, second] = [content(1), content(2)];
+  // Its samples say so as soon as they are compared.
+  bench.session.sketches.nearest = async () => [];
   const ids = await bench.ingest([first, first, second]);
   t.is(ids[0], ids[1]);
   t.deepEqual(
@@ -216,7 +218,13 @@ test('early: an extent that is there already leaves nothing in the set, and ends
 test('early: one that was guessed to have no base is encoded again with the one that it has', async (t) => {
   const bench = await Bench.make();
   const first = content(1);
-  const second = near(first);
+  // Its first segment is another one.
+  const [other, rest] = [content(2), near(first)];
+  const second = rest.map((plane, k) => {
+    const mixed = plane.slice();
+    mixed.set(other[k]!.subarray(0, SEGMENT_ELEMENTS));
+    return mixed;
+  }) as unknown as Content;
   const [id] = await bench.ingest([first]);
   await bench.publish(t);
   bench.log.length = 0;
@@ -225,7 +233,27 @@ test('early: one that was guessed to have no base is encoded again with the one 
     bench.log.filter((entry) => entry !== 'run' && entry !== 'again'),
     ['early 0', 'early 1', 'drop', 'segment 0', 'segment 1', 'segment 2'],
   );
-  t.is((await bench.session.findSegment(next!, 0))?.base, id);
+  t.is((await bench.session.findSegment(next!, 1))?.base, id);
+  await bench.check(t, next!, second);
+  await bench.publish(t);
+});
+
+test('early: a stranger that is close by the first samples is taken to be the base, and one that is equal ends nothing', async (t) => {
+  const bench = await Bench.make();
+  const first = content(1);
+  const second = near(first);
+  const [id] = await bench.ingest([first]);
+  await bench.publish(t);
+  bench.log.length = 0;
+  const [same, next] = await bench.ingest([first, second]);
+  t.is(same, id);
+  t.deepEqual(
+    bench.log.filter((entry) => entry !== 'run'),
+    ['early 0', 'early 1', 'name 0', 'name 1', 'segment 2'],
+  );
+  for (const segment of [0, 1, 2]) {
+    t.is((await bench.session.findSegment(next!, segment))?.base, id);
+  }
   await bench.check(t, next!, second);
   t.true((await bench.publish(t)) < COUNT);
 });
