@@ -6,8 +6,14 @@
  * So an extent of any length passes through bounded memory while it is read once.
  */
 import type { Id } from '../../base/bytes/hash.js';
-import { EARLY_PLANES_BYTES, KEPT_EXTENT_BYTES, SEGMENT_ELEMENTS } from '../../base/limits.js';
+import {
+  EARLY_PLANES_BYTES,
+  KEPT_EXTENT_BYTES,
+  RUN_ELEMENTS,
+  SEGMENT_ELEMENTS,
+} from '../../base/limits.js';
 import { sketchPositions } from '../../pure/codec/sketch.js';
+import { runHash } from '../../pure/tensor/extent-id.js';
 import type { PlaneLease } from '../objects/planes/plane-pool.js';
 import { segmentElements } from '../objects/planes/segment-head.js';
 import { segmentCount } from '../store/types.js';
@@ -201,8 +207,19 @@ export class EarlySegments implements SegmentPlanes {
     }
     const sketch = await session.sketchOf(base);
     if (sketch === null) return null;
-    const isEqual = Buffer.compare(samples, sketch.subarray(0, samples.length)) === 0;
+    // Samples of a very long extent are so far apart that none may be in its first segment.
+    const isEqual =
+      samples.length === 0
+        ? await this.#beginsAs(base, first)
+        : Buffer.compare(samples, sketch.subarray(0, samples.length)) === 0;
     return isEqual ? null : { base };
+  }
+
+  /** True if the first run of the least significant plane is that of a stored extent. */
+  async #beginsAs(base: Id, { planes }: PlaneLease): Promise<boolean> {
+    const hashes = (await this.#host.session.hashes.of(base)).at(-1);
+    const own = runHash((planes.at(-1) as Uint8Array).subarray(0, RUN_ELEMENTS));
+    return hashes !== undefined && Buffer.compare(own, hashes.subarray(0, own.length)) === 0;
   }
 
   /** Planes by segment, null where they are not at hand or are given back as soon as they are written. */

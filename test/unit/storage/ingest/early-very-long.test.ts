@@ -1,0 +1,68 @@
+/**
+ * Goal: whether a very long extent is equal to its namesake is known though none of its samples is in its first segment.
+ * Method: constant extents of one byte an element, of which no whole one is ever in memory.
+ */
+import test from 'ava';
+import type { Id } from '../../../../lib/base/bytes/hash.js';
+import { SEGMENT_ELEMENTS } from '../../../../lib/base/limits.js';
+import { sketchPositions } from '../../../../lib/pure/codec/sketch.js';
+import { BaseFinder } from '../../../../lib/storage/ingest/bases/named-bases.js';
+import { ExtentStore, type ExtentTarget } from '../../../../lib/storage/ingest/store-extents.js';
+import { PackSession } from '../../../../lib/storage/objects/session.js';
+import { MemoryBackend } from '../../../../lib/storage/store/backends/memory-backend.js';
+import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
+
+const COUNT = 142_000_000;
+
+test('early: a very long extent is begun unless its first run is that of its namesake', async (t) => {
+  t.true((sketchPositions(1, COUNT)[0] as number) >= SEGMENT_ELEMENTS);
+  const backend = new MemoryBackend();
+  await ObjectStore.init(backend);
+  const session = new PackSession({
+    store: await ObjectStore.open(backend),
+    chainDepth: 10,
+    locked: (action) => action(async () => {}),
+    tmpName: () => 'tmp/1-1/0',
+  });
+  const { putUnnamed } = session;
+  let early = 0;
+  session.putUnnamed = (record) => {
+    early++;
+    return putUnnamed.call(session, record);
+  };
+  const store = async (value: number, namesake: Id | null): Promise<Id> => {
+    const readRun = async ([plane]: readonly Uint8Array[]) => {
+      plane!.fill(value);
+      return null;
+    };
+    const namesakes = () => (namesake === null ? [] : [namesake]);
+    const bases = Object.assign(new BaseFinder([]), { namesakes });
+    const readInto = async (target: Uint8Array) => void target.fill(value);
+    const target = {
+      ...{ session, source: { name: 'file', readInto }, feed: { readRun } },
+      options: { bases, chainDepth: 10, chainCost: 4, level: 1 },
+    };
+    const extents = new ExtentStore(target as unknown as ExtentTarget);
+    const place = {
+      width: 1,
+      count: COUNT,
+      byteSwap: false,
+      offset: 0,
+      keys: ['name'],
+      view: null,
+    };
+    const id = await extents.read(place);
+    await extents.settle();
+    extents.check();
+    return id;
+  };
+  const first = await store(7, null);
+  early = 0;
+  const second = await store(9, first);
+  t.true(early > 0);
+  t.is((await session.findSegment(second, 5))?.id, second);
+  early = 0;
+  t.is(await store(9, second), second);
+  t.is(early, 0);
+  await session.abort();
+});
