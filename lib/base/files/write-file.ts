@@ -121,15 +121,11 @@ export class WriteFile {
   async overwrite(offset: number, bytes: Uint8Array): Promise<void> {
     const handle = this.#open();
     assert(offset + bytes.length <= this.#offset, 'what is changed was written');
-    for (let done = 0; done < bytes.length; ) {
-      try {
-        const wrote = await io.writeAt(handle, bytes.subarray(done), offset + done);
-        if (wrote <= 0) throw Object.assign(new Error('nothing written'), { code: 'ENOSPC' });
-        done += wrote;
-      } catch (error) {
-        this.#broken = true;
-        throw ioError('write', this.#name, error);
-      }
+    try {
+      await writeAllAt(handle, bytes, offset);
+    } catch (error) {
+      this.#broken = true;
+      throw ioError('write', this.#name, error);
     }
   }
 
@@ -185,6 +181,15 @@ export class WriteFile {
   }
 }
 
+/** Writes all of `bytes`; short writes are continued. */
+async function writeAllAt(handle: Handle, bytes: Uint8Array, offset: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const wrote = await io.writeAt(handle, bytes.subarray(done), offset + done);
+    if (wrote <= 0) throw Object.assign(new Error('nothing written'), { code: 'ENOSPC' });
+    done += wrote;
+  }
+}
+
 /** Overwrites a few bytes of an own unfinished file, in place; not synced. */
 export async function patchFile(
   file: string,
@@ -195,8 +200,7 @@ export async function patchFile(
   try {
     handle = await io.open(file, 'r+');
     for (const { offset, bytes } of patches) {
-      const wrote = await io.writeAt(handle, bytes, offset);
-      if (wrote !== bytes.length) throw Object.assign(new Error('cut'), { code: 'ENOSPC' });
+      await writeAllAt(handle, bytes, offset);
     }
   } catch (error) {
     throw ioError('write', file, error);
