@@ -7,10 +7,9 @@ import type { Id } from '../../../../lib/base/bytes/hash.js';
 import { SEGMENT_ELEMENTS } from '../../../../lib/base/limits.js';
 import { BaseFinder } from '../../../../lib/storage/ingest/bases/named-bases.js';
 import { ExtentStore, type ExtentTarget } from '../../../../lib/storage/ingest/store-extents.js';
-import { PackSession } from '../../../../lib/storage/objects/session.js';
-import { MemoryBackend } from '../../../../lib/storage/store/backends/memory-backend.js';
-import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
+import type { PackSession } from '../../../../lib/storage/objects/session.js';
 import { randomBytes } from '../../../helpers/rng.js';
+import { countEarly, memorySession } from './memory-session.js';
 
 const COLUMNS = 4096;
 const ROWS = (2 * SEGMENT_ELEMENTS) / COLUMNS + 1;
@@ -59,26 +58,14 @@ test('early: a quantised copy of another name is found by the planes of all its 
     ['F32', 'I8'],
     ['I8', 'F32'],
   ] as const) {
-    const backend = new MemoryBackend();
-    await ObjectStore.init(backend);
-    const session = new PackSession({
-      store: await ObjectStore.open(backend),
-      chainDepth: 10,
-      locked: (action) => action(async () => {}),
-      tmpName: () => 'tmp/1-1/0',
-    });
-    const { putUnnamed } = session;
-    let early = 0;
-    session.putUnnamed = (record) => {
-      early++;
-      return putUnnamed.call(session, record);
-    };
+    const session = await memorySession();
+    const counts = countEarly(session);
     const planes = { F32: floats, I8: integers };
     const base = await store(session, first, planes[first]);
-    t.true(early > 0, 'nothing is stored that it could be a copy of');
-    early = 0;
+    t.true(counts.early > 0, 'nothing is stored that it could be a copy of');
+    counts.early = 0;
     const id = await store(session, second, planes[second]);
-    t.is(early, 0);
+    t.is(counts.early, 0);
     for (let segment = 0; segment < 3; segment++) {
       t.is((await session.findSegment(id, segment))?.base, base, `segment ${segment}`);
     }

@@ -8,28 +8,14 @@ import { SEGMENT_ELEMENTS } from '../../../../lib/base/limits.js';
 import { sketchPositions } from '../../../../lib/pure/codec/sketch.js';
 import { BaseFinder } from '../../../../lib/storage/ingest/bases/named-bases.js';
 import { ExtentStore, type ExtentTarget } from '../../../../lib/storage/ingest/store-extents.js';
-import { PackSession } from '../../../../lib/storage/objects/session.js';
-import { MemoryBackend } from '../../../../lib/storage/store/backends/memory-backend.js';
-import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
+import { countEarly, memorySession } from './memory-session.js';
 
 const COUNT = 142_000_000;
 
 test('early: a very long extent is begun unless its first run is that of its namesake', async (t) => {
   t.true((sketchPositions(1, COUNT)[0] as number) >= SEGMENT_ELEMENTS);
-  const backend = new MemoryBackend();
-  await ObjectStore.init(backend);
-  const session = new PackSession({
-    store: await ObjectStore.open(backend),
-    chainDepth: 10,
-    locked: (action) => action(async () => {}),
-    tmpName: () => 'tmp/1-1/0',
-  });
-  const { putUnnamed } = session;
-  let early = 0;
-  session.putUnnamed = (record) => {
-    early++;
-    return putUnnamed.call(session, record);
-  };
+  const session = await memorySession();
+  const counts = countEarly(session);
   const store = async (value: number, namesake: Id | null): Promise<Id> => {
     const readRun = async ([plane]: readonly Uint8Array[]) => {
       plane!.fill(value);
@@ -57,12 +43,12 @@ test('early: a very long extent is begun unless its first run is that of its nam
     return id;
   };
   const first = await store(7, null);
-  early = 0;
+  counts.early = 0;
   const second = await store(9, first);
-  t.true(early > 0);
+  t.true(counts.early > 0);
   t.is((await session.findSegment(second, 5))?.id, second);
-  early = 0;
+  counts.early = 0;
   t.is(await store(9, second), second);
-  t.is(early, 0);
+  t.is(counts.early, 0);
   await session.abort();
 });

@@ -10,10 +10,7 @@ import { cutFile } from '../../../../lib/pure/tensor/file-parts.js';
 import { blobLayout } from '../../../../lib/pure/tensor/layout.js';
 import { BaseFinder } from '../../../../lib/storage/ingest/bases/named-bases.js';
 import { ingestFile } from '../../../../lib/storage/ingest/ingest.js';
-import { PackSession } from '../../../../lib/storage/objects/session.js';
 import { streamFile } from '../../../../lib/storage/objects/stored/rebuild.js';
-import { MemoryBackend } from '../../../../lib/storage/store/backends/memory-backend.js';
-import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
 import { segmentCount } from '../../../../lib/storage/store/types.js';
 import { add } from '../../../../lib/use/ops/add.js';
 import { noProgress } from '../../../../lib/use/progress.js';
@@ -21,6 +18,7 @@ import { Repository } from '../../../../lib/use/repository.js';
 import { randomBytes } from '../../../helpers/rng.js';
 import { safetensors } from '../../../trust/model-files.js';
 import { WorkRepository } from '../objects/work-repository.js';
+import { memorySession } from './memory-session.js';
 
 /** Bytes that ingest reads at once. */
 const BLOCK_BYTES = 4 * 1024 * 1024;
@@ -28,14 +26,7 @@ const BLOCK_BYTES = 4 * 1024 * 1024;
 test('ingest: no chunk is being stored any more when a failure is reported', async (t) => {
   const work = await WorkRepository.make(t);
   await work.write('x.bin', randomBytes(BLOCK_BYTES + 3 * CDC_MAX_BYTES, 5));
-  const backend = new MemoryBackend();
-  await ObjectStore.init(backend);
-  const session = new PackSession({
-    store: await ObjectStore.open(backend),
-    chainDepth: 10,
-    locked: (action) => action(async () => {}),
-    tmpName: () => 'tmp/1-1/0',
-  });
+  const session = await memorySession();
   let atWork = 0;
   let stored = 0;
   session.putBlob = async (kind, bytes): Promise<Id> => {

@@ -9,23 +9,11 @@ import type { Id } from '../../../../lib/base/bytes/hash.js';
 import { KEPT_EXTENT_BYTES } from '../../../../lib/base/limits.js';
 import { BaseFinder } from '../../../../lib/storage/ingest/bases/named-bases.js';
 import { ExtentStore, type ExtentTarget } from '../../../../lib/storage/ingest/store-extents.js';
-import { PackSession } from '../../../../lib/storage/objects/session.js';
-import { MemoryBackend } from '../../../../lib/storage/store/backends/memory-backend.js';
-import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
+import type { PackSession } from '../../../../lib/storage/objects/session.js';
 import { randomBytes } from '../../../helpers/rng.js';
+import { memorySession } from './memory-session.js';
 
 type Fill = (planes: readonly Uint8Array[]) => Uint8Array | null;
-
-async function memorySession(): Promise<PackSession> {
-  const backend = new MemoryBackend();
-  await ObjectStore.init(backend);
-  return new PackSession({
-    store: await ObjectStore.open(backend),
-    chainDepth: 10,
-    locked: (action) => action(async () => {}),
-    tmpName: () => 'tmp/1-1/0',
-  });
-}
 
 /** @param fill  fills the planes of the next run; gives their hashes, or null if they have still to be made. */
 function storeOf(session: PackSession, fill: Fill, bases = new BaseFinder([])): ExtentStore {
